@@ -1,0 +1,1 @@
+//! Reconciliation of assignments at sign-in (pure).

@@ -1,0 +1,182 @@
+//! Relying parties and resource servers, and what people allowed them. Plain data and pure checks.
+
+use crate::accounts::Target;
+use crate::context::Timestamp;
+use crate::ids::{AccountId, ClientId, GrantId, SessionId};
+use crate::protocol::Scope;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// How a client proves itself at the token endpoint (OIDC Core §9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthMethod {
+    /// A public client.
+    None,
+    /// HTTP Basic (RFC 6749 §2.3.1).
+    ClientSecretBasic,
+    /// Form parameters (RFC 6749 §2.3.1).
+    ClientSecretPost,
+}
+
+/// Grant types that we offer. Implicit and password are refused by design (RFC 9700 §2.1.2, §2.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GrantType {
+    /// RFC 6749 §4.1.
+    AuthorizationCode,
+    /// RFC 6749 §6.
+    RefreshToken,
+    /// RFC 6749 §4.4.
+    ClientCredentials,
+}
+
+/// Algorithms that we sign with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum SigningAlg {
+    /// RSASSA-PKCS1-v1_5 with SHA-256: what every client understands (OIDC Core §15.1 makes it mandatory).
+    RS256,
+    /// ECDSA on P-256.
+    ES256,
+    /// Ed25519.
+    EdDSA,
+}
+
+impl SigningAlg {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::RS256, Self::ES256, Self::EdDSA];
+    /// The name in RFC 7518 and RFC 8037.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RS256 => "RS256",
+            Self::ES256 => "ES256",
+            Self::EdDSA => "EdDSA",
+        }
+    }
+}
+
+/// Where a thing was made, and so where it can be changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// Declared in the configuration file: read-only elsewhere.
+    Declared,
+    /// Made by command: lives in the database.
+    Created,
+}
+
+/// A relying party.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Client {
+    /// Its identifier.
+    pub id: ClientId,
+    /// For people, on the consent page.
+    pub name: String,
+    /// How it proves itself; [`AuthMethod::None`] alone makes it public.
+    pub auth_methods: BTreeSet<AuthMethod>,
+    /// SHA-256 of each valid secret, hex (two while one is being rotated). Secrets are generated with 256
+    /// random bits, or come by reference and are strong enough, so a fast hash does.
+    pub secret_hashes: Vec<String>,
+    /// Exact redirect URIs; loopback ones match on any port (RFC 8252 §7.3).
+    pub redirect_uris: BTreeSet<String>,
+    /// Exact addresses after logout (OIDC RP-Initiated Logout §3.1).
+    pub post_logout_redirect_uris: BTreeSet<String>,
+    /// Origins that may read our answers from a browser (CORS); empty means the redirect URIs' origins.
+    pub origins: BTreeSet<String>,
+    /// Grant types it may use.
+    pub grant_types: BTreeSet<GrantType>,
+    /// Scopes it may ask for.
+    pub scope: Scope,
+    /// Resource identifiers it may ask tokens for (RFC 8707); empty means the default audience only.
+    pub resources: BTreeSet<String>,
+    /// Ours: no consent page, and `offline_access` without `prompt=consent`.
+    pub first_party: bool,
+    /// Whether PKCE is demanded; always true for public clients (RFC 9700 §2.1.1).
+    pub require_pkce: bool,
+    /// How its ID tokens are signed.
+    pub id_token_alg: SigningAlg,
+    /// How its access tokens are signed.
+    pub access_token_alg: SigningAlg,
+    /// Whether profile, e-mail and group claims also go into the ID token.
+    pub claims_in_id_token: bool,
+    /// Groups and roles it has as itself (client credentials).
+    pub assignments: BTreeSet<Target>,
+    /// Access token lifetime, where it differs from the setting.
+    pub access_token_lifetime: Option<Duration>,
+    /// Refresh token lifetime, where it differs from the setting.
+    pub refresh_token_lifetime: Option<Duration>,
+    /// The provider that is gone to directly, without a chooser.
+    pub default_provider: Option<crate::ids::ProviderId>,
+    /// The providers its people may use; empty means all.
+    pub providers: BTreeSet<crate::ids::ProviderId>,
+    /// The app's start page: where *start again* leads when nothing else is known.
+    pub home_uri: Option<String>,
+    /// Switched off: nothing works, nothing is lost.
+    pub disabled: bool,
+    /// Where it was made.
+    pub origin: Origin,
+}
+
+impl Client {
+    /// Whether it cannot keep a secret (RFC 6749 §2.1).
+    pub fn is_public(&self) -> bool {
+        self.auth_methods.iter().all(|m| *m == AuthMethod::None)
+    }
+}
+
+/// An API that takes our access tokens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResourceServer {
+    /// Its own client identifier, with which it introspects (RFC 7662 §2.1).
+    pub id: ClientId,
+    /// For people.
+    pub name: String,
+    /// SHA-256 of each valid secret, hex.
+    pub secret_hashes: Vec<String>,
+    /// Its resource identifier: the `aud` of tokens for it (RFC 8707 §2).
+    pub resource: String,
+    /// The audience of tokens for which no resource was asked for.
+    pub default_audience: bool,
+    /// Switched off.
+    pub disabled: bool,
+    /// Where it was made.
+    pub origin: Origin,
+}
+
+/// What somebody allowed a client: the root of a code, its refresh tokens and access tokens. Revoking it
+/// ends them all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// Its id.
+    pub id: GrantId,
+    /// The person.
+    pub account: AccountId,
+    /// The client.
+    pub client: ClientId,
+    /// The SSO session in which it was made.
+    pub session: SessionId,
+    /// What was granted.
+    pub scope: Scope,
+    /// The audiences that may be asked for, by resource identifier.
+    pub resources: BTreeSet<String>,
+    /// When the person last proved themselves, upstream's own time (OIDC Core §2 `auth_time`).
+    pub auth_time: Timestamp,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// What a person agreed to for a client, remembered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consent {
+    /// The person.
+    pub account: AccountId,
+    /// The client.
+    pub client: ClientId,
+    /// All scopes agreed to so far.
+    pub scope: Scope,
+    /// When last.
+    pub given_at: Timestamp,
+}

@@ -1,0 +1,258 @@
+//! What went wrong, told three ways: a standard code to the client, a safe sentence to the person,
+//! and everything to the operator, under one reference id.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+
+macro_rules! oauth_codes {
+    ($($(#[$doc:meta])* $variant:ident = $code:literal, $status:literal;)*) => {
+        /// The standard error codes that a client may see, and the one table of their HTTP statuses.
+        ///
+        /// RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1, RFC 7009 §2.2.1, RFC 8707 §2, OIDC Core §3.1.2.6,
+        /// OIDC Core Unmet Authentication Requirements, RFC 9101 §6, RFC 9470.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum OAuthCode { $($(#[$doc])* $variant,)* }
+        impl OAuthCode {
+            /// The code on the wire.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $code,)* }
+            }
+            /// The HTTP status when the code is the answer itself and not a redirect.
+            pub fn status(self) -> u16 {
+                match self { $(Self::$variant => $status,)* }
+            }
+            /// All codes, for documentation and tests.
+            pub const ALL: &'static [OAuthCode] = &[$(OAuthCode::$variant,)*];
+        }
+    };
+}
+
+oauth_codes! {
+    /// A parameter is missing, repeated, malformed, or does not go with another.
+    InvalidRequest = "invalid_request", 400;
+    /// Client authentication failed.
+    InvalidClient = "invalid_client", 401;
+    /// The code, refresh token or assertion does not hold.
+    InvalidGrant = "invalid_grant", 400;
+    /// The client may not use this grant or endpoint.
+    UnauthorizedClient = "unauthorized_client", 400;
+    /// The grant type is not offered.
+    UnsupportedGrantType = "unsupported_grant_type", 400;
+    /// The response type is not offered.
+    UnsupportedResponseType = "unsupported_response_type", 400;
+    /// The scope is malformed or exceeds what was granted.
+    InvalidScope = "invalid_scope", 400;
+    /// The resource is unknown or not allowed (RFC 8707).
+    InvalidTarget = "invalid_target", 400;
+    /// The person or a policy said no.
+    AccessDenied = "access_denied", 403;
+    /// `prompt=none` and nobody is signed in (OIDC Core §3.1.2.6).
+    LoginRequired = "login_required", 400;
+    /// `prompt=none` and consent is due.
+    ConsentRequired = "consent_required", 400;
+    /// `prompt=none` and some page is due.
+    InteractionRequired = "interaction_required", 400;
+    /// `prompt=none` and a choice among accounts is due.
+    AccountSelectionRequired = "account_selection_required", 400;
+    /// The demanded authentication was not reached.
+    UnmetAuthenticationRequirements = "unmet_authentication_requirements", 400;
+    /// Request objects are not offered (OIDC Core §3.1.2.6).
+    RequestNotSupported = "request_not_supported", 400;
+    /// Request URIs are not offered.
+    RequestUriNotSupported = "request_uri_not_supported", 400;
+    /// Registration during the request is not offered.
+    RegistrationNotSupported = "registration_not_supported", 400;
+    /// The access token does not hold (RFC 6750 §3.1).
+    InvalidToken = "invalid_token", 401;
+    /// The access token lacks a scope (RFC 6750 §3.1).
+    InsufficientScope = "insufficient_scope", 403;
+    /// The token type cannot be revoked here (RFC 7009 §2.2.1).
+    UnsupportedTokenType = "unsupported_token_type", 400;
+    /// Something failed on our side.
+    ServerError = "server_error", 500;
+    /// We, or the provider, are overloaded or away.
+    TemporarilyUnavailable = "temporarily_unavailable", 503;
+    /// Too many requests from one source.
+    SlowDown = "slow_down", 429;
+}
+
+/// The sentences a person may see: a closed set, so that no detail can slip onto a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum UserMessage {
+    /// The application sent a request that we cannot honour.
+    AppMisconfigured,
+    /// The application is not known, or is switched off.
+    UnknownApp,
+    /// The sign-in took too long, was finished already, or came from another tab.
+    StartAgain,
+    /// The answer came to another browser than the one that started.
+    OtherBrowser,
+    /// The person pressed cancel at the provider.
+    Cancelled,
+    /// The provider did not answer, or answered with an error of its own.
+    ProviderUnavailable,
+    /// The provider's answer failed a check.
+    ProviderAnswerRefused,
+    /// The provider is switched off or unknown.
+    ProviderNotOffered,
+    /// The account may not sign in (suspended, deleted).
+    AccountNotActive,
+    /// The provider's policy does not let this person in.
+    NotInvited,
+    /// An account exists with which this identity may not be joined silently.
+    ProofNeeded,
+    /// The form was not ours or too old.
+    FormExpired,
+    /// Too many tries.
+    TooMany,
+    /// The page does not exist.
+    NotFound,
+    /// Something failed on our side.
+    OurFault,
+}
+
+impl UserMessage {
+    /// A heading of a few words.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::AppMisconfigured => "This link from the app does not work",
+            Self::UnknownApp => "We do not know this app",
+            Self::StartAgain => "This sign-in is no longer open",
+            Self::OtherBrowser => "This sign-in began in another browser",
+            Self::Cancelled => "You cancelled the sign-in",
+            Self::ProviderUnavailable => "The provider did not answer",
+            Self::ProviderAnswerRefused => "We could not accept the provider's answer",
+            Self::ProviderNotOffered => "This way to sign in is not offered",
+            Self::AccountNotActive => "This account cannot sign in",
+            Self::NotInvited => "You do not have access yet",
+            Self::ProofNeeded => "You may already have an account",
+            Self::FormExpired => "This form is no longer valid",
+            Self::TooMany => "Too many tries",
+            Self::NotFound => "There is no such page",
+            Self::OurFault => "Something went wrong on our side",
+        }
+    }
+    /// What happened and what to do, in a sentence or two.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::AppMisconfigured => {
+                "The app sent a request that we cannot use. Go back to the app and try again; if it stays, tell the app's makers the reference below."
+            }
+            Self::UnknownApp => {
+                "The app that sent you here is not registered with us, or it was switched off."
+            }
+            Self::StartAgain => "It took too long, or it was finished already. Start again; nothing is lost.",
+            Self::OtherBrowser => {
+                "For your safety a sign-in must end in the browser in which it began. Start again here."
+            }
+            Self::Cancelled => "Nothing was shared. You can try again or choose another way to sign in.",
+            Self::ProviderUnavailable => {
+                "It may be busy or away. Try again in a moment, or choose another way to sign in."
+            }
+            Self::ProviderAnswerRefused => {
+                "The answer did not pass our checks, so we did not sign you in. Try again; if it stays, give your administrator the reference below."
+            }
+            Self::ProviderNotOffered => "Choose another way to sign in.",
+            Self::AccountNotActive => {
+                "Your account is suspended or was removed. Your administrator can tell you more."
+            }
+            Self::NotInvited => {
+                "Sign-in worked, but this service is not open to your account. Ask your administrator for access."
+            }
+            Self::ProofNeeded => "Sign in first the way you did before; then both can be joined.",
+            Self::FormExpired => "Go back and try again.",
+            Self::TooMany => "Wait a moment, then try again.",
+            Self::NotFound => "Check the address, or go back to the app you came from.",
+            Self::OurFault => {
+                "Try again in a moment. If it stays, give your administrator the reference below."
+            }
+        }
+    }
+}
+
+/// What the operator needs to know. It has no `Display`: it cannot reach a page by accident.
+///
+/// Never put secrets, tokens or whole messages in it.
+#[derive(Debug, Clone, Default)]
+pub struct Detail {
+    /// What failed, in a sentence.
+    pub note: Cow<'static, str>,
+    /// What the check expected, redacted.
+    pub expected: Option<String>,
+    /// What it received, redacted.
+    pub received: Option<String>,
+}
+
+/// A refusal or an error.
+pub struct Failure {
+    /// What the client is told.
+    pub code: OAuthCode,
+    /// The stable word for audit and tests, such as `oidc.id_token.nonce`.
+    pub reason: &'static str,
+    /// What the person is told.
+    pub user: UserMessage,
+    /// What the operator is told.
+    pub detail: Box<Detail>,
+    /// The error behind it, for the log.
+    pub source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl Failure {
+    /// A refusal with a stable reason and a note for the operator.
+    pub fn new(
+        code: OAuthCode,
+        reason: &'static str,
+        user: UserMessage,
+        note: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        let detail = Detail { note: note.into(), expected: None, received: None };
+        Self { code, reason, user, detail: Box::new(detail), source: None }
+    }
+    /// A request that breaks the protocol; the person sees that the app's link does not work.
+    pub fn invalid_request(reason: &'static str, note: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(OAuthCode::InvalidRequest, reason, UserMessage::AppMisconfigured, note)
+    }
+    /// An error of ours.
+    pub fn internal(reason: &'static str, note: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(OAuthCode::ServerError, reason, UserMessage::OurFault, note)
+    }
+    /// Says what was expected and what came.
+    #[must_use]
+    pub fn expected(mut self, expected: impl Into<String>, received: impl Into<String>) -> Self {
+        self.detail.expected = Some(expected.into());
+        self.detail.received = Some(received.into());
+        self
+    }
+    /// Adds the error behind it.
+    #[must_use]
+    pub fn caused_by(mut self, source: impl Error + Send + Sync + 'static) -> Self {
+        self.source = Some(Box::new(source));
+        self
+    }
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Failure")
+            .field("code", &self.code.as_str())
+            .field("reason", &self.reason)
+            .field("detail", &self.detail)
+            .field("source", &self.source.as_ref().map(ToString::to_string))
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_their_statuses_are_errors() {
+        let mut seen = std::collections::BTreeSet::new();
+        for code in OAuthCode::ALL {
+            assert!(seen.insert(code.as_str()), "{} twice", code.as_str());
+            assert!((400..600).contains(&code.status()));
+        }
+    }
+}

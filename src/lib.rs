@@ -1,0 +1,36 @@
+//! Countersign, an identity broker: people sign in with the account they have, applications trust one
+//! OpenID Connect issuer.
+//!
+//! The modules stand in the order in which a sign-in meets them:
+//!
+//! ```text
+//!  app ──► http ──► protocol        the request, parsed once into types
+//!                     │
+//!                  chooser          1  reuse a session, go to a provider, or show the list
+//!                     │
+//!                  upstream         2  begin ──► the provider ──► finish
+//!                     │             3  ExternalIdentity, mapped to profile, groups, roles
+//!                  linking          4  existing account, a new one, ask for proof, or refuse
+//!                     │
+//!                  accounts         5  grants with provenance, reconciled
+//!                     │
+//!             sessions, assurance   6  what was proved, and when
+//!                     │
+//!              clients, tokens      7  consent, claims, codes, tokens
+//!                     │
+//!  app ◄── http ◄── flow            8  one file per transition: load facts → decide → one transaction
+//! ```
+#![deny(unsafe_code)]
+
+pub mod config;
+pub mod context;
+pub mod failure;
+pub mod ids;
+
+pub mod protocol;
+pub mod upstream;
+
+pub mod accounts;
+pub mod clients;
+pub mod sessions;
+pub mod tokens;

@@ -1,0 +1,59 @@
+//! 6 — The SSO session: facts about what was proved and when, and its lifetimes. Levels (`acr`, `amr`) are
+//! computed from the facts when asked, so that policy can change without signing anyone out.
+
+use crate::context::Timestamp;
+use crate::ids::{AccountId, IdentityId, ProviderId, SessionId};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// What an upstream proved about one sign-in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proof {
+    /// Which provider vouched.
+    pub provider: ProviderId,
+    /// By which identity.
+    pub identity: IdentityId,
+    /// When the person proved themselves there: the provider's own time where it said one.
+    pub auth_time: Timestamp,
+    /// Whether the provider said that time itself.
+    pub auth_time_asserted: bool,
+    /// The provider's own `acr` or AuthnContext, as it said it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acr: Option<String>,
+    /// The provider's own `amr` values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub amr: Vec<String>,
+    /// The provider's session, for logout from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream_session: Option<String>,
+}
+
+/// An SSO session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// Its public name (`sid`).
+    pub id: SessionId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// What was proved, oldest first; never empty.
+    pub proofs: Vec<Proof>,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it was last used (written at most once a minute).
+    pub last_seen_at: Timestamp,
+    /// When it ends whatever happens.
+    pub expires_at: Timestamp,
+    /// When it was ended.
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl Session {
+    /// When the person last proved themselves.
+    pub fn auth_time(&self) -> Timestamp {
+        self.proofs.iter().map(|p| p.auth_time).max().unwrap_or(self.created_at)
+    }
+    /// Whether it may be used at `now`, given how long it may idle.
+    pub fn is_live(&self, now: Timestamp, idle: Duration) -> bool {
+        self.revoked_at.is_none() && now < self.expires_at && now < self.last_seen_at.plus(idle)
+    }
+}

@@ -1,0 +1,194 @@
+//! 2 — Upstream providers. Everything about a kind of provider lives in its own folder; the rest of the
+//! house knows only the trait [`Upstream`].
+
+pub mod identity;
+
+use crate::context::{Context, Timestamp};
+use crate::failure::Failure;
+use crate::ids::ProviderId;
+use async_trait::async_trait;
+use identity::ExternalIdentity;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use url::Url;
+use zeroize::Zeroizing;
+
+/// What the broker wants of a provider for one sign-in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BeginRequest {
+    /// The handle that travels as `state` or RelayState; at most 80 bytes.
+    pub state: String,
+    /// Our callback for this provider, absolute.
+    pub callback: String,
+    /// An address or name to fill in there.
+    pub login_hint: Option<String>,
+    /// The person must prove themselves anew, whatever session the provider has.
+    pub force_authentication: bool,
+    /// The provider must not be content with a proof older than this.
+    pub max_age: Option<Duration>,
+    /// The provider should let the person pick among accounts.
+    pub select_account: bool,
+    /// The provider must not show anything.
+    pub silent: bool,
+    /// Languages the person reads, best first (BCP 47).
+    pub ui_locales: Vec<String>,
+    /// Authentication contexts asked for, best first.
+    pub acr_values: Vec<String>,
+}
+
+/// How the browser gets to the provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Departure {
+    /// By a redirect.
+    RedirectTo(Url),
+    /// By a form that posts itself, with a button where scripts are off.
+    PostForm {
+        /// Where to.
+        action: Url,
+        /// Its hidden fields.
+        fields: Vec<(String, String)>,
+    },
+}
+
+/// A sign-in that has begun: how to go there, and what the provider's kind must remember until the answer.
+#[derive(Debug)]
+pub struct Begun {
+    /// How the browser gets there.
+    pub departure: Departure,
+    /// The kind's own state (nonce, PKCE verifier, request id …); the flow seals it, binds it to the browser
+    /// and gives it back to `finish`.
+    pub state: Zeroizing<Vec<u8>>,
+}
+
+/// How the answer came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallbackMethod {
+    /// In the query of a GET.
+    Get,
+    /// In the form of a POST.
+    Post,
+}
+
+/// The provider's answer as it reached our callback. Repeated parameters were refused before.
+#[derive(Debug, Clone)]
+pub struct Callback {
+    /// How it came.
+    pub method: CallbackMethod,
+    /// Query parameters (for GET) or form fields (for POST), decoded.
+    pub parameters: BTreeMap<String, String>,
+    /// Our callback's own absolute address, as it was sent in `begin`.
+    pub callback: String,
+    /// What the request to the provider had demanded; the answer must show it.
+    pub demanded: Demanded,
+}
+
+/// What was demanded upstream and must be shown by the answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Demanded {
+    /// When the sign-in began.
+    pub begun_at: Option<Timestamp>,
+    /// A new proof, not older than the beginning (less the allowed skew).
+    pub force_authentication: bool,
+    /// A proof not older than this.
+    pub max_age: Option<Duration>,
+    /// One of these contexts.
+    pub acr_values: Vec<String>,
+}
+
+/// A named step of validation, kept for the trace. Values are redacted before they get here.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Step {
+    /// Stable name, such as `oidc.id_token.nonce`.
+    pub check: String,
+    /// What it expected.
+    pub expected: String,
+    /// What it received.
+    pub received: String,
+    /// Whether it passed.
+    pub passed: bool,
+}
+
+/// The steps of one validation, in order.
+#[derive(Debug, Clone, Default)]
+pub struct Trace(Vec<Step>);
+
+impl Trace {
+    /// Records a step.
+    pub fn step(
+        &mut self,
+        check: &str,
+        expected: impl Into<String>,
+        received: impl Into<String>,
+        passed: bool,
+    ) {
+        self.0.push(Step {
+            check: check.to_owned(),
+            expected: expected.into(),
+            received: received.into(),
+            passed,
+        });
+    }
+    /// All steps so far.
+    pub fn steps(&self) -> &[Step] {
+        &self.0
+    }
+}
+
+/// What a provider vouched for.
+#[derive(Debug, Clone)]
+pub struct Vouched {
+    /// Who it is, mapped.
+    pub identity: ExternalIdentity,
+    /// What must never be accepted twice from this provider (assertion id, nonce …), until when.
+    pub replay: Option<(String, Timestamp)>,
+}
+
+/// A document that a provider's kind publishes (such as SAML metadata).
+#[derive(Debug, Clone)]
+pub struct Published {
+    /// Media type.
+    pub content_type: &'static str,
+    /// The document.
+    pub body: Vec<u8>,
+}
+
+/// Whether a provider can be used now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Health {
+    /// As far as we know.
+    Up,
+    /// Not asked yet.
+    Unknown,
+    /// The reason, for the operator.
+    Down(String),
+}
+
+/// One configured provider.
+#[async_trait]
+pub trait Upstream: Send + Sync {
+    /// Its id in the configuration.
+    fn id(&self) -> &ProviderId;
+    /// Origins (`scheme://host:port`) that the chooser's form may lead to, for `form-action`. Empty while
+    /// they are not known yet.
+    fn form_targets(&self) -> Vec<String>;
+    /// Builds the request to the provider.
+    async fn begin(&self, context: &Context, request: &BeginRequest) -> Result<Begun, Failure>;
+    /// Validates the answer; every check is a step of the trace, passed or not.
+    async fn finish(
+        &self,
+        context: &Context,
+        state: &[u8],
+        callback: &Callback,
+        trace: &mut Trace,
+    ) -> Result<Vouched, Failure>;
+    /// A document of ours for this provider.
+    async fn published(&self, _context: &Context) -> Option<Published> {
+        None
+    }
+    /// Whether it can be used now.
+    fn health(&self) -> Health;
+    /// Fetches ahead of need what it will need (discovery, keys).
+    async fn warm(&self, _context: &Context) -> Result<(), Failure> {
+        Ok(())
+    }
+}
