@@ -307,6 +307,7 @@ export async function main(moduleUrl, name, build, defaults) {
     process.exit(1);
   }
   console.log(`${name} is at ${server.url}`);
+  process.send?.('ready');
   const stop = () => server.close().then(() => process.exit(0));
   process.on('SIGINT', stop);
   process.on('SIGTERM', stop);
