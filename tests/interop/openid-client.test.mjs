@@ -1,0 +1,124 @@
+// openid-client, unmodified, with everything that it validates switched on.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import * as client from 'openid-client';
+import { Browser } from './lib/browser.mjs';
+import { APP, APP_HOME, secrets, signIn, start } from './lib/setup.mjs';
+
+let house;
+let config;
+before(async () => {
+  house = await start();
+  config = await client.discovery(new URL(house.issuer), 'app', undefined, client.ClientSecretBasic(secrets.APP_SECRET), {
+    execute: [client.allowInsecureRequests],
+  });
+  client.enableNonRepudiationChecks(config);
+});
+after(() => house?.stop());
+
+async function codeFlow({ configuration = config, redirectUri = APP, scope = 'openid profile email offline_access groups roles permissions', browser, login, parameters = {}, consent } = {}) {
+  const verifier = client.randomPKCECodeVerifier();
+  const state = client.randomState();
+  const nonce = client.randomNonce();
+  const url = client.buildAuthorizationUrl(configuration, {
+    redirect_uri: redirectUri, scope, state, nonce,
+    code_challenge: await client.calculatePKCECodeChallenge(verifier), code_challenge_method: 'S256', ...parameters,
+  });
+  const callback = await signIn(url, { browser, login, stopAt: redirectUri, consent });
+  return client.authorizationCodeGrant(configuration, callback, { pkceCodeVerifier: verifier, expectedState: state, expectedNonce: nonce, idTokenExpected: true });
+}
+
+test('the code flow gives tokens that the library accepts, with local groups', async () => {
+  const tokens = await codeFlow();
+  const claims = tokens.claims();
+  assert.equal(claims.iss, house.issuer);
+  assert.equal(claims.aud, 'app');
+  assert.ok(claims.auth_time <= claims.iat);
+  assert.equal(claims.email, undefined, 'profile claims stay out of the ID token');
+  const info = await client.fetchUserInfo(config, tokens.access_token, claims.sub);
+  assert.equal(info.name, 'Ada Lovelace');
+  assert.equal(info.email, 'ada@upstream.example');
+  assert.equal(info.email_verified, true);
+  assert.deepEqual(info.groups, ['analysts']);
+  assert.deepEqual(info.roles, ['reader']);
+  assert.deepEqual(info.permissions, ['reports:read']);
+});
+
+test('a refresh token rotates, and the old one ends the family', async () => {
+  const first = await codeFlow();
+  const second = await client.refreshTokenGrant(config, first.refresh_token);
+  assert.notEqual(second.refresh_token, first.refresh_token);
+  assert.equal(second.claims()?.sub ?? first.claims().sub, first.claims().sub);
+  await assert.rejects(client.refreshTokenGrant(config, first.refresh_token), { error: 'invalid_grant' });
+  await assert.rejects(client.refreshTokenGrant(config, second.refresh_token), { error: 'invalid_grant' });
+});
+
+test('the same person has the same subject, another person another', async () => {
+  const [one, again, other] = [await codeFlow(), await codeFlow(), await codeFlow({ login: 'grace' })];
+  assert.equal(one.claims().sub, again.claims().sub);
+  assert.notEqual(one.claims().sub, other.claims().sub);
+  const info = await client.fetchUserInfo(config, other.access_token, other.claims().sub);
+  assert.deepEqual(info.groups ?? [], []);
+});
+
+test('single sign-on: a second request in the same browser shows no page', async () => {
+  const browser = new Browser();
+  const first = await codeFlow({ browser });
+  const second = await codeFlow({ browser, parameters: { prompt: 'none' } });
+  assert.equal(first.claims().sub, second.claims().sub);
+  assert.equal(first.claims().auth_time, second.claims().auth_time);
+});
+
+test('prompt=none without a session answers login_required to the app', async () => {
+  await assert.rejects(codeFlow({ parameters: { prompt: 'none' } }), { error: 'login_required' });
+});
+
+test('introspection and revocation agree', async () => {
+  const tokens = await codeFlow();
+  const live = await client.tokenIntrospection(config, tokens.access_token);
+  assert.equal(live.active, true);
+  assert.equal(live.sub, tokens.claims().sub);
+  await client.tokenRevocation(config, tokens.access_token);
+  assert.deepEqual(await client.tokenIntrospection(config, tokens.access_token), { active: false });
+  await assert.rejects(client.fetchUserInfo(config, tokens.access_token, tokens.claims().sub));
+});
+
+test('client credentials give a token for the API with the service\'s own permissions', async () => {
+  const service = await client.discovery(new URL(house.issuer), 'service', undefined, client.ClientSecretPost(secrets.SERVICE_SECRET), { execute: [client.allowInsecureRequests] })
+    .then(async (c) => c);
+  await assert.rejects(client.clientCredentialsGrant(service, { scope: 'roles permissions' }), { error: 'invalid_client' }, 'it is registered for Basic');
+  const basic = await client.discovery(new URL(house.issuer), 'service', undefined, client.ClientSecretBasic(secrets.SERVICE_SECRET), { execute: [client.allowInsecureRequests] });
+  const tokens = await client.clientCredentialsGrant(basic, { scope: 'roles permissions' });
+  assert.equal(tokens.token_type, 'bearer');
+  assert.equal(tokens.id_token, undefined);
+});
+
+test('a native app on a loopback port consents once and gets ES256 and EdDSA tokens', async () => {
+  const redirectUri = 'http://127.0.0.1:51004/callback';
+  const native = await client.discovery(new URL(house.issuer), 'native', { id_token_signed_response_alg: 'ES256' }, client.None(), { execute: [client.allowInsecureRequests] });
+  client.enableNonRepudiationChecks(native);
+  const browser = new Browser();
+  const tokens = await codeFlow({ configuration: native, redirectUri, scope: 'openid email', browser, consent: 'allow' });
+  const head = (token) => JSON.parse(Buffer.from(token.split('.')[0], 'base64url'));
+  assert.equal(head(tokens.id_token).alg, 'ES256');
+  assert.deepEqual([head(tokens.access_token).alg, head(tokens.access_token).typ], ['EdDSA', 'at+jwt']);
+  const again = await codeFlow({ configuration: native, redirectUri, scope: 'openid email', browser });
+  assert.equal(again.claims().sub, tokens.claims().sub);
+});
+
+test('a person who does not consent is sent back with access_denied', async () => {
+  const redirectUri = 'http://127.0.0.1:51005/callback';
+  const native = await client.discovery(new URL(house.issuer), 'native', undefined, client.None(), { execute: [client.allowInsecureRequests] });
+  await assert.rejects(codeFlow({ configuration: native, redirectUri, scope: 'openid', consent: 'deny', login: 'grace' }), { error: 'access_denied' });
+});
+
+test('logout ends the session and comes back to the app with its state', async () => {
+  const browser = new Browser();
+  const tokens = await codeFlow({ browser });
+  const url = client.buildEndSessionUrl(config, { id_token_hint: tokens.id_token, post_logout_redirect_uri: APP_HOME, state: 'x-1' });
+  const end = await browser.open(url, { stopAt: APP_HOME });
+  assert.equal(end.stopped, true);
+  assert.equal(end.url.searchParams.get('state'), 'x-1');
+  await assert.rejects(codeFlow({ browser, parameters: { prompt: 'none' } }), { error: 'login_required' });
+  await assert.rejects(client.refreshTokenGrant(config, tokens.refresh_token), { error: 'invalid_grant' });
+});
