@@ -28,9 +28,14 @@ pub mod failure;
 pub mod ids;
 
 pub mod protocol;
+
+pub mod chooser;
 pub mod upstream;
 
+pub mod linking;
+
 pub mod accounts;
+pub mod assurance;
 pub mod clients;
 pub mod sessions;
 pub mod tokens;

@@ -27,6 +27,11 @@ impl VerifiedEmail {
     pub fn provider(&self) -> &ProviderId {
         &self.provider
     }
+    /// For unit tests of the decisions.
+    #[cfg(test)]
+    pub(crate) fn for_tests(address: EmailAddress, provider: ProviderId) -> Self {
+        Self::new(address, provider)
+    }
 }
 
 /// What a provider said about an address.

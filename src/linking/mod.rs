@@ -1,0 +1,323 @@
+//! 4 — To which account an external identity leads: one it is linked with, one it may be joined to, a new
+//! one, or none.
+//!
+//! An address joins an identity to an account under one rule only: the provider is authoritative for the
+//! address's domain and asserted it as verified (that is a [`VerifiedEmail`]), and exactly one account, an
+//! active one, holds it with proof.
+
+use crate::accounts::AccountStatus;
+use crate::failure::{Failure, OAuthCode, UserMessage};
+use crate::ids::AccountId;
+use crate::upstream::identity::VerifiedEmail;
+
+/// An account that an identity is linked with, or that holds an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The account.
+    pub account: AccountId,
+    /// Whether it may sign in.
+    pub status: AccountStatus,
+    /// Whether it holds the address with proof; for a linked account this says nothing.
+    pub proved: bool,
+}
+
+/// What the provider said about the person's address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EmailFact<'a> {
+    /// Nothing.
+    None,
+    /// An address without proof, of a domain for which the provider is authoritative.
+    Unverified,
+    /// An address of a domain for which the provider is not authoritative, whatever it says about it.
+    ForeignDomain,
+    /// An address with proof.
+    Verified(&'a VerifiedEmail),
+}
+
+/// What the provider's policy says about a person who has no account yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// Let in.
+    Open,
+    /// Let in because an invitation was shown; it must be consumed.
+    Invited,
+    /// Not let in, for this stable reason (`provider.*`).
+    Closed(&'static str),
+}
+
+/// Everything the decision looks at.
+#[derive(Debug, Clone)]
+pub struct Facts<'a> {
+    /// The account that the identity's key is linked with.
+    pub known: Option<&'a Holder>,
+    /// What the provider said about the address.
+    pub email: EmailFact<'a>,
+    /// All accounts that hold that address, with proof or without.
+    pub holders: &'a [Holder],
+    /// Whether this provider's identities may be joined to accounts silently.
+    pub joins_silently: bool,
+    /// What the provider's policy says about newcomers.
+    pub admission: Admission,
+}
+
+/// The outcome.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// Signs in to the account it is linked with.
+    Existing(AccountId),
+    /// Is linked with this account from now on.
+    Link(AccountId),
+    /// Gets an account of its own.
+    Create {
+        /// Whether the new account holds the address with proof.
+        proved: bool,
+        /// Why it was not joined to an account that says it holds the same address, or why the address is
+        /// no proof; for the audit record.
+        declined: Option<&'static str>,
+        /// Whether an invitation is used up.
+        invited: bool,
+    },
+    /// An account exists; its owner must sign in the old way first.
+    AskForProof(&'static str),
+    /// Is not let in.
+    Refuse(Refusal),
+}
+
+/// Why somebody is not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The account is suspended or deleted.
+    NotActive,
+    /// Newcomers are not let in, for this reason.
+    NotAdmitted(&'static str),
+}
+
+/// Decides.
+pub fn decide(facts: &Facts<'_>) -> Decision {
+    // The key alone decides for those we know: no address, no policy for newcomers (OIDC Core §5.7).
+    if let Some(known) = facts.known {
+        return match known.status {
+            AccountStatus::Active => Decision::Existing(known.account.clone()),
+            AccountStatus::Suspended | AccountStatus::Deleted => Decision::Refuse(Refusal::NotActive),
+        };
+    }
+    let mut declined = None;
+    match facts.email {
+        EmailFact::Verified(_) => {
+            let mut owners = facts.holders.iter().filter(|h| h.proved && h.status != AccountStatus::Deleted);
+            match (owners.next(), owners.next()) {
+                (Some(owner), None) if owner.status == AccountStatus::Active => {
+                    return if facts.joins_silently {
+                        Decision::Link(owner.account.clone())
+                    } else {
+                        Decision::AskForProof("link.proof_needed")
+                    };
+                }
+                // The owner of the address is suspended: another provider must be no way around that.
+                (Some(_), None) => return Decision::Refuse(Refusal::NotActive),
+                // The store keeps this from happening; should it happen, nobody is joined.
+                (Some(_), Some(_)) => return Decision::AskForProof("link.ambiguous"),
+                (None, _) => {}
+            }
+            if facts.holders.iter().any(|h| h.status != AccountStatus::Deleted) {
+                declined = Some("link.local_unverified");
+            }
+        }
+        EmailFact::Unverified => declined = Some("link.email_unverified"),
+        EmailFact::ForeignDomain => declined = Some("link.domain_authority"),
+        EmailFact::None => {}
+    }
+    let invited = match facts.admission {
+        Admission::Open => false,
+        Admission::Invited => true,
+        Admission::Closed(reason) => return Decision::Refuse(Refusal::NotAdmitted(reason)),
+    };
+    Decision::Create { proved: matches!(facts.email, EmailFact::Verified(_)), declined, invited }
+}
+
+impl Refusal {
+    /// As a failure for the person and the record.
+    pub fn failure(self) -> Failure {
+        match self {
+            Self::NotActive => Failure::new(
+                OAuthCode::AccessDenied,
+                "user.disabled",
+                UserMessage::AccountNotActive,
+                "the account is suspended or deleted",
+            ),
+            Self::NotAdmitted(reason) => Failure::new(
+                OAuthCode::AccessDenied,
+                reason,
+                UserMessage::NotInvited,
+                "the provider's policy does not let this person have an account",
+            ),
+        }
+    }
+}
+
+/// The failure of a person who must sign in the old way first.
+pub fn proof_needed(reason: &'static str) -> Failure {
+    Failure::new(
+        OAuthCode::AccessDenied,
+        reason,
+        UserMessage::ProofNeeded,
+        "an account holds this address; its owner must sign in the way they did before",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::accounts::EmailAddress;
+    use crate::ids::ProviderId;
+    use proptest::prelude::*;
+
+    fn holder(name: &str, status: AccountStatus, proved: bool) -> Holder {
+        Holder { account: AccountId::new(name).unwrap(), status, proved }
+    }
+    fn verified() -> VerifiedEmail {
+        VerifiedEmail::for_tests(
+            EmailAddress::parse("alice@globex.example").unwrap(),
+            ProviderId::new("globex").unwrap(),
+        )
+    }
+    fn facts<'a>(email: EmailFact<'a>, holders: &'a [Holder]) -> Facts<'a> {
+        Facts { known: None, email, holders, joins_silently: true, admission: Admission::Open }
+    }
+    fn created(proved: bool, declined: Option<&'static str>) -> Decision {
+        Decision::Create { proved, declined, invited: false }
+    }
+    use AccountStatus::{Active, Deleted, Suspended};
+
+    #[test]
+    fn the_one_rule_joins() {
+        let email = verified();
+        let owner = [holder("victim-0", Active, true)];
+        let decision = decide(&facts(EmailFact::Verified(&email), &owner));
+        assert_eq!(decision, Decision::Link(owner[0].account.clone()));
+        let asked = Facts { joins_silently: false, ..facts(EmailFact::Verified(&email), &owner) };
+        assert_eq!(decide(&asked), Decision::AskForProof("link.proof_needed"));
+    }
+
+    #[test]
+    fn link_001_link_007_an_account_whose_address_was_never_proved_is_not_joined() {
+        let email = verified();
+        let squatter = [holder("squatter", Active, false)];
+        let decision = decide(&facts(EmailFact::Verified(&email), &squatter));
+        assert_eq!(decision, created(true, Some("link.local_unverified")));
+    }
+
+    #[test]
+    fn link_005_link_006_an_unverified_address_is_no_key() {
+        let owner = [holder("victim-0", Active, true)];
+        let decision = decide(&facts(EmailFact::Unverified, &owner));
+        assert_eq!(decision, created(false, Some("link.email_unverified")));
+    }
+
+    #[test]
+    fn link_009_a_provider_speaks_for_its_domains_only() {
+        let owner = [holder("victim-0", Active, true)];
+        let decision = decide(&facts(EmailFact::ForeignDomain, &owner));
+        assert_eq!(decision, created(false, Some("link.domain_authority")));
+    }
+
+    #[test]
+    fn link_010_link_011_a_known_identity_stays_with_its_account() {
+        let email = verified();
+        let known = holder("first-00", Active, false);
+        let other = [holder("victim-0", Active, true)];
+        let facts = Facts { known: Some(&known), ..facts(EmailFact::Verified(&email), &other) };
+        assert_eq!(decide(&facts), Decision::Existing(known.account.clone()));
+    }
+
+    #[test]
+    fn link_014_a_deleted_account_gives_nothing_back() {
+        let email = verified();
+        let gone = [holder("gone-000", Deleted, true)];
+        assert_eq!(decide(&facts(EmailFact::Verified(&email), &gone)), created(true, None));
+    }
+
+    #[test]
+    fn a_suspended_owner_cannot_come_in_by_another_provider() {
+        let email = verified();
+        let owner = [holder("owner-00", Suspended, true)];
+        let decision = decide(&facts(EmailFact::Verified(&email), &owner));
+        assert_eq!(decision, Decision::Refuse(Refusal::NotActive));
+        assert_eq!(Refusal::NotActive.failure().reason, "user.disabled");
+    }
+
+    #[test]
+    fn a_closed_provider_lets_known_people_in_and_joins_but_does_not_create() {
+        let email = verified();
+        let closed = Admission::Closed("provider.provisioning");
+        let none = Facts { admission: closed, ..facts(EmailFact::Verified(&email), &[]) };
+        assert_eq!(decide(&none), Decision::Refuse(Refusal::NotAdmitted("provider.provisioning")));
+        let owner = [holder("owner-00", Active, true)];
+        let join = Facts { admission: closed, ..facts(EmailFact::Verified(&email), &owner) };
+        assert_eq!(decide(&join), Decision::Link(owner[0].account.clone()));
+    }
+
+    fn status() -> impl Strategy<Value = AccountStatus> {
+        prop_oneof![Just(Active), Just(Suspended), Just(Deleted)]
+    }
+    fn holders() -> impl Strategy<Value = Vec<Holder>> {
+        prop::collection::vec(
+            ("h[0-9]{7}", status(), any::<bool>()).prop_map(|(n, s, p)| holder(&n, s, p)),
+            0..4,
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn laws(
+            known in prop::option::of(("k[0-9]{7}", status())),
+            which in 0u8..4,
+            holders in holders(),
+            joins_silently: bool,
+            admission in prop_oneof![
+                Just(Admission::Open), Just(Admission::Invited), Just(Admission::Closed("provider.never")),
+            ],
+        ) {
+            let email = verified();
+            let known = known.map(|(name, status)| holder(&name, status, false));
+            let email = match which {
+                0 => EmailFact::None,
+                1 => EmailFact::Unverified,
+                2 => EmailFact::ForeignDomain,
+                _ => EmailFact::Verified(&email),
+            };
+            let facts = Facts { known: known.as_ref(), email, holders: &holders, joins_silently, admission };
+            let decision = decide(&facts);
+            let is_verified = matches!(email, EmailFact::Verified(_));
+
+            // Law: for a known identity the key alone decides.
+            if let Some(known) = &known {
+                let alone = Facts { email: EmailFact::None, holders: &[], ..facts.clone() };
+                prop_assert_eq!(&decision, &decide(&alone));
+                // Law: nobody but the active comes in.
+                prop_assert_eq!(matches!(decision, Decision::Existing(_)), known.status == Active);
+            }
+            match &decision {
+                // Law: an unverified address never links, and no link leads to an account that is not
+                // active or has not proved the address.
+                Decision::Link(to) => {
+                    prop_assert!(is_verified && joins_silently && known.is_none());
+                    let owners: Vec<_> =
+                        holders.iter().filter(|h| h.proved && h.status != Deleted).collect();
+                    prop_assert_eq!(owners.len(), 1);
+                    prop_assert!(owners[0].account == *to && owners[0].status == Active);
+                }
+                // Law: an address becomes proved only by a proof, and only while nobody else has proved it.
+                Decision::Create { proved, invited, .. } => {
+                    prop_assert_eq!(*proved, is_verified);
+                    prop_assert!(!proved || !holders.iter().any(|h| h.proved && h.status != Deleted));
+                    prop_assert_eq!(*invited, admission == Admission::Invited);
+                    prop_assert!(!matches!(admission, Admission::Closed(_)));
+                }
+                Decision::Existing(id) => prop_assert!(known.is_some_and(|k| k.account == *id)),
+                Decision::AskForProof(_) => prop_assert!(is_verified && known.is_none()),
+                Decision::Refuse(_) => {}
+            }
+        }
+    }
+}
