@@ -54,21 +54,27 @@ fn scan(root: &Path, folder: &Path, found: &mut BTreeMap<String, Vec<(String, St
             };
             let Some(test) = test else { continue };
             let test: String = test.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
-            if let Some(id) = id_of(&test) {
-                found.entry(id).or_default().push((test, file.clone()));
+            for id in ids_of(&test) {
+                found.entry(id).or_default().push((test.clone(), file.clone()));
             }
         }
     }
 }
 
-/// `oidc_014_nonce_missing` → `OIDC-014`.
-fn id_of(test: &str) -> Option<String> {
-    let mut parts = test.splitn(3, '_');
-    let group = parts.next()?.to_ascii_uppercase();
-    let number = parts.next()?;
-    let known = GROUPS.iter().any(|(g, _)| *g == group);
-    (known && number.len() == 3 && number.bytes().all(|b| b.is_ascii_digit()))
-        .then(|| format!("{group}-{number}"))
+/// `oidc_014_nonce_missing` → `OIDC-014`; `link_001_link_007_…` names two.
+fn ids_of(test: &str) -> Vec<String> {
+    let parts: Vec<&str> = test.split('_').collect();
+    let mut ids = Vec::new();
+    for pair in parts.chunks(2) {
+        let [group, number] = pair else { break };
+        let group = group.to_ascii_uppercase();
+        let known = GROUPS.iter().any(|(g, _)| *g == group);
+        if !(known && number.len() == 3 && number.bytes().all(|b| b.is_ascii_digit())) {
+            break;
+        }
+        ids.push(format!("{group}-{number}"));
+    }
+    ids
 }
 
 fn page() -> String {
@@ -120,7 +126,8 @@ fn every_test_that_names_an_attack_names_one_of_the_corpus() {
 
 #[test]
 fn ids_are_read_from_names() {
-    assert_eq!(id_of("oidc_014_nonce_missing").as_deref(), Some("OIDC-014"));
-    assert_eq!(id_of("oidc_14_nonce"), None);
-    assert_eq!(id_of("journey_014_x"), None);
+    assert_eq!(ids_of("oidc_014_nonce_missing"), ["OIDC-014"]);
+    assert_eq!(ids_of("link_001_link_007_not_joined"), ["LINK-001", "LINK-007"]);
+    assert!(ids_of("oidc_14_nonce").is_empty());
+    assert!(ids_of("journey_014_x").is_empty());
 }
