@@ -39,3 +39,5 @@ pub mod assurance;
 pub mod clients;
 pub mod sessions;
 pub mod tokens;
+
+pub mod http;

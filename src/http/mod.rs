@@ -1,0 +1,4 @@
+//! 8 — HTTP: what strangers reach.
+
+pub mod assets;
+pub mod pages;

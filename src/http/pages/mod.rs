@@ -1,0 +1,294 @@
+//! Pages: plain data in, HTML out. Nothing is decided here.
+//!
+//! No page needs JavaScript and none carries anything inline, so that [`content_security_policy`] can
+//! forbid it. Texts from outside pass through [`parts::shown`] and the escaper of the templates; addresses
+//! are of the type [`Href`], which cannot be a script.
+
+mod parts;
+mod texts;
+
+pub use parts::{
+    AppLink, Brand, Field, Frame, Href, Icon, Notice, ProviderButton, ScopeLine, SignInForm, form_target,
+    initial, shown,
+};
+pub use texts::{ENGLISH, Texts};
+
+use crate::failure::UserMessage;
+use crate::ids::ReferenceId;
+use askama::Template;
+
+/// A page that can be answered with.
+pub trait Page: Send {
+    /// The page as HTML.
+    ///
+    /// # Errors
+    /// [`askama::Error`] when formatting fails, which only a broken template does.
+    fn render(&self) -> Result<String, askama::Error>;
+    /// Where the page's forms may lead beside our own origin: sources for `form-action`.
+    fn form_targets(&self) -> &[String] {
+        &[]
+    }
+    /// Whether it loads our script for forms that post themselves.
+    fn has_script(&self) -> bool {
+        false
+    }
+}
+
+/// The page's Content-Security-Policy (CSP Level 3): nothing inline, nothing foreign, no frames, forms only
+/// to its own targets.
+pub fn content_security_policy(page: &dyn Page) -> String {
+    let mut policy = String::from("default-src 'none'; style-src 'self'; img-src 'self' data:; ");
+    if page.has_script() {
+        policy.push_str("script-src 'self'; ");
+    }
+    policy.push_str("form-action 'self'");
+    // A source that is not one word could add a directive of its own: it is left out.
+    for target in page.form_targets().iter().filter(|t| is_source(t)) {
+        policy.push(' ');
+        policy.push_str(target);
+    }
+    policy.push_str("; frame-ancestors 'none'; base-uri 'none'");
+    policy
+}
+
+/// `scheme:` or `scheme://host[:port]`, as [`form_target`] makes them.
+fn is_source(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once(':') else { return false };
+    let host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
+    let named = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
+        && !matches!(scheme, "javascript" | "data" | "blob" | "filesystem");
+    let placed = match rest.strip_prefix("//") {
+        Some(authority) => !authority.is_empty() && authority.chars().all(host),
+        None => rest.is_empty(),
+    };
+    named && placed
+}
+
+macro_rules! page {
+    ($name:ident $(, targets $($targets:ident).+)? $(, script $script:literal)?) => {
+        impl Page for $name {
+            fn render(&self) -> Result<String, askama::Error> {
+                Template::render(self)
+            }
+            $(fn form_targets(&self) -> &[String] {
+                &self.$($targets).+
+            })?
+            $(fn has_script(&self) -> bool {
+                $script
+            })?
+        }
+    };
+}
+
+mod filters {
+    /// Shows a text from outside ([`super::shown`]); the escaper comes after it.
+    #[askama::filter_fn]
+    pub fn shown(text: &str, _: &dyn askama::Values) -> askama::Result<String> {
+        Ok(super::shown(text))
+    }
+}
+
+/// The list of providers.
+#[derive(Debug, Template)]
+#[template(path = "chooser.html")]
+pub struct ChooserPage {
+    /// Around it.
+    pub frame: Frame,
+    /// The app that the person signs in to.
+    pub app_name: String,
+    /// The buttons.
+    pub form: SignInForm,
+    /// What went wrong before, if anything did.
+    pub notice: Option<Notice>,
+    /// Back to the app with `access_denied`.
+    pub cancel: Option<Href>,
+}
+page!(ChooserPage, targets form.targets);
+
+/// May the app use the account? It posts `flow`, `csrf` and `decision`, which is `allow` or `deny`.
+#[derive(Debug, Template)]
+#[template(path = "consent.html")]
+pub struct ConsentPage {
+    /// Around it.
+    pub frame: Frame,
+    /// Who asks.
+    pub app_name: String,
+    /// Who is asked: an address or a name.
+    pub account: String,
+    /// What is asked for.
+    pub scopes: Vec<ScopeLine>,
+    /// The host that the answer goes to, so that a false app is noticed.
+    pub destination: Option<String>,
+    /// Where it posts.
+    pub action: Href,
+    /// The handle of the sign-in.
+    pub flow: String,
+    /// The form's token.
+    pub csrf: String,
+    /// Where it may lead ([`form_target`]): the app.
+    pub targets: Vec<String>,
+}
+page!(ConsentPage, targets targets);
+
+/// Something did not work. There is always a way on.
+#[derive(Debug, Template)]
+#[template(path = "error.html")]
+pub struct ErrorPage {
+    /// Around it.
+    pub frame: Frame,
+    /// A few words.
+    pub title: String,
+    /// What happened and what to do.
+    pub text: String,
+    /// What an operator can look up.
+    pub reference: Option<ReferenceId>,
+    /// The same step again.
+    pub retry: Option<Href>,
+    /// Back to the app.
+    pub back_to_app: Option<AppLink>,
+    /// Other providers, where the sign-in is still open.
+    pub other_ways: Option<SignInForm>,
+}
+
+impl ErrorPage {
+    /// The page of a message, without ways on.
+    pub fn of(frame: Frame, message: UserMessage, reference: Option<ReferenceId>) -> Self {
+        Self {
+            frame,
+            title: message.title().to_owned(),
+            text: message.text().to_owned(),
+            reference,
+            retry: None,
+            back_to_app: None,
+            other_ways: None,
+        }
+    }
+}
+
+impl Page for ErrorPage {
+    fn render(&self) -> Result<String, askama::Error> {
+        Template::render(self)
+    }
+    fn form_targets(&self) -> &[String] {
+        self.other_ways.as_ref().map_or(&[], |form| &form.targets)
+    }
+}
+
+/// The sign-in is over, expired, or belongs to another browser; one button begins a new one.
+#[derive(Debug, Template)]
+#[template(path = "start_again.html")]
+pub struct StartAgainPage {
+    /// Around it.
+    pub frame: Frame,
+    /// A few words.
+    pub title: String,
+    /// What happened.
+    pub text: String,
+    /// What an operator can look up.
+    pub reference: Option<ReferenceId>,
+    /// Begins a new sign-in: the app's own start, or the request anew.
+    pub start: Option<Href>,
+    /// Back to the app.
+    pub back_to_app: Option<AppLink>,
+}
+page!(StartAgainPage);
+
+/// Sign out? For a logout request that does not prove who asks (OIDC RP-Initiated Logout §2).
+#[derive(Debug, Template)]
+#[template(path = "logout.html")]
+pub struct LogoutConfirmPage {
+    /// Around it.
+    pub frame: Frame,
+    /// Who is signed in.
+    pub account: Option<String>,
+    /// Where it posts.
+    pub action: Href,
+    /// The form's token.
+    pub csrf: String,
+    /// The request's own parameters, sent again.
+    pub fields: Vec<Field>,
+    /// Where *Stay signed in* leads.
+    pub stay: Option<Href>,
+    /// Where it may lead ([`form_target`]).
+    pub targets: Vec<String>,
+}
+page!(LogoutConfirmPage, targets targets);
+
+/// Signed out.
+#[derive(Debug, Template)]
+#[template(path = "signed_out.html")]
+pub struct SignedOutPage {
+    /// Around it.
+    pub frame: Frame,
+    /// The provider where a session may go on.
+    pub provider: Option<String>,
+    /// Back to the app.
+    pub back_to_app: Option<AppLink>,
+}
+page!(SignedOutPage);
+
+/// Leaves for a provider after a POST. The page ends the chain of redirects, so that `form-action` need not
+/// name every host through which a provider leads its people.
+#[derive(Debug, Template)]
+#[template(path = "departure.html")]
+pub struct DeparturePage {
+    /// Around it.
+    pub frame: Frame,
+    /// The provider's (or app's) name.
+    pub name: String,
+    /// Where to.
+    pub href: Href,
+}
+page!(DeparturePage);
+
+/// A form that posts itself, with a button where scripts are off.
+#[derive(Debug, Template)]
+#[template(path = "autopost.html")]
+pub struct AutoPostPage {
+    /// Around it.
+    pub frame: Frame,
+    /// Who gets it: an app or a provider.
+    pub recipient: String,
+    /// Where it posts.
+    pub action: Href,
+    /// What it posts.
+    pub fields: Vec<Field>,
+    /// Where it may lead ([`form_target`]).
+    pub targets: Vec<String>,
+}
+page!(AutoPostPage, targets targets, script true);
+
+/// What stands at `/`.
+#[derive(Debug, Template)]
+#[template(path = "home.html")]
+pub struct HomePage {
+    /// Around it.
+    pub frame: Frame,
+    /// Our issuer identifier.
+    pub issuer: String,
+    /// The discovery document.
+    pub discovery: Href,
+}
+page!(HomePage);
+
+/// An invitation, before it is accepted. Reading it changes nothing; the button posts `token` and `csrf`.
+#[derive(Debug, Template)]
+#[template(path = "invitation.html")]
+pub struct InvitationPage {
+    /// Around it.
+    pub frame: Frame,
+    /// Who invites.
+    pub inviter: Option<String>,
+    /// The address it is bound to.
+    pub address: Option<String>,
+    /// Where it posts.
+    pub action: Href,
+    /// The invitation's token.
+    pub token: String,
+    /// The form's token.
+    pub csrf: String,
+    /// Where it may lead ([`form_target`]).
+    pub targets: Vec<String>,
+}
+page!(InvitationPage, targets targets);

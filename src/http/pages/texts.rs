@@ -1,0 +1,108 @@
+//! Every text of the pages, by key, in one place.
+//!
+//! A text is a method, so that a missing key or argument does not compile. Another language is another
+//! table with the same keys; the messages of refusals stand in [`crate::failure::UserMessage`].
+
+use super::parts::shown;
+
+macro_rules! texts {
+    ($($key:ident $(($($arg:ident),+))? = $text:literal;)*) => {
+        /// The texts in one language.
+        #[derive(Debug, PartialEq, Eq)]
+        pub struct Texts {
+            /// The language's tag (BCP 47), for `<html lang>`.
+            pub lang: &'static str,
+        }
+        impl Texts {
+            $(
+                #[doc = $text]
+                pub fn $key(&self $($(, $arg: &str)+)?) -> String {
+                    $($(let $arg = shown($arg);)+)?
+                    format!($text)
+                }
+            )*
+            /// All keys, for tests and translators.
+            pub const KEYS: &'static [&'static str] = &[$(stringify!($key)),*];
+        }
+    };
+}
+
+/// English.
+pub static ENGLISH: Texts = Texts { lang: "en" };
+
+texts! {
+    page_title(page, brand) = "{page} · {brand}";
+    help = "Help";
+    reference = "Reference";
+    reference_hint = "Whoever runs this service can look it up.";
+    back_to(app) = "Back to {app}";
+    cancel_to(app) = "Cancel and go back to {app}";
+    try_again = "Try again";
+    start_again = "Start again";
+    other_ways = "Other ways to sign in";
+    all_ways = "All ways to sign in";
+    recent_way = "The way you used last";
+    last_used = "Last used";
+    no_ways = "No way to sign in is open to this app at the moment.";
+
+    chooser_title(app) = "Sign in to {app}";
+    chooser_lead = "Choose the account you want to use.";
+    continue_with(provider) = "Continue with {provider}";
+
+    consent_title(app) = "Allow {app} to use your account?";
+    consent_account(account) = "You are signed in as {account}.";
+    consent_lead(app) = "{app} would like to";
+    consent_destination(host) = "If you allow it, you continue to {host}.";
+    consent_note = "Only allow apps that you know and trust.";
+    allow = "Allow";
+    deny = "Do not allow";
+
+    departure_title(provider) = "Taking you to {provider}";
+    departure_text = "If nothing happens, continue with the button.";
+    departure_button(provider) = "Continue to {provider}";
+
+    post_title = "One moment";
+    post_text(recipient) = "Your browser is being sent on to {recipient}. If nothing happens, press the button.";
+    post_button = "Continue";
+
+    logout_title = "Do you want to sign out?";
+    logout_text(brand) = "You will be signed out of {brand} in this browser.";
+    logout_account(account) = "You are signed in as {account}.";
+    logout_button = "Sign out";
+    logout_stay = "Stay signed in";
+
+    signed_out_title = "You are signed out";
+    signed_out_text(brand) = "Your session at {brand} has ended in this browser.";
+    signed_out_provider(provider) =
+        "You may still be signed in at {provider}. On a shared computer, sign out there too.";
+
+    home_title(brand) = "Welcome to {brand}";
+    home_text = "Apps send you here to sign in with an account that you already have. There is nothing to do on this page: open the app you want to use.";
+    home_developers = "For people who build apps";
+    home_developers_text = "This is an OpenID Connect issuer. Point your app's library at it:";
+    home_issuer = "Issuer";
+    home_discovery = "Discovery document";
+
+    invitation_title(brand) = "You are invited to {brand}";
+    invitation_from(inviter) = "{inviter} invited you.";
+    invitation_for(address) = "The invitation is for {address}.";
+    invitation_text = "Accept it, then sign in with an account that you already have.";
+    invitation_button = "Accept the invitation";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_unique() {
+        let unique: std::collections::BTreeSet<_> = Texts::KEYS.iter().collect();
+        assert_eq!(unique.len(), Texts::KEYS.len());
+    }
+
+    #[test]
+    fn a_name_from_outside_cannot_turn_or_flood_a_sentence() {
+        assert_eq!(ENGLISH.chooser_title("a\u{202e}b\nc"), "Sign in to ab c");
+        assert!(ENGLISH.chooser_title(&"x".repeat(5000)).chars().count() < 200);
+    }
+}
