@@ -1,5 +1,13 @@
 //! Relying parties and resource servers, and what people allowed them. Plain data and pure checks.
 
+pub mod authentication;
+pub mod entitlement;
+pub mod redirect;
+
+pub use authentication::Credentials;
+pub use entitlement::Offer;
+pub use redirect::{Location, ValidatedRedirect};
+
 use crate::accounts::Target;
 use crate::context::Timestamp;
 use crate::ids::{AccountId, ClientId, GrantId, SessionId};
@@ -179,4 +187,51 @@ pub struct Consent {
     pub scope: Scope,
     /// When last.
     pub given_at: Timestamp,
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A client that may do nothing yet.
+    pub(crate) fn client(id: &str) -> Client {
+        Client {
+            id: id.parse().unwrap(),
+            name: id.to_owned(),
+            auth_methods: BTreeSet::new(),
+            secret_hashes: Vec::new(),
+            redirect_uris: BTreeSet::new(),
+            post_logout_redirect_uris: BTreeSet::new(),
+            origins: BTreeSet::new(),
+            grant_types: BTreeSet::new(),
+            scope: Scope::empty(),
+            resources: BTreeSet::new(),
+            first_party: false,
+            require_pkce: true,
+            id_token_alg: SigningAlg::RS256,
+            access_token_alg: SigningAlg::ES256,
+            claims_in_id_token: false,
+            assignments: BTreeSet::new(),
+            access_token_lifetime: None,
+            refresh_token_lifetime: None,
+            default_provider: None,
+            providers: BTreeSet::new(),
+            home_uri: None,
+            disabled: false,
+            origin: Origin::Declared,
+        }
+    }
+
+    /// A resource server without a secret.
+    pub(crate) fn resource_server(id: &str, resource: &str) -> ResourceServer {
+        ResourceServer {
+            id: id.parse().unwrap(),
+            name: id.to_owned(),
+            secret_hashes: Vec::new(),
+            resource: resource.to_owned(),
+            default_audience: false,
+            disabled: false,
+            origin: Origin::Declared,
+        }
+    }
 }

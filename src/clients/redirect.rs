@@ -1,0 +1,366 @@
+//! Where an answer may be sent. The comparison is of exact texts; the only thing that is ever parsed is the
+//! port of a loopback address (RFC 9700 §2.1, RFC 8252 §7.3).
+
+use crate::clients::Client;
+use crate::failure::{Failure, UserMessage};
+use url::form_urlencoded::byte_serialize;
+
+/// A redirect URI that was found among those of its client. It can be made only by the functions of this
+/// module, so nothing that fails before them can leave the site.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ValidatedRedirect {
+    uri: String,
+    state: Option<String>,
+}
+
+/// An address to send the browser to, made from a [`ValidatedRedirect`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Location(String);
+
+impl Location {
+    /// The absolute address, for the `Location` header. It holds a code: never log it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl ValidatedRedirect {
+    /// Finds the redirect URI of an authorization request among the client's.
+    ///
+    /// A missing one is filled in only where exactly one is registered, and never for OpenID Connect
+    /// (RFC 6749 §3.1.2.3, OIDC Core §3.1.2.1).
+    ///
+    /// # Errors
+    /// `client.redirect_uri`, `client.redirect_uri_missing`: for a page of ours, never for a redirect.
+    pub fn for_authorization(
+        client: &Client,
+        sent: Option<&str>,
+        openid: bool,
+        state: Option<&str>,
+    ) -> Result<Self, Failure> {
+        let refuse = |reason, note: &'static str| {
+            Failure::new(
+                crate::failure::OAuthCode::InvalidRequest,
+                reason,
+                UserMessage::AppMisconfigured,
+                note,
+            )
+        };
+        let uri = match sent {
+            Some(sent) if client.redirect_uris.iter().any(|registered| matches(registered, sent)) => sent,
+            Some(_) => return Err(refuse("client.redirect_uri", "the redirect URI is not registered")),
+            None => {
+                let mut registered = client.redirect_uris.iter();
+                match (registered.next(), registered.next(), openid) {
+                    (Some(only), None, false) => only,
+                    _ => {
+                        return Err(refuse("client.redirect_uri_missing", "no redirect URI was sent"));
+                    }
+                }
+            }
+        };
+        Ok(Self { uri: uri.to_owned(), state: state.map(str::to_owned) })
+    }
+
+    /// Finds the address after a logout among the client's (OIDC RP-Initiated Logout §3.1): the exact text,
+    /// without the rule for loopback ports.
+    ///
+    /// # Errors
+    /// `client.post_logout_redirect_uri`.
+    pub fn after_logout(client: &Client, sent: &str, state: Option<&str>) -> Result<Self, Failure> {
+        if client.post_logout_redirect_uris.contains(sent) {
+            Ok(Self { uri: sent.to_owned(), state: state.map(str::to_owned) })
+        } else {
+            Err(Failure::invalid_request(
+                "client.post_logout_redirect_uri",
+                "the address after logout is not registered",
+            ))
+        }
+    }
+
+    /// The redirect URI itself.
+    pub fn uri(&self) -> &str {
+        &self.uri
+    }
+
+    /// What a page that may end here names in `form-action`: the origin, or the bare scheme of an app's own
+    /// scheme (Chromium applies the directive to the redirect after a POST too).
+    pub fn form_target(&self) -> String {
+        match url::Url::parse(&self.uri) {
+            Ok(url) if url.origin().is_tuple() => url.origin().ascii_serialization(),
+            Ok(url) => format!("{}:", url.scheme()),
+            Err(_) => "'none'".to_owned(),
+        }
+    }
+
+    /// The successful answer: `code`, `state`, `iss` (RFC 6749 §4.1.2, RFC 9207 §2).
+    pub fn with_code(&self, issuer: &str, code: &str) -> Location {
+        self.answer(&[("code", Some(code)), ("state", self.state.as_deref()), ("iss", Some(issuer))])
+    }
+
+    /// The refusal: `error`, `error_description`, `state`, `iss` (RFC 6749 §4.1.2.1). The description is the
+    /// sentence for people, never the operator's detail.
+    pub fn with_error(&self, issuer: &str, failure: &Failure) -> Location {
+        self.answer(&[
+            ("error", Some(failure.code.as_str())),
+            ("error_description", Some(failure.user.title())),
+            ("state", self.state.as_deref()),
+            ("iss", Some(issuer)),
+        ])
+    }
+
+    /// The way back after a logout: only `state` is added (OIDC RP-Initiated Logout §3).
+    pub fn with_state(&self) -> Location {
+        self.answer(&[("state", self.state.as_deref())])
+    }
+
+    fn answer(&self, parameters: &[(&str, Option<&str>)]) -> Location {
+        let mut text = self.uri.clone();
+        // RFC 6749 §3.1.2: a query that the registered URI has is retained
+        let mut divider = if text.contains('?') { '&' } else { '?' };
+        for (name, value) in parameters {
+            let Some(value) = value else { continue };
+            text.push(divider);
+            text.push_str(name);
+            text.push('=');
+            text.extend(byte_serialize(value.as_bytes()));
+            divider = '&';
+        }
+        Location(text)
+    }
+}
+
+/// Whether a redirect URI that was sent is the registered one: the same text, or the same but for the port
+/// of a loopback address. A port in the registration of `localhost` is kept to, because that name is not
+/// sure to lead to this machine (RFC 8252 §8.3).
+pub fn matches(registered: &str, sent: &str) -> bool {
+    if registered == sent {
+        return true;
+    }
+    ["http://127.0.0.1", "http://[::1]", "http://localhost"].iter().any(|host| {
+        let (Some(registered), Some(sent)) = (registered.strip_prefix(host), sent.strip_prefix(host)) else {
+            return false;
+        };
+        let (Some((fixed, registered)), Some((_, sent))) = (split_port(registered), split_port(sent)) else {
+            return false;
+        };
+        registered == sent && !(fixed && host.ends_with("localhost"))
+    })
+}
+
+/// Splits `:port` off: whether there was one, and the rest, which must begin a path or a query.
+fn split_port(after_host: &str) -> Option<(bool, &str)> {
+    let (had_port, rest) = match after_host.strip_prefix(':') {
+        None => (false, after_host),
+        Some(text) => {
+            let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+            let (port, rest) = text.split_at_checked(digits)?;
+            let canonical = !port.starts_with('0') && port.parse::<u16>().is_ok();
+            if !canonical {
+                return None;
+            }
+            (true, rest)
+        }
+    };
+    (rest.is_empty() || rest.starts_with('/') || rest.starts_with('?')).then_some((had_port, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clients::tests::client;
+    use crate::failure::OAuthCode;
+    use proptest::prelude::*;
+
+    const CB: &str = "https://rp.test/cb";
+
+    fn refused(registered: &str, attacks: &[&str]) {
+        assert!(matches(registered, registered), "the valid twin");
+        for attack in attacks {
+            assert!(!matches(registered, attack), "{attack} passed for {registered}");
+        }
+    }
+
+    #[test]
+    fn oauth_001_another_host_path_port_or_scheme_does_not_match() {
+        refused(
+            CB,
+            &[
+                "https://evil.test/cb",
+                "https://rp.test/other",
+                "https://rp.test:444/cb",
+                "http://rp.test/cb",
+                "https://rp.test/cb/",
+                "https://rp.test/cbx",
+                "https://rp.test/c",
+                " https://rp.test/cb",
+                "https://rp.test/cb ",
+            ],
+        );
+    }
+
+    #[test]
+    fn oauth_002_path_tricks_do_not_match() {
+        refused(
+            CB,
+            &[
+                "https://rp.test/cb/../evil",
+                "https://rp.test/cb/..;/evil",
+                "https://rp.test/%2e%2e/cb",
+                "https://rp.test/cb%2f..",
+                "https://rp.test\\cb",
+                "https://rp.test/./cb",
+                "https://rp.test//cb",
+                "https://rp.test/%63b",
+            ],
+        );
+        refused(
+            "http://127.0.0.1/callback",
+            &["http://127.0.0.1:80/callback/../x", "http://127.0.0.1/./callback"],
+        );
+    }
+
+    #[test]
+    fn oauth_003_userinfo_tricks_do_not_match() {
+        refused(
+            CB,
+            &["https://rp.test@evil.test/cb", "https://rp.test@evil.test@rp.test/cb", "https://x@rp.test/cb"],
+        );
+        refused(
+            "http://127.0.0.1/callback",
+            &[
+                "http://127.0.0.1@evil.test/callback",
+                "http://127.0.0.1:80@evil.test/callback",
+                "http://127.0.0.1:1234:80/callback",
+                "http://u@127.0.0.1/callback",
+            ],
+        );
+    }
+
+    #[test]
+    fn oauth_005_a_registration_is_no_pattern() {
+        refused("https://rp.test/cb.*", &["https://rpxtest/cb.*", "https://rp.test/cb.x"]);
+        refused(CB, &["https://rpxtest/cb"]);
+    }
+
+    #[test]
+    fn oauth_006_case_matters() {
+        refused(CB, &["HTTPS://RP.test/CB", "https://RP.test/cb", "https://rp.test/CB"]);
+        refused("http://localhost/cb", &["http://LOCALHOST/cb", "HTTP://localhost:1/cb"]);
+    }
+
+    #[test]
+    fn oauth_007_a_query_may_not_be_added_changed_or_left_out() {
+        refused(CB, &["https://rp.test/cb?", "https://rp.test/cb?x=1"]);
+        refused("https://rp.test/cb?x=1", &[CB, "https://rp.test/cb?x=2", "https://rp.test/cb?x=1&y=2"]);
+        refused("http://127.0.0.1/cb", &["http://127.0.0.1:9/cb?x=1", "http://127.0.0.1:9/cb#x"]);
+    }
+
+    #[test]
+    fn loopback_addresses_match_on_any_port() {
+        assert!(matches("http://127.0.0.1/callback", "http://127.0.0.1:49152/callback"));
+        assert!(matches("http://127.0.0.1:1/callback", "http://127.0.0.1:49152/callback"));
+        assert!(matches("http://[::1]/callback", "http://[::1]:49152/callback"));
+        assert!(matches("http://localhost/callback", "http://localhost:3000/callback"));
+        refused("http://localhost:8084/callback", &["http://localhost:8085/callback"]);
+        refused(
+            "http://127.0.0.1/callback",
+            &[
+                "http://127.0.0.1:/callback",
+                "http://127.0.0.1:0/callback",
+                "http://127.0.0.1:080/callback",
+                "http://127.0.0.1:65536/callback",
+                "http://127.0.0.1:+1/callback",
+                "https://127.0.0.1:1/callback",
+                "http://127.0.0.2/callback",
+                "http://127.0.0.1.evil.test/callback",
+                "http://127.0.0.10:1/callback",
+                "http://localhost:1/callback",
+                "http://[::1]:1/callback",
+            ],
+        );
+        refused("http://localhost/cb", &["http://localhost.evil.test/cb", "http://localhost:1.evil.test/cb"]);
+    }
+
+    #[test]
+    fn oauth_013_a_missing_redirect_uri_is_filled_in_only_where_nothing_is_in_doubt() {
+        let mut client = client("app");
+        client.redirect_uris = [CB.to_owned()].into();
+        let found = |client: &Client, openid| {
+            ValidatedRedirect::for_authorization(client, None, openid, None).map_err(|f| f.reason)
+        };
+        assert_eq!(found(&client, false).unwrap().uri(), CB);
+        assert_eq!(found(&client, true), Err("client.redirect_uri_missing"));
+        client.redirect_uris.insert("https://rp.test/other".to_owned());
+        assert_eq!(found(&client, false), Err("client.redirect_uri_missing"));
+        client.redirect_uris.clear();
+        assert_eq!(found(&client, false), Err("client.redirect_uri_missing"));
+    }
+
+    #[test]
+    fn answers_carry_state_and_issuer_and_keep_the_query() {
+        let mut client = client("app");
+        client.redirect_uris = ["https://rp.test/cb?x=1".to_owned()].into();
+        let redirect = ValidatedRedirect::for_authorization(
+            &client,
+            Some("https://rp.test/cb?x=1"),
+            true,
+            Some("a b&c=\"é"),
+        )
+        .unwrap();
+        assert_eq!(
+            redirect.with_code("https://id.test", "csac_x").as_str(),
+            "https://rp.test/cb?x=1&code=csac_x&state=a+b%26c%3D%22%C3%A9&iss=https%3A%2F%2Fid.test"
+        );
+        let failure = Failure::new(OAuthCode::LoginRequired, "x", UserMessage::StartAgain, "secret detail");
+        let error = redirect.with_error("https://id.test", &failure);
+        assert!(error.as_str().contains("&error=login_required&"));
+        assert!(!error.as_str().contains("secret"));
+        assert_eq!(redirect.form_target(), "https://rp.test");
+    }
+
+    #[test]
+    fn an_address_after_logout_is_exact() {
+        let mut client = client("app");
+        client.post_logout_redirect_uris = ["http://127.0.0.1/bye".to_owned()].into();
+        assert!(ValidatedRedirect::after_logout(&client, "http://127.0.0.1/bye", None).is_ok());
+        for bad in ["http://127.0.0.1:81/bye", "http://127.0.0.1/bye?x=1", "https://evil.test/"] {
+            assert!(ValidatedRedirect::after_logout(&client, bad, None).is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        /// Law: what matches differs from the registration in nothing but the port of a loopback host.
+        #[test]
+        fn what_matches_differs_in_the_port_only(
+            registered in prop::sample::select(vec![
+                "https://rp.test/cb", "http://127.0.0.1/cb", "http://[::1]:4/cb", "http://localhost/cb", "app.x:/cb",
+            ]),
+            sent in "(https|http|app\\.x)://?(rp\\.test|127\\.0\\.0\\.1|\\[::1\\]|localhost)(:[0-9]{0,6})?[/a-z?#@:.\\\\%]{0,6}",
+        ) {
+            if matches(registered, &sent) && registered != sent {
+                let (a, b) = (url::Url::parse(registered).unwrap(), url::Url::parse(&sent).unwrap());
+                prop_assert_eq!(a.host_str(), b.host_str());
+                prop_assert_eq!(a.path(), b.path());
+                prop_assert_eq!(a.scheme(), b.scheme());
+                prop_assert!(b.username().is_empty() && b.query().is_none() && b.fragment().is_none());
+                prop_assert!(b.as_str().starts_with("http://127.") || b.as_str().starts_with("http://[::1]")
+                    || b.as_str().starts_with("http://localhost"));
+            }
+        }
+
+        /// Law: an answer stays at the redirect URI, whatever is put into it.
+        #[test]
+        fn an_answer_stays_at_its_redirect_uri(state in "\\PC{0,60}", code in "\\PC{0,60}") {
+            let mut client = client("app");
+            client.redirect_uris = [CB.to_owned()].into();
+            let redirect = ValidatedRedirect::for_authorization(&client, Some(CB), true, Some(&state)).unwrap();
+            let location = redirect.with_code("https://id.test", &code);
+            prop_assert!(location.as_str().starts_with("https://rp.test/cb?code="));
+            let url = url::Url::parse(location.as_str()).unwrap();
+            let back: std::collections::HashMap<_, _> = url.query_pairs().into_owned().collect();
+            prop_assert_eq!(&back["state"], &state);
+            prop_assert_eq!(&back["code"], &code);
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! Parameters of a query string or a form body, decoded exactly once.
+//!
+//! A strict reading of `application/x-www-form-urlencoded` (RFC 6749 appendix B): a broken escape or broken
+//! UTF-8 is refused and never repaired, because two readers that repair differently are an attack.
+
+use crate::failure::Failure;
+use std::borrow::Cow;
+
+/// The longest encoded query or body that is read, in bytes.
+pub const MAX_ENCODED: usize = 16 * 1024;
+/// The most parameters that are read.
+pub const MAX_COUNT: usize = 64;
+/// The longest decoded value, in bytes, but for the names in [`LONG`].
+pub const MAX_VALUE: usize = 2048;
+/// The longest decoded value of the parameters that carry tokens or lists, in bytes.
+pub const MAX_LONG_VALUE: usize = 8 * 1024;
+
+/// Parameters that carry tokens or lists and so may be longer.
+const LONG: &[&str] = &[
+    "access_token",
+    "claims",
+    "client_assertion",
+    "id_token_hint",
+    "registration",
+    "request",
+    "scope",
+    "token",
+];
+
+/// Parameters that may be sent more than once (RFC 8707 §2, RFC 8693 §2.1).
+const REPEATABLE: &[&str] = &["resource", "audience"];
+
+/// What is wrong with one parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Defect {
+    Repeated,
+    Control,
+    TooLong,
+}
+
+impl Defect {
+    fn failure(self, name: &str) -> Failure {
+        let (reason, note) = match self {
+            // RFC 6749 §3.1 and §3.2
+            Self::Repeated => ("request.duplicate_parameter", "a parameter was sent more than once"),
+            Self::Control => ("request.control_character", "a parameter has a control character"),
+            Self::TooLong => ("request.too_long", "a parameter is too long"),
+        };
+        let shown: String = name.chars().filter(|c| c.is_ascii_graphic()).take(40).collect();
+        Failure::invalid_request(reason, note).expected("one clean, short value", shown)
+    }
+}
+
+struct Pair<'a> {
+    name: Cow<'a, str>,
+    value: Cow<'a, str>,
+    defect: Option<Defect>,
+}
+
+/// Decoded parameters. Empty ones are left out, as if they had not been sent (RFC 6749 §3.1).
+///
+/// Defects of single parameters are remembered and not refused at once, so that an authorization request
+/// can be answered at its redirect URI where that one is sound. [`Parameters::check`] refuses them all.
+pub struct Parameters<'a> {
+    pairs: Vec<Pair<'a>>,
+}
+
+impl<'a> Parameters<'a> {
+    /// Decodes a query string (without `?`) or a form body.
+    ///
+    /// # Errors
+    /// `request.too_large`: more than [`MAX_ENCODED`] bytes or [`MAX_COUNT`] parameters;
+    /// `request.encoding`: a broken percent escape or broken UTF-8.
+    pub fn decode(encoded: &'a str) -> Result<Self, Failure> {
+        if encoded.len() > MAX_ENCODED {
+            return Err(Failure::invalid_request("request.too_large", "the request is too long"));
+        }
+        let mut pairs: Vec<Pair<'a>> = Vec::with_capacity(8);
+        let mut seen = 0_usize;
+        for piece in encoded.split('&').filter(|piece| !piece.is_empty()) {
+            seen += 1;
+            if seen > MAX_COUNT {
+                return Err(Failure::invalid_request("request.too_large", "too many parameters"));
+            }
+            let (name, value) = piece.split_once('=').unwrap_or((piece, ""));
+            let (Some(name), Some(value)) = (form_decode(name), form_decode(value)) else {
+                return Err(Failure::invalid_request("request.encoding", "a broken escape or broken UTF-8"));
+            };
+            if value.is_empty() {
+                continue;
+            }
+            let defect = defect_of(&name, &value);
+            let earlier = pairs.iter_mut().find(|pair| pair.name == name);
+            match earlier {
+                Some(earlier) if !REPEATABLE.contains(&&*name) => earlier.defect = Some(Defect::Repeated),
+                _ => pairs.push(Pair { name, value, defect }),
+            }
+        }
+        Ok(Self { pairs })
+    }
+
+    /// Refuses every defect: a parameter that was repeated, is too long or has a control character.
+    ///
+    /// # Errors
+    /// `request.duplicate_parameter`, `request.control_character`, `request.too_long`.
+    pub fn check(&self) -> Result<(), Failure> {
+        for pair in &self.pairs {
+            if let Some(defect) = pair.defect {
+                return Err(defect.failure(&pair.name));
+            }
+        }
+        Ok(())
+    }
+
+    /// The value of a parameter, checked for its own defects only.
+    ///
+    /// # Errors
+    /// As [`Parameters::check`].
+    pub fn sound(&self, name: &str) -> Result<Option<&str>, Failure> {
+        match self.pairs.iter().find(|pair| pair.name == name) {
+            None => Ok(None),
+            Some(Pair { defect: Some(defect), .. }) => Err(defect.failure(name)),
+            Some(pair) => Ok(Some(&pair.value)),
+        }
+    }
+
+    /// The value of a parameter; one with a defect counts as absent, so call [`Parameters::check`] first.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.sound(name).ok().flatten()
+    }
+
+    /// All values of a parameter that may be repeated.
+    pub fn all<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s str> {
+        self.pairs.iter().filter(move |pair| pair.name == name && pair.defect.is_none()).map(|p| &*p.value)
+    }
+
+    /// Whether the parameter was sent with a value, sound or not.
+    pub fn has(&self, name: &str) -> bool {
+        self.pairs.iter().any(|pair| pair.name == name)
+    }
+}
+
+impl std::fmt::Debug for Parameters<'_> {
+    /// Names only: values may be secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.pairs.iter().map(|pair| &pair.name)).finish()
+    }
+}
+
+fn defect_of(name: &str, value: &str) -> Option<Defect> {
+    let limit = if LONG.contains(&name) { MAX_LONG_VALUE } else { MAX_VALUE };
+    if value.len() > limit || name.len() > 256 {
+        Some(Defect::TooLong)
+    } else if value.chars().chain(name.chars()).any(char::is_control) {
+        Some(Defect::Control)
+    } else {
+        None
+    }
+}
+
+/// Decodes one name or value: `+` is a space, `%XX` a byte, and the bytes must be UTF-8. `None` on a broken
+/// escape or broken UTF-8.
+pub fn form_decode(text: &str) -> Option<Cow<'_, str>> {
+    if !text.bytes().any(|b| b == b'+' || b == b'%') {
+        return Some(Cow::Borrowed(text));
+    }
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        out.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let (high, low) = (hex_digit(bytes.next()?)?, hex_digit(bytes.next()?)?);
+                high * 16 + low
+            }
+            other => other,
+        });
+    }
+    String::from_utf8(out).ok().map(Cow::Owned)
+}
+
+fn hex_digit(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn reason(encoded: &str) -> &'static str {
+        match Parameters::decode(encoded).and_then(|p| p.check()) {
+            Ok(()) => "ok",
+            Err(failure) => failure.reason,
+        }
+    }
+
+    #[test]
+    fn oauth_021_empty_parameters_count_as_omitted() {
+        let parameters = Parameters::decode("scope=&state&a=1").unwrap();
+        assert_eq!(parameters.get("scope"), None);
+        assert!(!parameters.has("state"));
+        assert_eq!(parameters.get("a"), Some("1"));
+    }
+
+    #[test]
+    fn a_parameter_sent_twice_is_refused_but_for_resource_and_audience() {
+        assert_eq!(reason("state=1&state=1"), "request.duplicate_parameter");
+        assert_eq!(reason("unknown=1&unknown=2"), "request.duplicate_parameter");
+        assert_eq!(reason("resource=urn:a&resource=urn:b"), "ok");
+        assert_eq!(reason("audience=a&audience=b&state=1"), "ok");
+        let parameters = Parameters::decode("state=1&state=2").unwrap();
+        assert_eq!(parameters.get("state"), None, "neither of the two is taken");
+        let parameters = Parameters::decode("resource=urn:a&resource=urn:b").unwrap();
+        assert_eq!(parameters.all("resource").collect::<Vec<_>>(), ["urn:a", "urn:b"]);
+    }
+
+    #[test]
+    fn oauth_022_control_characters_are_refused() {
+        for bad in ["state=%0d%0aSet-Cookie:", "state=%00", "state=a%7f", "state=%C2%85", "st%0aate=1"] {
+            assert_eq!(reason(bad), "request.control_character", "{bad}");
+        }
+        assert_eq!(reason("state=a%20b%C3%A9"), "ok");
+    }
+
+    #[test]
+    fn oauth_023_long_parameters_are_refused() {
+        assert_eq!(reason(&format!("state={}", "x".repeat(MAX_VALUE))), "ok");
+        assert_eq!(reason(&format!("state={}", "x".repeat(MAX_VALUE + 1))), "request.too_long");
+        assert_eq!(reason(&format!("id_token_hint={}", "x".repeat(MAX_LONG_VALUE))), "ok");
+        assert_eq!(reason(&"x".repeat(MAX_ENCODED + 1)), "request.too_large");
+        let many: String = (0..=MAX_COUNT).map(|i| format!("p{i}=1&")).collect();
+        assert_eq!(reason(&many), "request.too_large");
+    }
+
+    #[test]
+    fn broken_escapes_and_broken_utf8_are_refused() {
+        for bad in ["a=%", "a=%2", "a=%zz", "a=%+1", "a=%C3", "%FF=1"] {
+            assert_eq!(reason(bad), "request.encoding", "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_is_decoded(name in "[a-z_]{1,10}", value in "\\PC{1,100}") {
+            let encoded: String = url::form_urlencoded::Serializer::new(String::new())
+                .append_pair(&name, &value).finish();
+            let parameters = Parameters::decode(&encoded).unwrap();
+            prop_assert_eq!(parameters.get(&name), Some(value.as_str()));
+        }
+
+        #[test]
+        fn no_text_panics_or_yields_a_control_character(text in ".{0,400}") {
+            if let Ok(parameters) = Parameters::decode(&text)
+                && parameters.check().is_ok() {
+                for pair in &parameters.pairs {
+                    prop_assert!(!pair.value.chars().any(char::is_control));
+                }
+            }
+        }
+    }
+}
