@@ -2,7 +2,9 @@
 // `./dev demo` runs this file as a program; the journeys use `startDemo`.
 
 import { fork, spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync, cpSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync,
+} from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -160,6 +162,7 @@ export async function startDemo({
     const note = `# Written by ./dev demo at each start, from examples/demo/${name}.\n\n`;
     writeFileSync(path.join(dataDir, name), note + rewrite(name, text));
   }
+  cpSync(path.join(HERE, 'secrets'), path.join(dataDir, 'secrets'), { recursive: true });
   const children = [];
   const stop = () => Promise.all(children.map((child) => child.stop()));
   try {

@@ -1,0 +1,191 @@
+// People who sign in to Notes through the broker, by Globex and by Friendbook.
+
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import {
+  browserFor, cancelAtProvider, chooseProvider, demoFor, DESKTOP, fitsTheScreen, noFaults, personAt, PHONE,
+  pickPerson, screenshot, whoNotesSees,
+} from './support.mjs';
+
+describe('sign-in to Notes', () => {
+  const ending = [];
+  const context = { after: (step) => ending.unshift(step) };
+  let demo;
+  let browser;
+  before(async () => {
+    demo = await demoFor(context);
+    browser = await browserFor(context);
+  });
+  after(async () => {
+    for (const step of ending) await step();
+  });
+
+  const notesAt = (path = '/') => `${demo.addresses.notes}${path}`;
+  const atNotes = (path = '/') => (url) => url.href === notesAt(path);
+
+  async function signIn(page, provider, user) {
+    await page.goto(notesAt());
+    await page.locator('#sign-in').click();
+    await chooseProvider(page, provider);
+    await pickPerson(page, user);
+    return whoNotesSees(page);
+  }
+
+  for (const [device, viewport] of Object.entries({ phone: PHONE, desktop: DESKTOP })) {
+    for (const colorScheme of ['light', 'dark']) {
+      test(`by Globex on a ${device}, ${colorScheme}: groups and roles, then sign out`, async () => {
+        const page = await personAt(browser, { viewport, colorScheme });
+        const look = async (name) => {
+          await fitsTheScreen(page);
+          await screenshot(page, `${name}-${device}-${colorScheme}`);
+        };
+        await page.goto(notesAt());
+        await look('notes-welcome');
+        await page.locator('#sign-in').click();
+        await page.waitForURL(`${demo.addresses.broker}/**`);
+        await look('chooser');
+        await chooseProvider(page, 'globex');
+        await page.waitForURL(`${demo.addresses.globex}/**`);
+        await look('globex');
+        await pickPerson(page, 'alice');
+        const alice = await whoNotesSees(page);
+        await look('notes-alice');
+        assert.equal(alice.name, 'Alice Ahlgren');
+        assert.deepEqual(alice.groups, ['engineers']);
+        assert.deepEqual(alice.roles, ['editor']);
+        assert.deepEqual(alice.permissions, ['notes:write']);
+        assert.equal(await page.locator('#email').textContent(), 'alice@globex.example (verified)');
+
+        await page.locator('#sign-out').click();
+        await page.locator('#signed-out').waitFor();
+        await look('notes-signed-out');
+        await page.goto(notesAt('/notes/42'));
+        await page.waitForURL(`${demo.addresses.broker}/**`);
+        noFaults(page);
+      });
+    }
+  }
+
+  test('with the permission one writes a note; without it the form is off', async () => {
+    const alice = await personAt(browser);
+    await signIn(alice, 'globex', 'alice');
+    await alice.locator('#text').fill('Bring <b>cake</b>');
+    await alice.locator('#save').click();
+    assert.equal(await alice.locator('#note p').textContent(), 'Bring <b>cake</b>');
+
+    const carol = await personAt(browser);
+    const seen = await signIn(carol, 'globex', 'carol');
+    assert.deepEqual([seen.groups, seen.roles, seen.permissions], [[], [], []]);
+    assert.equal(await carol.locator('#save').isDisabled(), true);
+    await screenshot(carol, 'notes-carol');
+  });
+
+  test('the page that was wanted first is resumed', async () => {
+    const page = await personAt(browser);
+    await page.goto(notesAt('/notes/42'));
+    await chooseProvider(page, 'globex');
+    await pickPerson(page, 'bob');
+    await page.waitForURL(atNotes('/notes/42'));
+    assert.deepEqual((await whoNotesSees(page)).groups, ['engineers']);
+    noFaults(page);
+  });
+
+  test('by Friendbook: other accounts than by Globex, whatever address they claim', async () => {
+    const globexAlice = await signIn(await personAt(browser), 'globex', 'alice');
+    const page = await personAt(browser);
+    const alice = await signIn(page, 'friendbook', 'alice');
+    await screenshot(page, 'notes-friendbook-alice');
+    noFaults(page);
+    assert.equal(alice.name, 'Alice Ahlgren');
+    assert.deepEqual([alice.groups, alice.roles, alice.permissions], [[], [], []]);
+    assert.doesNotMatch((await page.locator('#email').textContent()), /\(verified\)/);
+
+    const mallory = await signIn(await personAt(browser), 'friendbook', 'mallory');
+    assert.deepEqual(mallory.groups, []);
+    const bob = await signIn(await personAt(browser), 'friendbook', 'bob');
+    const subjects = [globexAlice.sub, alice.sub, mallory.sub, bob.sub];
+    assert.equal(new Set(subjects).size, subjects.length, 'four people, four accounts');
+
+    await page.locator('#sign-out').click();
+    await page.locator('#signed-out').waitFor();
+    assert.equal((await signIn(page, 'friendbook', 'alice')).sub, alice.sub, 'the subject is stable');
+    noFaults(page);
+  });
+
+  test('a person who cancels at Globex gets a page, and takes the other way', async () => {
+    const page = await personAt(browser, { viewport: PHONE });
+    await page.goto(notesAt('/notes/42'));
+    await chooseProvider(page, 'globex');
+    await cancelAtProvider(page);
+    await page.waitForURL(`${demo.addresses.broker}/**`);
+    await fitsTheScreen(page);
+    await screenshot(page, 'cancelled-phone');
+    await chooseProvider(page, 'friendbook');
+    await pickPerson(page, 'carol');
+    await page.waitForURL(atNotes('/notes/42'));
+    assert.equal((await whoNotesSees(page)).name, 'Carol Castellanos');
+    noFaults(page);
+  });
+
+  test('without JavaScript everything works', async () => {
+    const page = await personAt(browser, { javaScriptEnabled: false });
+    assert.deepEqual((await signIn(page, 'globex', 'bob')).groups, ['engineers']);
+    await page.locator('#sign-out').click();
+    await page.locator('#signed-out').waitFor();
+  });
+
+  test('a second app sign-in in the same browser asks nothing', async () => {
+    const page = await personAt(browser);
+    const first = await signIn(page, 'globex', 'alice');
+    await page.context().clearCookies({ name: /^notes_/ });
+    await page.goto(notesAt('/notes/42'));
+    await page.waitForURL(atNotes('/notes/42'));
+    assert.equal((await whoNotesSees(page)).sub, first.sub);
+    noFaults(page);
+  });
+
+  test('after signing out, Globex still knows the person and asks nothing', async () => {
+    const page = await personAt(browser);
+    const first = await signIn(page, 'globex', 'alice');
+    await page.locator('#sign-out').click();
+    await page.locator('#signed-out').waitFor();
+    await page.locator('#sign-in').click();
+    await chooseProvider(page, 'globex');
+    assert.equal((await whoNotesSees(page)).sub, first.sub);
+    noFaults(page);
+  });
+
+  test('Back after a finished sign-in leads to no dead end', async () => {
+    const page = await personAt(browser);
+    await page.goto(notesAt('/notes/42'));
+    await chooseProvider(page, 'globex');
+    const picker = page.url();
+    await pickPerson(page, 'bob');
+    await page.waitForURL(atNotes('/notes/42'));
+    await page.goto(picker);
+    await page.waitForURL((url) => url.origin !== demo.addresses.globex);
+    await screenshot(page, 'back-after-sign-in');
+    if (page.url().startsWith(demo.addresses.broker)) {
+      await page.locator('main a.primary, main a.button').first().click();
+    }
+    await page.waitForURL(`${demo.addresses.notes}/**`);
+    noFaults(page);
+  });
+});
+
+test('a provider that is down: a page with the other ways, and they work', async (context) => {
+  const demo = await demoFor(context);
+  const browser = await browserFor(context);
+  await demo.children.find(({ name }) => name === 'globex').stop();
+  const page = await personAt(browser, { viewport: PHONE });
+  await page.goto(`${demo.addresses.notes}/notes/42`);
+  await chooseProvider(page, 'globex');
+  await page.waitForURL(`${demo.addresses.broker}/**`);
+  await page.locator('button[name="provider"][value="friendbook"]').waitFor();
+  await screenshot(page, 'provider-down-phone');
+  await fitsTheScreen(page);
+  await chooseProvider(page, 'friendbook');
+  await pickPerson(page, 'mallory');
+  await page.waitForURL(`${demo.addresses.notes}/notes/42`);
+  noFaults(page);
+});

@@ -1,0 +1,120 @@
+// What the journeys share: a demo on free ports, a headless Chromium, and the steps that people take.
+
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { chromium } from 'playwright-core';
+import { checkPorts, startDemo } from '../../examples/demo/demo.mjs';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const BINARY = process.env.COUNTERSIGN_BIN ?? path.join(ROOT, 'target/debug/countersign');
+const PATIENCE = 15_000;
+
+export const PHONE = { width: 390, height: 844 };
+export const DESKTOP = { width: 1280, height: 900 };
+
+const SCREENSHOTS = process.env.SCREENSHOTS ?? path.join(tmpdir(), 'countersign-journeys');
+
+/** The first of a run of ports that the demo can have. */
+export async function freePortBase() {
+  for (;;) {
+    const probe = net.createServer();
+    await new Promise((resolve) => probe.listen(0, '127.0.0.1', resolve));
+    const { port } = probe.address();
+    await new Promise((resolve) => probe.close(resolve));
+    const base = port - (port % 10);
+    try {
+      await checkPorts(base);
+      return base;
+    } catch {
+      // Someone has one of them; try another run.
+    }
+  }
+}
+
+/** Starts a demo of its own for a test file, and stops it and removes its data when `context` ends. */
+export async function demoFor(context, options = {}) {
+  const dataDir = mkdtempSync(path.join(tmpdir(), 'countersign-demo-'));
+  const demo = await startDemo({
+    binary: BINARY, dataDir, portBase: await freePortBase(), ...options,
+  });
+  context.after(async () => {
+    await demo.stop();
+    rmSync(dataDir, { recursive: true });
+  });
+  return { ...demo, dataDir };
+}
+
+/** A browser with nothing in it; every `newContext` of it is a person's own. */
+export async function browserFor(context, extraArguments = []) {
+  const browser = await chromium.launch({
+    executablePath: '/usr/bin/chromium',
+    args: [
+      '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+      '--disable-background-networking', '--disable-component-update', '--disable-sync', ...extraArguments,
+    ],
+  });
+  context.after(() => browser.close());
+  return browser;
+}
+
+/** A person at a device: a page with cookies of its own. Faults of the pages fail the journey. */
+export async function personAt(browser, { viewport = DESKTOP, ...options } = {}) {
+  const context = await browser.newContext({ viewport, ...options });
+  context.setDefaultTimeout(PATIENCE);
+  const page = await context.newPage();
+  page.faults = [];
+  page.on('pageerror', (error) => page.faults.push(String(error)));
+  page.on('console', (message) => {
+    if (/Content.Security.Policy|violates/i.test(message.text())) page.faults.push(message.text());
+  });
+  return page;
+}
+
+/** Nothing was blocked by a policy, and no script failed. */
+export function noFaults(page) {
+  assert.deepEqual(page.faults, []);
+}
+
+export async function screenshot(page, name) {
+  mkdirSync(SCREENSHOTS, { recursive: true });
+  await page.screenshot({ path: path.join(SCREENSHOTS, `${name}.png`), fullPage: true });
+}
+
+/** Nothing may be wider than the screen. */
+export async function fitsTheScreen(page) {
+  const [content, screen] = await page.evaluate(() => [
+    document.documentElement.scrollWidth, document.documentElement.clientWidth,
+  ]);
+  assert.ok(content <= screen, `the page is ${content} px wide on a screen of ${screen} px`);
+}
+
+/** Presses the button for a provider on the chooser. */
+export async function chooseProvider(page, provider) {
+  await page.locator(`button[name="provider"][value="${provider}"]`).click();
+}
+
+/** Picks a person at a stand-in. */
+export async function pickPerson(page, user) {
+  await page.locator(`button[name="user"][value="${user}"]`).click();
+}
+
+export async function cancelAtProvider(page) {
+  await page.locator('button[name="action"][value="cancel"]').click();
+}
+
+/** What Notes says about who is signed in. */
+export async function whoNotesSees(page) {
+  await page.locator('#sub').waitFor();
+  const list = (id) => page.locator(`#${id} li`).allTextContents();
+  return {
+    sub: await page.locator('#sub').textContent(),
+    name: await page.locator('#name').textContent(),
+    groups: await list('groups'),
+    roles: await list('roles'),
+    permissions: await list('permissions'),
+  };
+}
