@@ -27,6 +27,7 @@ pub mod context;
 pub mod failure;
 pub mod ids;
 
+pub mod jose;
 pub mod protocol;
 
 pub mod chooser;

@@ -1,12 +1,17 @@
 //! 7 — Codes and tokens: their records, claims and rotation.
 
+pub mod claims;
 pub mod handle;
+pub mod rotation;
+pub mod seal;
 
+use crate::clients::SigningAlg;
 use crate::context::Timestamp;
-use crate::ids::{ClientId, GrantId};
+use crate::ids::{ClientId, GrantId, KeyId};
 use crate::protocol::Scope;
 use handle::Digest;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// An authorization code as stored (RFC 6749 §4.1.2). Only its digest is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,4 +61,73 @@ pub struct RefreshRecord {
     pub successor: Option<Digest>,
     /// The successor's text, sealed, while a grace period is configured: the same client may get it again.
     pub sealed_successor: Option<Vec<u8>>,
+}
+
+/// What a signing key is used for at present.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum KeyState {
+    /// Signs. There is exactly one of each algorithm.
+    Active,
+    /// Published, so that applications know it before it signs. There is at most one of each algorithm.
+    Next,
+    /// Signs no more; verifies until the last token it signed has expired.
+    Retired,
+}
+
+impl KeyState {
+    /// The word in storage and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Next => "next",
+            Self::Retired => "retired",
+        }
+    }
+}
+
+impl std::str::FromStr for KeyState {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "active" => Ok(Self::Active),
+            "next" => Ok(Self::Next),
+            "retired" => Ok(Self::Retired),
+            _ => Err(()),
+        }
+    }
+}
+
+/// A signing key as stored. Storage lets at most one key of an algorithm be active, and at most one be next.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeyRecord {
+    /// Its `kid`: the RFC 7638 thumbprint of its public half.
+    pub id: KeyId,
+    /// What it signs with.
+    pub alg: SigningAlg,
+    /// The issuer for which it was made; it must never sign for another.
+    pub issuer: String,
+    /// What it is used for.
+    pub state: KeyState,
+    /// Sealed under the master key, so that nobody who can merely write to the database can add a key: the
+    /// private half as PKCS#8, or, once the key is retired, only the public half as a JWK.
+    pub sealed: Vec<u8>,
+    /// When it was made, and so published.
+    pub created_at: Timestamp,
+    /// For a next key: when it begins to sign at the latest, if that was ordered by command. For others: when
+    /// it began.
+    pub activates_at: Option<Timestamp>,
+    /// When it stopped signing.
+    pub retired_at: Option<Timestamp>,
+    /// The longest life of a token that it may have signed; it only grows.
+    pub longest_token: Duration,
+}
+
+impl std::fmt::Debug for KeyRecord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyRecord")
+            .field("id", &self.id)
+            .field("alg", &self.alg)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
 }

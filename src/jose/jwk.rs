@@ -1,0 +1,185 @@
+//! The keys that an issuer publishes (RFC 7517 §5). Strict as JSON, lenient per key: a key that we cannot or
+//! must not use is skipped, and remembered with the reason, so that a token which names it is refused for it.
+
+use super::alg::Scheme;
+use super::key::VerifyingKey;
+use super::{Alg, JoseError, json, weak};
+use aws_lc_rs::signature::{ED25519, ParsedPublicKey, RsaPublicKeyComponents};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+
+/// The largest document that is parsed, in bytes.
+const MAX_DOCUMENT: usize = 512 * 1024;
+/// The most keys that a document may have.
+const MAX_KEYS: usize = 100;
+
+/// An issuer's public keys, parsed and checked once.
+#[derive(Debug, Clone, Default)]
+pub struct JwkSet {
+    keys: Vec<PublicKey>,
+    skipped: Vec<SkippedKey>,
+}
+
+/// A key that is not used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SkippedKey {
+    /// Its `kid`, if it has one.
+    pub kid: Option<String>,
+    /// Why, for the operator.
+    pub why: &'static str,
+}
+
+/// A key with one verifier for each algorithm that fits it.
+#[derive(Debug, Clone)]
+pub(super) struct PublicKey {
+    pub kid: Option<String>,
+    pub verifiers: Vec<VerifyingKey>,
+}
+
+impl PublicKey {
+    pub fn fitting(&self, alg: Alg) -> Option<&VerifyingKey> {
+        self.verifiers.iter().find(|verifier| verifier.alg() == alg)
+    }
+}
+
+impl JwkSet {
+    /// Parses a JWK Set document.
+    ///
+    /// # Errors
+    /// `jose.format` if it is not strict JSON with an array `keys`, or beyond the bounds (512 KB, 100 keys).
+    pub fn parse(document: &[u8]) -> Result<Self, JoseError> {
+        if document.len() > MAX_DOCUMENT {
+            return Err(JoseError::format("the JWK set is too long"));
+        }
+        let object =
+            json::object(document).map_err(|error| JoseError::format(format!("the JWK set is {error}")))?;
+        let Some(Value::Array(members)) = object.get("keys") else {
+            return Err(JoseError::format("the JWK set has no array `keys`"));
+        };
+        if members.len() > MAX_KEYS {
+            return Err(JoseError::format("the JWK set has too many keys"));
+        }
+        let mut set = Self::default();
+        for member in members {
+            let kid = member.get("kid").and_then(Value::as_str).map(str::to_owned);
+            match public_key(member) {
+                Ok(key) => set.keys.push(key),
+                Err(why) => set.skipped.push(SkippedKey { kid, why }),
+            }
+        }
+        Ok(set)
+    }
+    /// How many keys can be used.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+    /// Whether no key can be used.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+    /// The keys that are not used, and why.
+    pub fn skipped(&self) -> &[SkippedKey] {
+        &self.skipped
+    }
+    pub(super) fn keys(&self) -> &[PublicKey] {
+        &self.keys
+    }
+}
+
+/// Parses and checks one public key.
+pub(super) fn public_key(jwk: &Value) -> Result<PublicKey, &'static str> {
+    let Value::Object(jwk) = jwk else { return Err("it is not an object") };
+    let text = |name: &str, why| match jwk.get(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.as_str())),
+        Some(_) => Err(why),
+    };
+    let kid = text("kid", "its `kid` is not a text")?.map(str::to_owned);
+    // RFC 7517 §4.2, §4.3: a key for something else must not verify.
+    if text("use", "its `use` is not a text")?.is_some_and(|purpose| purpose != "sig") {
+        return Err("it is not for signatures (`use`)");
+    }
+    match jwk.get("key_ops") {
+        None => {}
+        Some(Value::Array(ops)) if ops.iter().any(|op| op == "verify") => {}
+        Some(_) => return Err("it is not for verifying (`key_ops`)"),
+    }
+    let declared = match text("alg", "its `alg` is not a text")? {
+        None => None,
+        Some(name) => Some(Alg::parse(name).ok_or("it is for an algorithm that we do not verify (`alg`)")?),
+    };
+    // Whoever publishes a private or secret key lets anyone sign (RFC 7517 §9.2).
+    if ["d", "p", "q", "dp", "dq", "qi", "oth", "k"].iter().any(|member| jwk.contains_key(*member)) {
+        return Err("it is a private or secret key");
+    }
+    let bytes = |name: &str, why: &'static str| {
+        text(name, why)?.and_then(|value| URL_SAFE_NO_PAD.decode(value).ok()).ok_or(why)
+    };
+    let fits = |alg: &Alg| declared.is_none_or(|declared| declared == *alg);
+    let mut verifiers = Vec::new();
+    match text("kty", "its `kty` is not a text")? {
+        Some("RSA") => {
+            let n = bytes("n", "its modulus is not base64url")?;
+            let e = bytes("e", "its exponent is not base64url")?;
+            // Some issuers write the sign octet that RFC 7518 §6.3.1.1 forbids; it changes nothing.
+            let (n, e) = (without_leading_zeros(&n), without_leading_zeros(&e));
+            if let Some(why) = weak::rsa(n, e) {
+                return Err(why);
+            }
+            let components = RsaPublicKeyComponents { n, e };
+            for alg in Alg::ALL.into_iter().filter(fits) {
+                if let Scheme::Rsa(parameters) = alg.scheme() {
+                    let key = components
+                        .to_parsed_public_key(parameters)
+                        .map_err(|_| "the library refuses the RSA key")?;
+                    verifiers.push(VerifyingKey::new(alg, key));
+                }
+            }
+        }
+        Some("EC") => {
+            let curve = text("crv", "its `crv` is not a text")?.ok_or("it has no curve")?;
+            let x = bytes("x", "its `x` is not base64url")?;
+            let y = bytes("y", "its `y` is not base64url")?;
+            for alg in Alg::ALL.into_iter().filter(fits) {
+                let Scheme::Ec(algorithm, name, size) = alg.scheme() else { continue };
+                if name != curve {
+                    continue;
+                }
+                // RFC 7518 §6.2.1.2: exactly the size of the field.
+                if x.len() != size || y.len() != size {
+                    return Err("its coordinates do not have the length of the curve");
+                }
+                let mut point = vec![4];
+                point.extend_from_slice(&x);
+                point.extend_from_slice(&y);
+                let key =
+                    ParsedPublicKey::new(algorithm, &point).map_err(|_| "its point is not on the curve")?;
+                verifiers.push(VerifyingKey::new(alg, key));
+            }
+        }
+        Some("OKP") => {
+            let curve = text("crv", "its `crv` is not a text")?;
+            let x = bytes("x", "its `x` is not base64url")?;
+            if curve == Some("Ed25519") && fits(&Alg::EdDSA) {
+                if x.len() != 32 {
+                    return Err("an Ed25519 key must have 32 bytes");
+                }
+                let key =
+                    ParsedPublicKey::new(&ED25519, &x).map_err(|_| "the library refuses the Ed25519 key")?;
+                verifiers.push(VerifyingKey::new(Alg::EdDSA, key));
+            }
+        }
+        Some("oct") => return Err("a secret key has no place in a published set"),
+        _ => return Err("its type is missing or not one that we verify with (`kty`)"),
+    }
+    if verifiers.is_empty() {
+        return Err("its type, curve and algorithm do not go together, or we do not verify with them");
+    }
+    Ok(PublicKey { kid, verifiers })
+}
+
+fn without_leading_zeros(bytes: &[u8]) -> &[u8] {
+    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+    bytes.get(zeros..).unwrap_or_default()
+}

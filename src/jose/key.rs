@@ -1,0 +1,168 @@
+//! Private keys that sign and public keys that verify, each parsed once.
+
+use super::{Alg, JoseError, jwk};
+use crate::clients::SigningAlg;
+use crate::ids::KeyId;
+use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, ParsedPublicKey,
+    RSA_PKCS1_SHA256, RsaKeyPair,
+};
+use jsonwebtoken::jwk::{Jwk, PublicKeyUse, ThumbprintHash};
+use jsonwebtoken::{Algorithm, DecodingKey};
+use std::fmt;
+use zeroize::Zeroizing;
+
+/// A public key for one algorithm.
+#[derive(Clone)]
+pub struct VerifyingKey {
+    alg: Alg,
+    key: ParsedPublicKey,
+}
+
+impl VerifyingKey {
+    pub(super) fn new(alg: Alg, key: ParsedPublicKey) -> Self {
+        Self { alg, key }
+    }
+    /// Reads our own public key from its JWK.
+    ///
+    /// # Errors
+    /// `jose.key`.
+    pub(super) fn from_own_jwk(alg: SigningAlg, public: &str) -> Result<Self, JoseError> {
+        let value =
+            serde_json::from_str(public).map_err(|_| JoseError::key("a stored public key is not JSON"))?;
+        let key =
+            jwk::public_key(&value).map_err(|why| JoseError::key(format!("a stored public key: {why}")))?;
+        key.fitting(alg.into())
+            .cloned()
+            .ok_or_else(|| JoseError::key("a stored public key is not for its algorithm"))
+    }
+    /// The one algorithm that it verifies.
+    pub fn alg(&self) -> Alg {
+        self.alg
+    }
+    /// Whether the signature over the message holds.
+    pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
+        self.key.verify_sig(message, signature).is_ok()
+    }
+}
+
+impl fmt::Debug for VerifyingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "VerifyingKey({})", self.alg)
+    }
+}
+
+enum Private {
+    Rsa(RsaKeyPair),
+    Ec(EcdsaKeyPair),
+    Ed(Ed25519KeyPair),
+}
+
+/// One of our private keys, parsed once, with its public half.
+pub struct SigningKey {
+    id: KeyId,
+    alg: SigningAlg,
+    private: Private,
+    public: String,
+}
+
+impl SigningKey {
+    /// Makes a new key and gives it with its PKCS#8 form, which is to be sealed and stored. The randomness is
+    /// aws-lc's own: no other may make a key. An RSA key has 2048 bits and takes a tenth of a second or more.
+    ///
+    /// # Errors
+    /// `jose.key` if the library fails.
+    pub fn generate(alg: SigningAlg) -> Result<(Self, Zeroizing<Vec<u8>>), JoseError> {
+        let failed = |_| JoseError::key("the library could not make a key");
+        let pkcs8 = match alg {
+            SigningAlg::RS256 => {
+                let pair = RsaKeyPair::generate(KeySize::Rsa2048).map_err(failed)?;
+                let der: Pkcs8V1Der<'_> = pair.as_der().map_err(failed)?;
+                Zeroizing::new(der.as_ref().to_vec())
+            }
+            SigningAlg::ES256 => {
+                let document =
+                    EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())
+                        .map_err(failed)?;
+                Zeroizing::new(document.as_ref().to_vec())
+            }
+            SigningAlg::EdDSA => {
+                let document = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(failed)?;
+                Zeroizing::new(document.as_ref().to_vec())
+            }
+        };
+        Ok((Self::from_pkcs8(alg, &pkcs8)?, pkcs8))
+    }
+
+    /// Reads a stored key.
+    ///
+    /// # Errors
+    /// `jose.key` if it is not a key of that algorithm.
+    pub fn from_pkcs8(alg: SigningAlg, pkcs8: &[u8]) -> Result<Self, JoseError> {
+        let refused = |_| JoseError::key("a stored private key is not one of its algorithm");
+        let (private, public, algorithm) = match alg {
+            SigningAlg::RS256 => {
+                let pair = RsaKeyPair::from_pkcs8(pkcs8).map_err(refused)?;
+                let public = DecodingKey::from_rsa_der(pair.public_key().as_ref());
+                (Private::Rsa(pair), public, Algorithm::RS256)
+            }
+            SigningAlg::ES256 => {
+                let pair =
+                    EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8).map_err(refused)?;
+                let public = DecodingKey::from_ec_der(pair.public_key().as_ref());
+                (Private::Ec(pair), public, Algorithm::ES256)
+            }
+            SigningAlg::EdDSA => {
+                let pair = Ed25519KeyPair::from_pkcs8(pkcs8).map_err(refused)?;
+                let public = DecodingKey::from_ed_der(pair.public_key().as_ref());
+                (Private::Ed(pair), public, Algorithm::EdDSA)
+            }
+        };
+        let failed = |_| JoseError::key("a key has no JWK form");
+        let mut jwk = Jwk::from_decoding_key(&public, Some(algorithm)).map_err(failed)?;
+        let thumbprint = jwk.thumbprint(ThumbprintHash::SHA256).map_err(failed)?;
+        jwk.common.public_key_use = Some(PublicKeyUse::Signature);
+        jwk.common.key_id = Some(thumbprint.clone());
+        let id = KeyId::new(thumbprint).map_err(|_| JoseError::key("a thumbprint is no key id"))?;
+        let public = serde_json::to_string(&jwk).map_err(|_| JoseError::key("a key has no JSON form"))?;
+        Ok(Self { id, alg, private, public })
+    }
+
+    /// Its `kid`: the thumbprint of its public half (RFC 7638).
+    pub fn id(&self) -> &KeyId {
+        &self.id
+    }
+    /// What it signs with.
+    pub fn alg(&self) -> SigningAlg {
+        self.alg
+    }
+    /// Its public half as a JWK, JSON.
+    pub fn public_jwk(&self) -> &str {
+        &self.public
+    }
+
+    pub(super) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, JoseError> {
+        let failed = |_| JoseError::new("jose.sign", "the library could not sign");
+        match &self.private {
+            Private::Rsa(pair) => {
+                let mut signature = vec![0; pair.public_modulus_len()];
+                pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature)
+                    .map_err(failed)?;
+                Ok(signature)
+            }
+            Private::Ec(pair) => {
+                Ok(pair.sign(&SystemRandom::new(), message).map_err(failed)?.as_ref().to_vec())
+            }
+            Private::Ed(pair) => Ok(pair.try_sign(message).map_err(failed)?.as_ref().to_vec()),
+        }
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SigningKey").field("id", &self.id).field("alg", &self.alg).finish_non_exhaustive()
+    }
+}
