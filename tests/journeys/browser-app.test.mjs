@@ -93,6 +93,6 @@ test('an app in the browser signs in, and a stranger’s origin reads nothing of
   }
   // An origin that no client registered cannot read userinfo.
   const stranger = await personAt(browser);
-  await stranger.goto(demo.addresses.globex);
+  await stranger.goto(app.replace('127.0.0.1', 'localhost'));
   assert.equal(await stranger.evaluate(readable, metadata.userinfo_endpoint), false);
 });
