@@ -237,11 +237,8 @@ mod tests {
         let p1 = provider("p1");
         let old = EmailAddress::parse("old@x.test").unwrap();
         let new = EmailAddress::parse("new@x.test").unwrap();
-        let held = vec![AccountEmail {
-            address: old,
-            proof: Some(EmailProof::Provider(p1.clone())),
-            primary: true,
-        }];
+        let held =
+            vec![AccountEmail { address: old, proof: Some(EmailProof::Provider(p1.clone())), primary: true }];
         // Another account has proved the new address: ours is held without proof.
         let after = reconcile_emails(&held, &p1, Some(Asserted { address: &new, proved: false }), true);
         assert_eq!(after, [AccountEmail { address: new.clone(), proof: None, primary: true }]);

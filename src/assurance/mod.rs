@@ -72,7 +72,11 @@ mod tests {
         AccountId::new(text).unwrap()
     }
     fn session(auth_time: i64, proved_in_flow: bool) -> SessionFacts {
-        SessionFacts { account: person("alice-00"), auth_time: Timestamp::from_secs(auth_time), proved_in_flow }
+        SessionFacts {
+            account: person("alice-00"),
+            auth_time: Timestamp::from_secs(auth_time),
+            proved_in_flow,
+        }
     }
 
     #[test]

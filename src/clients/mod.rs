@@ -3,6 +3,7 @@
 pub mod authentication;
 pub mod entitlement;
 pub mod redirect;
+pub mod registration;
 
 pub use authentication::Credentials;
 pub use entitlement::Offer;

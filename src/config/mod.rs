@@ -1,5 +1,21 @@
 //! The configuration: `countersign.toml` and `providers.toml`, read into [`Settings`].
+//!
+//! Every value is read by hand with its place, so that all mistakes are reported at once, each with file,
+//! line, column and a suggestion ([`report`]). [`load::load`] is the way in.
 
+pub mod load;
+pub mod read;
+pub mod report;
 pub mod settings;
+pub mod values;
 
+mod clients;
+mod directory;
+mod server;
+
+pub use load::{Inputs, Loaded, load};
+pub use report::Report;
 pub use settings::Settings;
+
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,8 @@ pub struct Settings {
     /// Our issuer identifier, exactly as applications compare it (OIDC Discovery §3): no query, no fragment,
     /// no trailing slash. https, or http on a loopback host.
     pub issuer: Issuer,
+    /// Shortcuts of development are allowed; only with an issuer on a loopback host.
+    pub development: bool,
     /// The listener for people and applications.
     pub public: PublicListener,
     /// The listener for metrics, health and readiness.

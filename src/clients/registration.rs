@@ -1,0 +1,280 @@
+//! What may be registered for a client: the rules that hold before a client exists, whether it is declared
+//! in the configuration or made by command.
+
+use url::{Host, Url};
+
+/// Why an address cannot be registered. The text ends the sentence "the address …".
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidAddress {
+    /// Not a URL with a scheme.
+    #[error("is not an absolute URI")]
+    NotAbsolute,
+    /// RFC 6749 §3.1.2.
+    #[error("has a fragment (`#…`), which RFC 6749 §3.1.2 does not allow")]
+    Fragment,
+    /// A user name or password would be sent along to whoever reads it.
+    #[error("has a user name or password in it")]
+    Credentials,
+    /// Matching is exact, so there is nothing a pattern could do (RFC 9700 §2.1).
+    #[error("has a `*`; addresses are compared exactly (RFC 9700 §2.1)")]
+    Pattern,
+    /// Spaces, control characters, backslashes, not ASCII.
+    #[error("has a character that must be percent-encoded")]
+    Character,
+    /// Plain http to another machine (RFC 9700 §2.6, RFC 8252 §8.3).
+    #[error("is plain http to another machine; only loopback hosts may use http")]
+    PlainHttp,
+    /// `javascript:`, `data:`, `file:`, `vbscript:` and the like: a browser would act on them.
+    #[error("has the scheme `{0}:`, which can never be an application's address")]
+    DangerousScheme(String),
+    /// A private-use scheme without a domain name in it (RFC 8252 §7.1, RFC 7595 §3.8).
+    #[error(
+        "has the scheme `{0}:`; a scheme of an app's own must be a reversed domain name such as `com.example.app`"
+    )]
+    SchemeWithoutDot(String),
+    /// A private-use scheme can be claimed by any app on the device (RFC 8252 §8.4), so only a public client,
+    /// for which PKCE is always demanded, may use one.
+    #[error("has the app's own scheme `{0}:`, which only public clients may use (RFC 8252 §7.1)")]
+    PrivateScheme(String),
+    /// Browsers would send another text than the one that was registered.
+    #[error("is not in its normal form; write `{0}`")]
+    NotNormal(String),
+}
+
+/// Checks a redirect URI, or an address to return to after logout, for registration.
+///
+/// Allowed: https; http on `localhost`, `127.0.0.0/8` and `[::1]` (matched on any port, RFC 8252 §7.3); for
+/// public clients also an app's own scheme with a dot in it (RFC 8252 §7.1).
+///
+/// # Errors
+/// [`InvalidAddress`] with the rule that was broken.
+pub fn redirect_uri(text: &str, public_client: bool) -> Result<(), InvalidAddress> {
+    let url = web_or_private(text)?;
+    match url.scheme() {
+        "https" => {}
+        "http" if is_loopback(&url) => {}
+        "http" => return Err(InvalidAddress::PlainHttp),
+        scheme if !scheme.contains('.') => {
+            // these never have a dot, so the list only makes the message plainer
+            let dangerous = ["javascript", "data", "file", "vbscript", "about", "blob", "view-source", "ws"];
+            return Err(if dangerous.contains(&scheme) {
+                InvalidAddress::DangerousScheme(scheme.to_owned())
+            } else {
+                InvalidAddress::SchemeWithoutDot(scheme.to_owned())
+            });
+        }
+        scheme if !public_client => return Err(InvalidAddress::PrivateScheme(scheme.to_owned())),
+        _ => {}
+    }
+    normal(text, &url)
+}
+
+/// Checks an address that people are led to by a link of ours (an app's start page): https, or http on a
+/// loopback host.
+///
+/// # Errors
+/// [`InvalidAddress`] with the rule that was broken.
+pub fn web_address(text: &str) -> Result<(), InvalidAddress> {
+    let url = web_or_private(text)?;
+    match url.scheme() {
+        "https" => {}
+        "http" if is_loopback(&url) => {}
+        "http" => return Err(InvalidAddress::PlainHttp),
+        scheme => return Err(InvalidAddress::DangerousScheme(scheme.to_owned())),
+    }
+    normal(text, &url)
+}
+
+/// Checks an origin that may read our answers from a browser (Fetch §3.2): `scheme://host[:port]` and
+/// nothing behind it.
+///
+/// # Errors
+/// [`InvalidAddress`] with the rule that was broken.
+pub fn origin(text: &str) -> Result<(), InvalidAddress> {
+    let url = web_or_private(text)?;
+    match url.scheme() {
+        "https" => {}
+        "http" if is_loopback(&url) => {}
+        "http" => return Err(InvalidAddress::PlainHttp),
+        scheme => return Err(InvalidAddress::DangerousScheme(scheme.to_owned())),
+    }
+    let exact = url.origin().ascii_serialization();
+    if exact == text { Ok(()) } else { Err(InvalidAddress::NotNormal(exact)) }
+}
+
+/// Checks a resource identifier: an absolute URI without a fragment (RFC 8707 §2).
+///
+/// # Errors
+/// [`InvalidAddress`] with the rule that was broken.
+pub fn resource(text: &str) -> Result<(), InvalidAddress> {
+    web_or_private(text).map(|_| ())
+}
+
+fn web_or_private(text: &str) -> Result<Url, InvalidAddress> {
+    // before parsing: the parser cuts tabs and line breaks out and forgives backslashes
+    if !text.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'\\' | b'"' | b'<' | b'>' | b'`')) {
+        return Err(InvalidAddress::Character);
+    }
+    if text.contains('*') {
+        return Err(InvalidAddress::Pattern);
+    }
+    let url = Url::parse(text).map_err(|_| InvalidAddress::NotAbsolute)?;
+    if text.contains('#') {
+        return Err(InvalidAddress::Fragment);
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(InvalidAddress::Credentials);
+    }
+    Ok(url)
+}
+
+/// A path may be left out altogether; everything else must be as the parser would write it, because that
+/// is what a browser sends.
+fn normal(text: &str, url: &Url) -> Result<(), InvalidAddress> {
+    let form = url.as_str();
+    if form == text || form.strip_suffix('/') == Some(text) {
+        Ok(())
+    } else {
+        Err(InvalidAddress::NotNormal(form.to_owned()))
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn honest_addresses_can_be_registered() {
+        for good in [
+            "https://rp.test/cb",
+            "https://rp.test",
+            "https://rp.test/cb?tenant=a",
+            "http://localhost:8084/callback",
+            "http://127.0.0.1/callback",
+            "http://[::1]/callback",
+        ] {
+            assert_eq!(redirect_uri(good, false), Ok(()), "{good}");
+            assert_eq!(redirect_uri(good, true), Ok(()), "{good}");
+        }
+        assert_eq!(redirect_uri("com.example.app:/callback", true), Ok(()));
+    }
+
+    #[test]
+    fn oauth_009_a_fragment_cannot_be_registered() {
+        for bad in ["https://rp.test/cb#x", "https://rp.test/cb#", "com.example.app:/cb#x"] {
+            assert_eq!(redirect_uri(bad, true), Err(InvalidAddress::Fragment), "{bad}");
+        }
+    }
+
+    #[test]
+    fn oauth_010_dangerous_schemes_cannot_be_registered() {
+        for bad in [
+            "javascript:alert(1)",
+            "JAVASCRIPT:alert(1)",
+            "data:text/html,x",
+            "file:///etc/passwd",
+            "vbscript:x",
+            "about:blank",
+            "blob:https://rp.test/1",
+        ] {
+            for public in [true, false] {
+                let refused = redirect_uri(bad, public);
+                assert!(matches!(refused, Err(InvalidAddress::DangerousScheme(_))), "{bad}: {refused:?}");
+            }
+        }
+        for bad in ["java\tscript:alert(1)", " javascript:alert(1)", "javascript\n:alert(1)"] {
+            assert!(redirect_uri(bad, true).is_err(), "{bad:?}");
+        }
+        assert_eq!(
+            redirect_uri("myapp:/cb", true),
+            Err(InvalidAddress::SchemeWithoutDot("myapp".to_owned()))
+        );
+        assert_eq!(
+            redirect_uri("com.example.app:/cb", false),
+            Err(InvalidAddress::PrivateScheme("com.example.app".to_owned()))
+        );
+    }
+
+    #[test]
+    fn oauth_011_plain_http_to_another_machine_cannot_be_registered() {
+        for bad in [
+            "http://rp.test/cb",
+            "http://localhost.evil.test/cb",
+            "http://127.0.0.1.evil.test/cb",
+            "http://10.0.0.1/cb",
+        ] {
+            assert_eq!(redirect_uri(bad, true), Err(InvalidAddress::PlainHttp), "{bad}");
+            assert!(web_address(bad).is_err() && origin("http://rp.test").is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn addresses_that_read_two_ways_cannot_be_registered() {
+        for bad in [
+            "https://rp.test/a/../cb",
+            "https://RP.test/cb",
+            "https://rp.test:443/cb",
+            "https://rp.test\\@evil.test/cb",
+            "https://u:p@rp.test/cb",
+            "https://*.rp.test/cb",
+            "https://rp.test/c b",
+            "/cb",
+            "rp.test/cb",
+            "",
+        ] {
+            assert!(redirect_uri(bad, false).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn origins_are_exact() {
+        assert_eq!(origin("https://rp.test"), Ok(()));
+        assert_eq!(origin("http://localhost:8084"), Ok(()));
+        for bad in ["https://rp.test/", "https://rp.test/a", "null", "*", "https://rp.test:443"] {
+            assert!(origin(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn resources_are_absolute_uris() {
+        assert_eq!(resource("urn:demo:api"), Ok(()));
+        assert_eq!(resource("https://api.test/v1"), Ok(()));
+        for bad in ["api", "https://api.test/#x", ""] {
+            assert!(resource(bad).is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        /// Law: what can be registered is https, loopback http, or (public only) a scheme with a dot; it has no
+        /// fragment, and a browser's parser gives back the same text.
+        #[test]
+        fn what_is_registered_is_safe(
+            scheme in "(https?|javascript|data|com\\.example\\.app|myapp)",
+            rest in "(//)?[a-zA-Z0-9.:@/#?*\\\\ -]{0,30}",
+            public: bool,
+        ) {
+            let text = format!("{scheme}:{rest}");
+            if redirect_uri(&text, public).is_ok() {
+                let url = Url::parse(&text).unwrap();
+                prop_assert!(!text.contains('#') && !text.contains('*') && !text.contains('@') || url.username().is_empty());
+                let safe = match url.scheme() {
+                    "https" => true,
+                    "http" => is_loopback(&url),
+                    other => public && other.contains('.'),
+                };
+                prop_assert!(safe, "{}", text);
+                prop_assert!(url.as_str().trim_end_matches('/') == text.trim_end_matches('/'));
+            }
+        }
+    }
+}
