@@ -26,6 +26,7 @@ pub mod config;
 pub mod context;
 pub mod failure;
 pub mod ids;
+pub mod outbound;
 
 pub mod jose;
 pub mod protocol;

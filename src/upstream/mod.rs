@@ -1,7 +1,18 @@
 //! 2 — Upstream providers. Everything about a kind of provider lives in its own folder; the rest of the
 //! house knows only the trait [`Upstream`].
 
+#[macro_use]
+mod list;
+
 pub mod identity;
+pub mod mapping;
+pub mod registry;
+pub mod settings;
+
+kinds! { oidc, oauth2 }
+
+pub use registry::{Entry, Registry};
+pub use settings::{Linking, Provider, ProviderDisplay, ProviderPolicy, Provisioning};
 
 use crate::context::{Context, Timestamp};
 use crate::failure::Failure;
@@ -139,6 +150,8 @@ impl Trace {
 pub struct Vouched {
     /// Who it is, mapped.
     pub identity: ExternalIdentity,
+    /// Whether the provider's claim filter lets a new account be made; `true` where none is configured.
+    pub passes_filter: bool,
     /// What must never be accepted twice from this provider (assertion id, nonce …), until when.
     pub replay: Option<(String, Timestamp)>,
 }
@@ -161,6 +174,18 @@ pub enum Health {
     Unknown,
     /// The reason, for the operator.
     Down(String),
+}
+
+/// What every kind is built from, beside its own settings.
+pub(in crate::upstream) struct Parts {
+    /// What all kinds share.
+    pub common: settings::Common,
+    /// Rules and profile fields, compiled.
+    pub mapping: mapping::Mapping,
+    /// The resolved secrets by key.
+    pub secrets: BTreeMap<&'static str, secrecy::SecretString>,
+    /// The way out to this provider.
+    pub outbound: crate::outbound::Outbound,
 }
 
 /// One configured provider.

@@ -1,0 +1,425 @@
+//! The way out: the only user of the HTTP client. Every request to a provider is bounded in time and size,
+//! goes only where the address rules allow, follows no redirect, and waits behind no other provider.
+
+pub mod address;
+pub mod breaker;
+
+use crate::context::Context;
+use crate::failure::{Failure, OAuthCode, UserMessage};
+use address::{AddressRefused, AddressRules, is_localhost};
+use breaker::{Breaker, Pass};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use url::Url;
+
+/// Requests to one provider at the same time; more wait, within their own time.
+const AT_ONCE: usize = 32;
+/// Bytes of an answer, unless the caller asks for fewer.
+pub const MAX_BODY: usize = 256 * 1024;
+
+/// What one provider's settings say about the network.
+#[derive(Debug, Clone)]
+pub struct Network {
+    /// Development only: this very machine, also by plain http.
+    pub allow_loopback: bool,
+    /// Private networks.
+    pub allow_private_network: bool,
+    /// Certificate authorities (PEM) that are trusted in place of the public ones.
+    pub ca_file: Option<PathBuf>,
+    /// The whole time of one request.
+    pub timeout: Duration,
+}
+
+/// Why no way out could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkError {
+    /// The file with certificate authorities cannot be read.
+    #[error("cannot read `{}`: {}", .0.display(), .1)]
+    Read(PathBuf, std::io::Error),
+    /// It holds no usable certificate.
+    #[error("`{}` holds no usable certificate in PEM form", .0.display())]
+    Certificates(PathBuf),
+    /// The HTTP client refuses its settings.
+    #[error("the HTTP client could not be made: {0}")]
+    Client(String),
+}
+
+/// Why a request brought no usable answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// The rules forbid the address.
+    #[error("the address is refused: {0}")]
+    Address(AddressRefused),
+    /// It took too long.
+    #[error("no complete answer in time")]
+    Timeout,
+    /// The answer is too large.
+    #[error("the answer is larger than {0} bytes")]
+    Size(usize),
+    /// The answer is a redirect; none is followed.
+    #[error("the answer is a redirect")]
+    Redirect,
+    /// The connection failed (name, TCP, TLS, HTTP).
+    #[error("the connection failed: {0}")]
+    Connect(String),
+    /// The provider was away a moment ago; nobody asked it.
+    #[error("the provider was away a moment ago and was not asked again")]
+    Open,
+}
+
+impl Fault {
+    /// The stable reason.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Address(_) => "net.address",
+            Self::Timeout => "net.timeout",
+            Self::Size(_) => "net.size",
+            Self::Redirect => "net.redirect",
+            Self::Connect(_) => "net.connect",
+            Self::Open => "net.open",
+        }
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        let note = fault.to_string();
+        Failure::new(
+            OAuthCode::TemporarilyUnavailable,
+            fault.reason(),
+            UserMessage::ProviderUnavailable,
+            note,
+        )
+        .caused_by(fault)
+    }
+}
+
+/// A request method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// Reads.
+    Get,
+    /// Sends a body.
+    Post,
+}
+
+/// A request.
+#[derive(Clone)]
+pub struct Request {
+    /// The method.
+    pub method: Method,
+    /// Where to.
+    pub url: Url,
+    /// Header fields. They may hold secrets: a request has no `Debug`.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Request {
+    /// A GET that accepts JSON.
+    pub fn get(url: Url) -> Self {
+        let headers = vec![("accept".to_owned(), "application/json".to_owned())];
+        Self { method: Method::Get, url, headers, body: Vec::new() }
+    }
+    /// Adds a header field.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+}
+
+/// An answer, complete and within bounds. Its status may be an error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// Media type without parameters, lower-case.
+    pub content_type: Option<String>,
+    /// For how long it may be kept (`Cache-Control: max-age`).
+    pub max_age: Option<Duration>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The answer if its status is 200.
+    ///
+    /// # Errors
+    /// A failure `net.status`.
+    pub fn ok(self) -> Result<Self, Failure> {
+        if self.status == 200 {
+            return Ok(self);
+        }
+        let user = UserMessage::ProviderUnavailable;
+        Err(Failure::new(
+            OAuthCode::TemporarilyUnavailable,
+            "net.status",
+            user,
+            "the provider answered with an error",
+        )
+        .expected("200", self.status.to_string()))
+    }
+}
+
+/// Finds the addresses of a name. The system's is used, but for tests.
+pub trait Names: Send + Sync {
+    /// All addresses; blocking.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn lookup(&self, name: &str) -> std::io::Result<Vec<IpAddr>>;
+}
+
+/// The system's names. `localhost` and names under it lead to this machine without asking anyone
+/// (RFC 6761 §6.3).
+#[derive(Debug, Default)]
+pub struct SystemNames;
+
+impl Names for SystemNames {
+    fn lookup(&self, name: &str) -> std::io::Result<Vec<IpAddr>> {
+        if is_localhost(name) {
+            return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
+        }
+        Ok((name, 0).to_socket_addrs()?.map(|address| address.ip()).collect())
+    }
+}
+
+/// Resolves names for the client and lets through only what the rules allow, so that the address that was
+/// checked is the one that is connected to: a second look-up with another answer (DNS rebinding) cannot
+/// come between.
+struct CheckedNames {
+    rules: AddressRules,
+    names: Arc<dyn Names>,
+}
+
+impl Resolve for CheckedNames {
+    fn resolve(&self, name: Name) -> Resolving {
+        let (rules, names) = (self.rules, self.names.clone());
+        Box::pin(async move {
+            let host = name.as_str().to_owned();
+            let found = tokio::task::spawn_blocking(move || names.lookup(&host)).await??;
+            if found.is_empty() {
+                return Err(AddressRefused::Nowhere.into());
+            }
+            // one forbidden address among several is no accident
+            for ip in &found {
+                rules.check_ip(*ip)?;
+            }
+            Ok(Box::new(found.into_iter().map(|ip| SocketAddr::new(ip, 0))) as Addrs)
+        })
+    }
+}
+
+/// HTTP clients by their rules: providers with the same rules share one, and its connections.
+#[derive(Clone)]
+pub struct Transports {
+    clients: BTreeMap<(AddressRules, Option<PathBuf>), reqwest::Client>,
+    names: Arc<dyn Names>,
+}
+
+impl Default for Transports {
+    fn default() -> Self {
+        Self::with_names(Arc::new(SystemNames))
+    }
+}
+
+impl Transports {
+    /// With another way to find names; for tests.
+    pub fn with_names(names: Arc<dyn Names>) -> Self {
+        Self { clients: BTreeMap::new(), names }
+    }
+
+    fn client(&mut self, network: &Network) -> Result<reqwest::Client, NetworkError> {
+        let rules = rules(network);
+        let key = (rules, network.ca_file.clone());
+        if let Some(client) = self.clients.get(&key) {
+            return Ok(client.clone());
+        }
+        install_crypto();
+        let mut builder = reqwest::Client::builder()
+            .use_rustls_tls()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .connect_timeout(Duration::from_secs(3))
+            .pool_max_idle_per_host(4)
+            .pool_idle_timeout(Duration::from_secs(20))
+            .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")))
+            .dns_resolver(Arc::new(CheckedNames { rules, names: self.names.clone() }));
+        if let Some(path) = &network.ca_file {
+            let pem = std::fs::read(path).map_err(|error| NetworkError::Read(path.clone(), error))?;
+            let certificates = reqwest::Certificate::from_pem_bundle(&pem)
+                .ok()
+                .filter(|certificates| !certificates.is_empty())
+                .ok_or_else(|| NetworkError::Certificates(path.clone()))?;
+            builder = builder.tls_built_in_root_certs(false);
+            for certificate in certificates {
+                builder = builder.add_root_certificate(certificate);
+            }
+        }
+        let client = builder.build().map_err(|error| NetworkError::Client(error.to_string()))?;
+        self.clients.insert(key, client.clone());
+        Ok(client)
+    }
+}
+
+/// Makes aws-lc the process's TLS cryptography, if nothing was chosen before. `main` does it first; tests
+/// and tools may call it as often as they like.
+pub fn install_crypto() {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}
+
+fn rules(network: &Network) -> AddressRules {
+    AddressRules {
+        allow_loopback: network.allow_loopback,
+        allow_private_network: network.allow_private_network,
+    }
+}
+
+/// The way out to one provider. Cheap to clone; clones share the breaker and the bulkhead.
+#[derive(Clone)]
+pub struct Outbound {
+    client: reqwest::Client,
+    rules: AddressRules,
+    timeout: Duration,
+    context: Context,
+    bulkhead: Arc<Semaphore>,
+    breaker: Arc<Breaker>,
+}
+
+impl Outbound {
+    /// A way out by the rules of `network`.
+    ///
+    /// # Errors
+    /// The file with certificate authorities is missing or useless.
+    pub fn new(
+        network: &Network,
+        context: Context,
+        transports: &mut Transports,
+    ) -> Result<Self, NetworkError> {
+        Ok(Self {
+            client: transports.client(network)?,
+            rules: rules(network),
+            timeout: network.timeout,
+            context,
+            bulkhead: Arc::new(Semaphore::new(AT_ONCE)),
+            breaker: Arc::default(),
+        })
+    }
+
+    /// Whether requests are let out at present.
+    pub fn is_closed(&self) -> bool {
+        self.breaker.is_closed()
+    }
+
+    /// Checks an address without speaking to it.
+    ///
+    /// # Errors
+    /// [`Fault::Address`].
+    pub fn check_url(&self, url: &Url) -> Result<(), Fault> {
+        self.rules.check_url(url).map_err(Fault::Address)
+    }
+
+    /// Sends a request and reads the whole answer, of at most `cap` bytes.
+    ///
+    /// # Errors
+    /// A [`Fault`]. An error status of the provider is an answer, not a fault.
+    pub async fn send(&self, request: Request, cap: usize) -> Result<Answer, Fault> {
+        self.check_url(&request.url)?;
+        if self.breaker.ask(self.context.now()) == Pass::Open {
+            return Err(Fault::Open);
+        }
+        let outcome = tokio::time::timeout(self.timeout, async {
+            let Ok(_permit) = self.bulkhead.acquire().await else { return Err(Fault::Open) };
+            self.exchange(request, cap).await
+        })
+        .await
+        .unwrap_or(Err(Fault::Timeout));
+        let healthy = match &outcome {
+            Ok(answer) => answer.status < 500,
+            Err(Fault::Timeout | Fault::Connect(_)) => false,
+            Err(_) => true,
+        };
+        self.breaker.tell(self.context.now(), healthy);
+        outcome
+    }
+
+    async fn exchange(&self, request: Request, cap: usize) -> Result<Answer, Fault> {
+        let mut builder = match request.method {
+            Method::Get => self.client.get(request.url),
+            Method::Post => self.client.post(request.url).body(request.body),
+        };
+        for (name, value) in request.headers {
+            builder = builder.header(name, value);
+        }
+        let mut response = builder.send().await.map_err(|error| fault(&error))?;
+        let status = response.status().as_u16();
+        if (300..400).contains(&status) {
+            return Err(Fault::Redirect);
+        }
+        let header = |name: &str| {
+            response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_ascii_lowercase)
+        };
+        let content_type =
+            header("content-type").and_then(|text| text.split(';').next().map(|t| t.trim().to_owned()));
+        let max_age = header("cache-control").and_then(|text| max_age(&text));
+        if response.content_length().is_some_and(|length| length > cap as u64) {
+            return Err(Fault::Size(cap));
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| fault(&error))? {
+            if body.len() + chunk.len() > cap {
+                return Err(Fault::Size(cap));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Answer { status, content_type, max_age, body })
+    }
+}
+
+/// `max-age` of a Cache-Control field; `no-store` and `no-cache` count as zero (RFC 9111 §5.2).
+fn max_age(text: &str) -> Option<Duration> {
+    let directives = || text.split(',').map(str::trim);
+    if directives().any(|directive| directive == "no-store" || directive == "no-cache") {
+        return Some(Duration::ZERO);
+    }
+    directives()
+        .find_map(|directive| directive.strip_prefix("max-age="))?
+        .parse()
+        .ok()
+        .map(Duration::from_secs)
+}
+
+fn fault(error: &reqwest::Error) -> Fault {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    let mut last = String::new();
+    while let Some(inner) = cause {
+        if let Some(refused) = inner.downcast_ref::<AddressRefused>() {
+            return Fault::Address(refused.clone());
+        }
+        last = inner.to_string();
+        cause = inner.source();
+    }
+    if error.is_timeout() {
+        return Fault::Timeout;
+    }
+    // the innermost cause names no address with secrets in its query
+    Fault::Connect(last)
+}
+
+impl std::fmt::Debug for Outbound {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Outbound")
+            .field("rules", &self.rules)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,69 @@
+//! The macro that makes a list of kinds into modules, one enum of their settings, and the functions that
+//! read, check and build a provider of any kind.
+
+/// Everything that follows from the list of kinds. Each word is a folder here with a type `Settings`
+/// (`Deserialize`, `KEYS`, `check`, `secrets`) and a function `build`.
+macro_rules! kinds {
+    ($($kind:ident),* $(,)?) => {
+        $(pub mod $kind;)*
+
+        /// The kinds, and what can be done with any of them.
+        pub mod kinds {
+            use crate::upstream::{Parts, Upstream};
+            use crate::upstream::settings::{Common, Contradiction, SecretRef};
+            use serde::de::{Deserialize, Deserializer, Error};
+            use std::sync::Arc;
+
+            /// Their names, as `kind = "…"` says them.
+            pub const NAMES: &[&str] = &[$(stringify!($kind)),*];
+
+            /// The settings of one provider of some kind.
+            #[derive(Debug, Clone, PartialEq)]
+            #[allow(non_camel_case_types)] // the variant is the word in the list
+            pub enum KindSettings {
+                $(#[doc = concat!("`kind = \"", stringify!($kind), "\"`")]
+                $kind(Box<super::$kind::Settings>),)*
+            }
+
+            /// The keys that a kind has beside the common ones; `None` if there is no such kind.
+            pub fn keys(kind: &str) -> Option<&'static [&'static str]> {
+                match kind {
+                    $(stringify!($kind) => Some(super::$kind::Settings::KEYS),)*
+                    _ => None,
+                }
+            }
+
+            /// Reads the kind's own keys (without the common ones).
+            ///
+            /// # Errors
+            /// The deserializer's own, with the place it knows; or that there is no such kind.
+            pub fn parse<'de, D: Deserializer<'de>>(kind: &str, table: D) -> Result<KindSettings, D::Error> {
+                match kind {
+                    $(stringify!($kind) => {
+                        super::$kind::Settings::deserialize(table).map(Box::new).map(KindSettings::$kind)
+                    })*
+                    other => Err(D::Error::unknown_variant(other, NAMES)),
+                }
+            }
+
+            impl KindSettings {
+                /// The kind's name.
+                pub fn kind(&self) -> &'static str {
+                    match self { $(Self::$kind(_) => stringify!($kind),)* }
+                }
+                /// Contradictions between the kind's keys, and with the common ones.
+                pub fn check(&self, common: &Common) -> Vec<Contradiction> {
+                    match self { $(Self::$kind(settings) => settings.check(common),)* }
+                }
+                /// The secrets it refers to, each with its key.
+                pub fn secrets(&self) -> Vec<(&'static str, &SecretRef)> {
+                    match self { $(Self::$kind(settings) => settings.secrets(),)* }
+                }
+                /// Builds the provider.
+                pub(in crate::upstream) fn build(&self, parts: Parts) -> Arc<dyn Upstream> {
+                    match self { $(Self::$kind(settings) => super::$kind::build(settings, parts),)* }
+                }
+            }
+        }
+    };
+}

@@ -1,0 +1,174 @@
+//! Settings of a plain OAuth 2.0 provider: where its endpoints are, and how its profile answer reads.
+
+use crate::upstream::settings::{
+    ClientAuth, Common, Contradiction, Endpoint, SecretRef, check_client_auth, check_parameters,
+    check_plain_http,
+};
+use serde::{Deserialize, de};
+use std::collections::BTreeMap;
+
+/// The keys of `kind = "oauth2"`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Authorization endpoint (RFC 6749 §3.1).
+    pub authorize_url: Endpoint,
+    /// Token endpoint (RFC 6749 §3.2).
+    pub token_url: Endpoint,
+    /// Where the person's profile is read with the access token.
+    pub userinfo_url: Endpoint,
+    /// What stands for the issuer in identities; by default the origin of `authorize_url`.
+    #[serde(default)]
+    pub issuer: Option<String>,
+    /// Our client id there.
+    pub client_id: String,
+    /// Our secret there.
+    #[serde(default)]
+    pub client_secret: Option<SecretRef>,
+    /// How we authenticate; by default `client_secret_basic`, or `none` where there is no secret.
+    #[serde(default)]
+    pub client_auth: Option<ClientAuth>,
+    /// Scopes to ask for.
+    #[serde(default)]
+    pub scopes: Vec<String>,
+    /// PKCE S256 (RFC 7636). Off only for providers that refuse it.
+    #[serde(default = "yes")]
+    pub pkce: bool,
+    /// Fixed extra parameters of the authorization request.
+    #[serde(default)]
+    pub authorize_params: BTreeMap<String, String>,
+    /// Fixed query parameters of the profile request, such as `fields`.
+    #[serde(default)]
+    pub userinfo_params: BTreeMap<String, String>,
+    /// Where the subject stands in the profile answer: names separated by dots.
+    pub subject: Path,
+    /// Send `appsecret_proof`, the HMAC-SHA256 of the access token under the secret (Facebook's Graph API).
+    #[serde(default)]
+    pub appsecret_proof: bool,
+    /// Where a list of `{ email, primary, verified }` is read (GitHub's `/user/emails`): the address that is
+    /// primary and verified counts as verified by this provider. Without it, no address does.
+    #[serde(default)]
+    pub emails_url: Option<Endpoint>,
+    /// How the provider demands a new proof, such as `{ auth_type = "reauthenticate" }`. Plain OAuth has no
+    /// way to show that it happened, so a demand for a fresh proof is refused all the same.
+    #[serde(default)]
+    pub reauthenticate_params: BTreeMap<String, String>,
+}
+
+impl Settings {
+    /// The keys, for suggestions.
+    pub const KEYS: &'static [&'static str] = &[
+        "authorize_url",
+        "token_url",
+        "userinfo_url",
+        "issuer",
+        "client_id",
+        "client_secret",
+        "client_auth",
+        "scopes",
+        "pkce",
+        "authorize_params",
+        "userinfo_params",
+        "subject",
+        "appsecret_proof",
+        "emails_url",
+        "reauthenticate_params",
+    ];
+
+    /// How we authenticate.
+    pub fn auth(&self) -> ClientAuth {
+        self.client_auth.unwrap_or(match self.client_secret {
+            Some(_) => ClientAuth::ClientSecretBasic,
+            None => ClientAuth::None,
+        })
+    }
+
+    /// What stands for the issuer in identities.
+    pub fn issuer(&self) -> String {
+        self.issuer.clone().unwrap_or_else(|| self.authorize_url.origin())
+    }
+
+    /// Contradictions between keys.
+    pub fn check(&self, common: &Common) -> Vec<Contradiction> {
+        let mut found = check_client_auth(self.auth(), self.client_secret.as_ref(), self.pkce);
+        let endpoints = [
+            ("authorize_url", Some(&self.authorize_url)),
+            ("token_url", Some(&self.token_url)),
+            ("userinfo_url", Some(&self.userinfo_url)),
+            ("emails_url", self.emails_url.as_ref()),
+        ];
+        found.extend(check_plain_http(
+            common,
+            endpoints.into_iter().filter_map(|(key, url)| Some((key, url?))),
+        ));
+        found.extend(check_parameters("authorize_params", &self.authorize_params));
+        found.extend(check_parameters("userinfo_params", &self.userinfo_params));
+        found.extend(check_parameters("reauthenticate_params", &self.reauthenticate_params));
+        if self.appsecret_proof && self.client_secret.is_none() {
+            found.push(Contradiction::new(
+                "appsecret_proof",
+                "the proof is made with the client secret, and there is none",
+                "add `client_secret`",
+            ));
+        }
+        if !common.authoritative_for.0.is_empty() && self.emails_url.is_none() {
+            found.push(Contradiction::new(
+                "authoritative_for",
+                "a plain OAuth provider verifies no address unless `emails_url` says where it tells so",
+                "remove `authoritative_for`, or add `emails_url`",
+            ));
+        }
+        if self
+            .issuer
+            .as_deref()
+            .is_some_and(|text| text.trim().is_empty() || text.chars().any(char::is_control))
+        {
+            found.push(Contradiction::new(
+                "issuer",
+                "the issuer is empty",
+                "leave it out for the origin of `authorize_url`",
+            ));
+        }
+        if self.client_id.is_empty() {
+            found.push(Contradiction::new(
+                "client_id",
+                "the client id is empty",
+                "the provider's console shows it",
+            ));
+        }
+        found
+    }
+
+    /// The secrets it refers to.
+    pub fn secrets(&self) -> Vec<(&'static str, &SecretRef)> {
+        self.client_secret.iter().map(|secret| ("client_secret", secret)).collect()
+    }
+}
+
+/// A way into a JSON object: names separated by dots.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Path(Vec<String>);
+
+impl Path {
+    /// The names, outermost first.
+    pub fn names(&self) -> &[String] {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Path {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let names: Vec<String> = text.split('.').map(str::to_owned).collect();
+        if names.iter().any(String::is_empty) || names.len() > 8 {
+            return Err(de::Error::custom(format_args!(
+                "`{text}` is not a path such as \"id\" or \"data.id\""
+            )));
+        }
+        Ok(Self(names))
+    }
+}
+
+fn yes() -> bool {
+    true
+}

@@ -1,0 +1,607 @@
+//! What `providers.toml` says about one provider, typed. Reading the file, resolving secrets and showing
+//! errors with their place is the work of `config`; every type here checks its own value while it is
+//! deserialized, so that an error keeps the place of the value that caused it.
+//!
+//! ```toml
+//! [[provider]]
+//! id = "globex"                             # names the provider in addresses and logs; never changes
+//! kind = "oidc"
+//! name = "Globex"                           # what people read on the button
+//! issuer = "http://localhost:8081"          # exactly as the provider writes it
+//! client_id = "countersign"
+//! client_secret = "env:GLOBEX_SECRET"       # env:NAME or file:PATH, never the secret itself
+//! authoritative_for = ["globex.example"]    # its word about these addresses is proof
+//! provisioning = "open"                     # or { domains = ["globex.example"] }, { filter = "claims.staff" },
+//!                                           # "invitation", "never"
+//! allow_loopback = true                     # development only: http to this very machine
+//!
+//! [[provider.map]]
+//! rule = "engineering"                      # names the rule in the account's history
+//! group = "engineers"                       # or role = "editor"
+//! when = "'engineering' in claims.groups"   # true, and nothing but true, assigns
+//!
+//! [provider.profile]
+//! nickname = "claims.login"
+//!
+//! [[provider]]
+//! id = "friendbook"
+//! kind = "oauth2"
+//! name = "Friendbook"
+//! authorize_url = "http://localhost:8082/dialog/oauth"
+//! token_url = "http://localhost:8082/oauth/access_token"
+//! userinfo_url = "http://localhost:8082/me"
+//! userinfo_params = { fields = "id,name,email" }
+//! client_id = "countersign"
+//! client_secret = "env:FRIENDBOOK_SECRET"
+//! client_auth = "client_secret_post"
+//! scopes = ["public_profile", "email"]
+//! subject = "id"
+//! appsecret_proof = true
+//! provisioning = "open"
+//! allow_loopback = true
+//! ```
+
+#[cfg(test)]
+mod tests;
+
+use crate::accounts::email::canonical_domain;
+use crate::ids::ProviderId;
+use crate::upstream::kinds::{self, KindSettings};
+use crate::upstream::mapping::{Expression, Field, Mapping, ProfileSource, Rule};
+use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, ValueDeserializer};
+use url::Url;
+
+/// One `[[provider]]` table: what all kinds share, and the kind's own part.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Provider {
+    /// What all kinds share.
+    pub common: Common,
+    /// The kind's own settings.
+    pub kind: KindSettings,
+}
+
+impl Provider {
+    /// Reads one `[[provider]]` table. Every value is checked; errors have the place of theirs.
+    ///
+    /// # Errors
+    /// At most two: one of the common keys, one of the kind's.
+    pub fn from_table(table: Spanned<DeTable<'_>>) -> Result<Self, Vec<toml::de::Error>> {
+        let span = table.span();
+        let (common, own): (Vec<_>, Vec<_>) = table
+            .into_inner()
+            .into_iter()
+            .partition(|(key, _)| COMMON_KEYS.contains(&key.get_ref().as_ref()));
+        let part = |entries: Vec<_>| {
+            let table = DeValue::Table(entries.into_iter().collect());
+            ValueDeserializer::from(Spanned::new(span.clone(), table))
+        };
+        let kind = common.iter().find(|(key, _)| key.get_ref() == "kind").and_then(|(_, value)| {
+            value.get_ref().as_str().filter(|kind| kinds::keys(kind).is_some()).map(str::to_owned)
+        });
+        let common = Common::deserialize(part(common));
+        // without a known kind nothing can be said about its keys; `kind` itself has the error
+        let own = kind.map(|kind| kinds::parse(&kind, part(own))).transpose();
+        match (common, own) {
+            (Ok(common), Ok(Some(kind))) => Ok(Self { common, kind }),
+            (common, own) => Err(common.err().into_iter().chain(own.err()).collect()),
+        }
+    }
+
+    /// Contradictions between several keys: each with the key to point at, and a sentence.
+    pub fn check(&self) -> Vec<Contradiction> {
+        let mut found = self.common.check();
+        found.extend(self.kind.check(&self.common));
+        found
+    }
+}
+
+/// Two settings of one table that do not go together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contradiction {
+    /// The key to point at.
+    pub key: &'static str,
+    /// What is wrong, as a sentence without a full stop.
+    pub message: String,
+    /// What to do, where we know.
+    pub help: Option<String>,
+}
+
+impl Contradiction {
+    /// With help.
+    pub fn new(key: &'static str, message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { key, message: message.into(), help: Some(help.into()) }
+    }
+}
+
+/// The keys of a `[[provider]]` table that all kinds share. The other keys belong to the kind.
+pub const COMMON_KEYS: &[&str] = &[
+    "id",
+    "kind",
+    "name",
+    "icon",
+    "order",
+    "hidden",
+    "enabled",
+    "authoritative_for",
+    "provisioning",
+    "linking",
+    "domains",
+    "domain_claim",
+    "map",
+    "profile",
+    "allow_loopback",
+    "allow_private_network",
+    "ca_file",
+    "timeout",
+];
+
+/// What all kinds share.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Common {
+    /// Its id: part of our callback's address and of every identity's key.
+    pub id: ProviderId,
+    /// The kind, such as `oidc`.
+    #[serde(deserialize_with = "known_kind")]
+    pub kind: String,
+    /// What people read.
+    pub name: String,
+    /// The name of a bundled icon.
+    #[serde(default)]
+    pub icon: Option<String>,
+    /// Place in the chooser; smaller comes first, equal ones by name.
+    #[serde(default)]
+    pub order: i32,
+    /// Not shown in the chooser; reachable when an application names it.
+    #[serde(default)]
+    pub hidden: bool,
+    /// Switched on. A provider that is off ends sign-ins in progress with `provider.disabled`.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    /// Domains for which its `email_verified` is proof. No two providers may name the same one.
+    #[serde(default)]
+    pub authoritative_for: Domains,
+    /// Who gets an account at the first sign-in. There is no default: it must be said.
+    pub provisioning: Provisioning,
+    /// Whether a verified address may lead to an account that exists.
+    #[serde(default)]
+    pub linking: Linking,
+    /// If not empty, only people of these domains may sign in at all, every time.
+    #[serde(default)]
+    pub domains: Domains,
+    /// Where the person's domain is found for `domains`, such as `claims.hd`. Without it, the domain of the
+    /// verified address counts.
+    #[serde(default)]
+    pub domain_claim: Option<Expression>,
+    /// Rules that assign local groups and roles.
+    #[serde(default, rename = "map")]
+    pub rules: Vec<Rule>,
+    /// Profile fields that do not come from the claim of the same name. An empty text switches one off.
+    #[serde(default)]
+    pub profile: BTreeMap<Field, ProfileSource>,
+    /// Development only: plain http, and only to this very machine.
+    #[serde(default)]
+    pub allow_loopback: bool,
+    /// Addresses of private networks, for a provider inside the house. Link-local stays refused.
+    #[serde(default)]
+    pub allow_private_network: bool,
+    /// Certificate authorities (PEM) that are trusted for this provider in place of the public ones.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+    /// How long one request to it may take; at most 5 s.
+    #[serde(default = "five_seconds", with = "span")]
+    pub timeout: Duration,
+}
+
+impl Common {
+    fn check(&self) -> Vec<Contradiction> {
+        let mut found = Vec::new();
+        if self.name.trim().is_empty() {
+            found.push(Contradiction::new(
+                "name",
+                "the name is empty",
+                "say what people should read on the button",
+            ));
+        }
+        if self.timeout.is_zero() || self.timeout > five_seconds() {
+            found.push(Contradiction::new(
+                "timeout",
+                "the timeout must be between 1ms and 5s",
+                "leave it out for 5s",
+            ));
+        }
+        if self.domain_claim.is_some() && self.domains.0.is_empty() {
+            found.push(Contradiction::new(
+                "domain_claim",
+                "`domain_claim` does nothing without `domains`",
+                "add `domains = [\"…\"]`",
+            ));
+        }
+        let mut names = BTreeSet::new();
+        for rule in &self.rules {
+            if !names.insert(&rule.rule) {
+                found.push(Contradiction::new(
+                    "map",
+                    format!("two rules are named `{}`", rule.rule),
+                    "give each rule a name of its own: it is what an account's history shows",
+                ));
+            }
+        }
+        found
+    }
+    /// How it looks in the chooser.
+    pub fn display(&self) -> ProviderDisplay {
+        ProviderDisplay {
+            name: self.name.clone(),
+            icon: self.icon.clone(),
+            order: self.order,
+            hidden: self.hidden,
+        }
+    }
+    /// All that its claims are read for.
+    pub fn mapping(&self) -> Mapping {
+        let filter = match &self.provisioning {
+            Provisioning::ClaimFilter(filter) => Some(filter.clone()),
+            _ => None,
+        };
+        Mapping {
+            rules: self.rules.clone(),
+            profile: self.profile.clone(),
+            filter,
+            domain: self.domain_claim.clone(),
+            email_verified: None,
+        }
+    }
+    /// What it may do here.
+    pub fn policy(&self) -> ProviderPolicy {
+        ProviderPolicy {
+            enabled: self.enabled,
+            provisioning: self.provisioning.clone(),
+            linking: self.linking,
+            authoritative_for: self.authoritative_for.0.clone(),
+        }
+    }
+}
+
+/// How a provider looks in the chooser.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderDisplay {
+    /// What people read.
+    pub name: String,
+    /// The name of a bundled icon.
+    pub icon: Option<String>,
+    /// Smaller comes first; equal ones by name.
+    pub order: i32,
+    /// Not shown in the chooser; reachable when an application names it.
+    pub hidden: bool,
+}
+
+/// What a provider may do here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderPolicy {
+    /// Switched on.
+    pub enabled: bool,
+    /// Who gets an account at the first sign-in.
+    pub provisioning: Provisioning,
+    /// Whether a verified address may lead to an account that exists.
+    pub linking: Linking,
+    /// Canonical domains for which its `email_verified` is proof.
+    pub authoritative_for: BTreeSet<String>,
+}
+
+/// Who gets an account at the first sign-in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Provisioning {
+    /// Anyone whom the provider vouches for.
+    Open,
+    /// Whoever has a *verified* address in one of these canonical domains.
+    Domains(BTreeSet<String>),
+    /// Whoever's claims make this expression true; the outcome is in `Vouched::passes_filter`.
+    ClaimFilter(Expression),
+    /// Whoever holds an invitation.
+    Invitation,
+    /// Nobody: accounts are made elsewhere.
+    Never,
+}
+
+impl<'de> Deserialize<'de> for Provisioning {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Policy;
+        impl<'de> Visitor<'de> for Policy {
+            type Value = Provisioning;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(
+                    "\"open\", \"invitation\", \"never\", { domains = [\"…\"] } or { filter = \"…\" }",
+                )
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Provisioning, E> {
+                match text {
+                    "open" => Ok(Provisioning::Open),
+                    "invitation" => Ok(Provisioning::Invitation),
+                    "never" => Ok(Provisioning::Never),
+                    other => Err(E::invalid_value(de::Unexpected::Str(other), &self)),
+                }
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Provisioning, A::Error> {
+                let policy = match map.next_key::<String>()?.as_deref() {
+                    Some("domains") => {
+                        let domains: Domains = map.next_value()?;
+                        if domains.0.is_empty() {
+                            return Err(de::Error::custom("an empty list lets nobody in; say \"never\""));
+                        }
+                        Provisioning::Domains(domains.0)
+                    }
+                    Some("filter") => Provisioning::ClaimFilter(map.next_value()?),
+                    Some(other) => return Err(de::Error::unknown_field(other, &["domains", "filter"])),
+                    None => return Err(de::Error::invalid_value(de::Unexpected::Map, &self)),
+                };
+                match map.next_key::<String>()? {
+                    None => Ok(policy),
+                    Some(_) => Err(de::Error::custom("one policy only: either `domains` or `filter`")),
+                }
+            }
+        }
+        deserializer.deserialize_any(Policy)
+    }
+}
+
+/// Whether a verified address may lead to an account that exists.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Linking {
+    /// If the address is verified and the provider is authoritative for its domain.
+    #[default]
+    VerifiedEmail,
+    /// Never by itself; people may still link by hand.
+    Never,
+}
+
+/// A set of internet domains in their canonical form (lower-case A-labels).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Domains(pub BTreeSet<String>);
+
+impl<'de> Deserialize<'de> for Domains {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Domain(String);
+        impl<'de> Deserialize<'de> for Domain {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                canonical_domain(&text)
+                    .map(Domain)
+                    .ok_or_else(|| de::Error::custom(format_args!("`{text}` is not a valid internet domain")))
+            }
+        }
+        let list = Vec::<Domain>::deserialize(deserializer)?;
+        Ok(Self(list.into_iter().map(|domain| domain.0).collect()))
+    }
+}
+
+/// Where a secret is kept. The secret itself never stands in the file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum SecretRef {
+    /// An environment variable.
+    Env(String),
+    /// A file; surrounding white space is not part of the secret.
+    File(PathBuf),
+}
+
+impl fmt::Display for SecretRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Env(name) => write!(f, "env:{name}"),
+            Self::File(path) => write!(f, "file:{}", path.display()),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretRef {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.split_once(':') {
+            Some(("env", name)) if !name.is_empty() => Ok(Self::Env(name.to_owned())),
+            Some(("file", path)) if !path.is_empty() => Ok(Self::File(PathBuf::from(path))),
+            // the value may be the secret itself: it must not reach the error
+            _ => Err(de::Error::custom("a secret is given by reference: \"env:NAME\" or \"file:PATH\"")),
+        }
+    }
+}
+
+/// An absolute http or https address without user name or fragment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint(Url);
+
+impl Endpoint {
+    /// Checks and takes an address.
+    ///
+    /// # Errors
+    /// A sentence that says which rule was broken.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        let url =
+            Url::parse(text).map_err(|_| "must be an absolute address such as https://id.example/token")?;
+        if !matches!(url.scheme(), "https" | "http") || url.host().is_none() {
+            return Err("must be an https address (http only on this machine, with `allow_loopback`)");
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("must have no user name or password");
+        }
+        if url.fragment().is_some() {
+            return Err("must have no fragment");
+        }
+        Ok(Self(url))
+    }
+    /// As a URL.
+    pub fn url(&self) -> &Url {
+        &self.0
+    }
+    /// `scheme://host[:port]`.
+    pub fn origin(&self) -> String {
+        self.0.origin().ascii_serialization()
+    }
+    /// Whether it needs `allow_loopback`.
+    pub fn is_plain_http(&self) -> bool {
+        self.0.scheme() == "http"
+    }
+}
+
+impl<'de> Deserialize<'de> for Endpoint {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).map_err(|rule| de::Error::custom(format_args!("`{text}` {rule}")))
+    }
+}
+
+/// How we authenticate to the token endpoint (OIDC Core §9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientAuth {
+    /// Header, form-encoded before base64 (RFC 6749 §2.3.1).
+    ClientSecretBasic,
+    /// Body.
+    ClientSecretPost,
+    /// Not at all: a public client.
+    None,
+}
+
+impl ClientAuth {
+    /// The registered name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ClientSecretBasic => "client_secret_basic",
+            Self::ClientSecretPost => "client_secret_post",
+            Self::None => "none",
+        }
+    }
+}
+
+/// Parameters of the protocol itself: extra parameters may not name them.
+pub(in crate::upstream) const PROTOCOL_PARAMETERS: &[&str] = &[
+    "client_id",
+    "client_secret",
+    "redirect_uri",
+    "response_type",
+    "response_mode",
+    "scope",
+    "state",
+    "nonce",
+    "code",
+    "code_challenge",
+    "code_challenge_method",
+    "code_verifier",
+    "grant_type",
+    "request",
+    "request_uri",
+    "access_token",
+    "appsecret_proof",
+];
+
+/// Contradictions about extra parameters, shared by the kinds.
+pub(in crate::upstream) fn check_parameters(
+    key: &'static str,
+    parameters: &BTreeMap<String, String>,
+) -> impl Iterator<Item = Contradiction> {
+    let bad: Vec<String> =
+        parameters.keys().filter(|name| PROTOCOL_PARAMETERS.contains(&name.as_str())).cloned().collect();
+    bad.into_iter()
+        .map(move |name| Contradiction::new(key, format!("`{name}` is set by the protocol"), "remove it"))
+}
+
+/// Contradictions about client authentication, shared by the kinds.
+pub(in crate::upstream) fn check_client_auth(
+    auth: ClientAuth,
+    secret: Option<&SecretRef>,
+    pkce: bool,
+) -> Vec<Contradiction> {
+    let mut found = Vec::new();
+    match (auth, secret) {
+        (ClientAuth::None, Some(_)) => found.push(Contradiction::new(
+            "client_secret",
+            "there is a secret, but `client_auth` is \"none\"",
+            "remove one of the two",
+        )),
+        (ClientAuth::ClientSecretBasic | ClientAuth::ClientSecretPost, None) => {
+            found.push(Contradiction::new(
+                "client_auth",
+                format!("`{}` needs a `client_secret`", auth.as_str()),
+                "add `client_secret = \"env:NAME\"`, or say `client_auth = \"none\"` for a public client",
+            ))
+        }
+        _ => {}
+    }
+    if auth == ClientAuth::None && !pkce {
+        found.push(Contradiction::new(
+            "pkce",
+            "a public client without PKCE lets a stolen code be used by anyone",
+            "remove `pkce = false`",
+        ));
+    }
+    found
+}
+
+/// Contradictions about plain http, shared by the kinds.
+pub(in crate::upstream) fn check_plain_http<'a>(
+    common: &Common,
+    endpoints: impl IntoIterator<Item = (&'static str, &'a Endpoint)>,
+) -> Vec<Contradiction> {
+    endpoints
+        .into_iter()
+        .filter(|(_, endpoint)| {
+            endpoint.is_plain_http()
+                && !(common.allow_loopback && crate::outbound::address::is_loopback_host(endpoint.url()))
+        })
+        .map(|(key, _)| {
+            Contradiction::new(
+                key,
+                "http is not safe to sign in over",
+                "use https; for development on this machine, add `allow_loopback = true`",
+            )
+        })
+        .collect()
+}
+
+fn known_kind<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let kind = String::deserialize(deserializer)?;
+    if kinds::keys(&kind).is_some() { Ok(kind) } else { Err(de::Error::unknown_variant(&kind, kinds::NAMES)) }
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn five_seconds() -> Duration {
+    Duration::from_secs(5)
+}
+
+/// Durations written as `500ms`, `5s`, `10m`, `2h`, `30d`.
+pub(in crate::upstream) mod span {
+    use serde::{Deserialize as _, Deserializer, de};
+    use std::time::Duration;
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        parse(&text).ok_or_else(|| {
+            de::Error::custom(format_args!("`{text}` is not a duration such as \"500ms\", \"5s\" or \"10m\""))
+        })
+    }
+
+    fn parse(text: &str) -> Option<Duration> {
+        let digits = text.find(|c: char| !c.is_ascii_digit())?;
+        let (number, unit) = text.split_at(digits);
+        let number: u64 = number.parse().ok()?;
+        let factor = match unit {
+            "ms" => return Some(Duration::from_millis(number)),
+            "s" => 1,
+            "m" => 60,
+            "h" => 3600,
+            "d" => 86400,
+            _ => return None,
+        };
+        number.checked_mul(factor).map(Duration::from_secs)
+    }
+}
