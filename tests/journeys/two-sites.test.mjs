@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { createHash, X509Certificate } from 'node:crypto';
+import { createHash, randomBytes, X509Certificate } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -52,6 +52,7 @@ async function demoOnSites(context, tls, folder) {
   const env = {
     LD_PRELOAD: 'libnss_wrapper.so', NSS_WRAPPER_HOSTS: hosts, NODE_EXTRA_CA_CERTS: tls.ca,
     TLS_CERT: tls.certificate, TLS_KEY: tls.key,
+    MASTER_KEY: randomBytes(32).toString('base64'), NOTES_SECRET: randomBytes(32).toString('base64url'),
   };
   const rewrite = (name, text) => {
     let changed = text;
@@ -61,9 +62,12 @@ async function demoOnSites(context, tls, folder) {
     if (name === 'providers.toml') {
       return changed.replaceAll('allow_loopback = true', `allow_loopback = true\nca_file = "${tls.ca}"`);
     }
-    return changed.replace(
-      '[public]', `[public]\ntls = { certificate = "${tls.certificate}", key = "${tls.key}" }`,
-    );
+    // As in production: not a development broker, so the key and the secrets are real ones.
+    return changed
+      .replace('development = true\n', '')
+      .replace('file:master.key', 'env:MASTER_KEY')
+      .replace(/"file:secrets\/[a-z-]+"/g, '"env:NOTES_SECRET"')
+      .replace('[public]', `[public]\ntls = { certificate = "${tls.certificate}", key = "${tls.key}" }`);
   };
   return demoFor(context, { portBase, addresses, rewrite, env });
 }

@@ -25,8 +25,9 @@ export class RelyingParty {
   #underWay = new Expiring(SIGN_IN_SECONDS);
   #sessions = new Expiring(SESSION_SECONDS);
 
-  constructor({ brokerUrl, publicUrl }) {
+  constructor({ brokerUrl, publicUrl, secret = process.env.NOTES_SECRET ?? 'demo-app-secret' }) {
     this.issuer = brokerUrl;
+    this.secret = secret;
     this.redirectUri = `${publicUrl}/callback`;
     this.home = `${publicUrl}/`;
   }
@@ -40,7 +41,7 @@ export class RelyingParty {
         new URL(this.issuer),
         'demo-app',
         undefined,
-        oidc.ClientSecretBasic('demo-app-secret'),
+        oidc.ClientSecretBasic(this.secret),
         // Plain http is for the demo on loopback only.
         { timeout: 10, execute: plain ? [oidc.allowInsecureRequests] : [] },
       );
