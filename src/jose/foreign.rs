@@ -93,3 +93,214 @@ fn verify_unnamed(compact: &Compact<'_>, keys: &JwkSet, alg: Alg) -> Result<(), 
         _ => Err(JoseError::new("jose.kid", "the token names no key, and not exactly one verifies it")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::SigningKey;
+    use super::*;
+    use crate::clients::SigningAlg;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use serde_json::{Value, json};
+    use std::sync::LazyLock;
+
+    static RSA: LazyLock<[SigningKey; 2]> =
+        LazyLock::new(|| [(); 2].map(|()| SigningKey::generate(SigningAlg::RS256).unwrap().0));
+    const RS256: &[Alg] = &[Alg::RS256];
+
+    fn ec() -> SigningKey {
+        SigningKey::generate(SigningAlg::ES256).unwrap().0
+    }
+    /// The key's JWK with members replaced, or removed where the value is null.
+    fn jwk(key: &SigningKey, changes: Value) -> Value {
+        let mut jwk: Value = serde_json::from_str(key.public_jwk()).unwrap();
+        for (name, value) in changes.as_object().unwrap() {
+            if value.is_null() {
+                jwk.as_object_mut().unwrap().remove(name);
+            } else {
+                jwk[name] = value.clone();
+            }
+        }
+        jwk
+    }
+    fn set(keys: &[Value]) -> JwkSet {
+        JwkSet::parse(json!({ "keys": keys }).to_string().as_bytes()).unwrap()
+    }
+    fn token(key: &SigningKey, header: &Value, payload: &str) -> String {
+        let input =
+            format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(payload));
+        let signature = key.sign(input.as_bytes()).unwrap();
+        format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+    fn named(key: &SigningKey) -> String {
+        token(key, &json!({"alg": key.alg().as_str(), "kid": key.id().as_str()}), r#"{"sub":"a"}"#)
+    }
+    fn unnamed(key: &SigningKey) -> String {
+        token(key, &json!({"alg": key.alg().as_str()}), r#"{"sub":"a"}"#)
+    }
+    fn reason(token: &str, keys: &JwkSet, allowed: &[Alg]) -> &'static str {
+        verify_foreign(token, keys, allowed).map_or_else(|error| error.reason(), |_| "accepted")
+    }
+
+    #[test]
+    fn a_token_that_holds_gives_its_claims() {
+        for key in [&RSA[0], &ec(), &SigningKey::generate(SigningAlg::EdDSA).unwrap().0] {
+            let keys = set(&[jwk(key, json!({}))]);
+            let verified = verify_foreign(&named(key), &keys, &Alg::ALL).unwrap();
+            assert_eq!(verified.claims["sub"], "a");
+            assert_eq!(verified.header.kid.as_deref(), Some(key.id().as_str()));
+            let mut changed = named(key);
+            let end = changed.pop().unwrap();
+            changed.push(if end == 'A' { 'Q' } else { 'A' });
+            assert_eq!(reason(&changed, &keys, &Alg::ALL), "jose.signature");
+        }
+    }
+
+    #[test]
+    fn oidc_018_the_algorithm_is_ours_to_choose() {
+        let keys = set(&[jwk(&RSA[0], json!({"alg": null}))]);
+        assert_eq!(reason(&named(&RSA[0]), &keys, RS256), "accepted");
+        assert_eq!(reason(&named(&RSA[0]), &keys, &[Alg::ES256]), "jose.alg");
+        assert_eq!(reason(&named(&RSA[0]), &keys, &[]), "jose.alg");
+        // signed as RS256, said to be PS256
+        let kid = RSA[0].id().as_str();
+        let lie = token(&RSA[0], &json!({"alg": "PS256", "kid": kid}), "{}");
+        assert_eq!(reason(&lie, &keys, &Alg::ALL), "jose.signature");
+        // the same where the key is declared for RS256
+        let declared = set(&[jwk(&RSA[0], json!({}))]);
+        assert_eq!(reason(&lie, &declared, &Alg::ALL), "jose.key");
+        // an EC key of that name
+        let other = set(&[jwk(&ec(), json!({"kid": kid}))]);
+        assert_eq!(reason(&named(&RSA[0]), &other, &Alg::ALL), "jose.key");
+    }
+
+    #[test]
+    fn oidc_021_a_key_is_looked_up_in_the_set_and_nowhere_else() {
+        let keys = set(&[jwk(&RSA[0], json!({}))]);
+        for kid in ["../../key", "' or 1=1 --", "https://evil.test/jwks", "\0", ""] {
+            let token = token(&RSA[0], &json!({"alg": "RS256", "kid": kid}), "{}");
+            let error = verify_foreign(&token, &keys, RS256).unwrap_err();
+            assert_eq!(error.reason(), "jose.kid", "{kid}");
+            assert!(error.may_be_stale_keys());
+        }
+        let twice = set(&[jwk(&RSA[0], json!({})), jwk(&RSA[1], json!({"kid": RSA[0].id().as_str()}))]);
+        assert_eq!(reason(&named(&RSA[0]), &twice, RS256), "jose.kid");
+    }
+
+    #[test]
+    fn oidc_022_without_a_name_exactly_one_key_must_verify() {
+        let one = jwk(&RSA[0], json!({"kid": "one"}));
+        let two = jwk(&RSA[1], json!({"kid": null}));
+        let token = unnamed(&RSA[0]);
+        assert_eq!(
+            reason(&token, &set(&[one.clone(), two.clone(), jwk(&ec(), json!({}))]), RS256),
+            "accepted"
+        );
+        assert_eq!(reason(&token, &set(&[two.clone()]), RS256), "jose.signature");
+        assert_eq!(reason(&token, &set(&[two.clone(), two.clone()]), RS256), "jose.kid");
+        assert_eq!(reason(&token, &set(&[one.clone(), one.clone()]), RS256), "jose.kid");
+        assert_eq!(reason(&token, &set(&[jwk(&ec(), json!({}))]), RS256), "jose.kid");
+        assert_eq!(reason(&token, &set(&[]), RS256), "jose.kid");
+        let many = vec![one; MAX_TRIED + 1];
+        assert_eq!(reason(&token, &set(&many), RS256), "jose.kid");
+    }
+
+    #[test]
+    fn oidc_023_keys_that_a_token_brings_along_are_ignored() {
+        let keys = set(&[jwk(&RSA[1], json!({"kid": "k"}))]);
+        for mut header in [
+            json!({"jku": "https://evil.test/jwks"}),
+            json!({"x5u": "https://evil.test/cert"}),
+            json!({"jwk": jwk(&RSA[0], json!({}))}),
+            json!({"x5c": ["MIIB"]}),
+        ] {
+            header["alg"] = json!("RS256");
+            header["kid"] = json!("k");
+            assert_eq!(reason(&token(&RSA[0], &header, "{}"), &keys, RS256), "jose.signature");
+            assert_eq!(reason(&token(&RSA[1], &header, "{}"), &keys, RS256), "accepted");
+        }
+    }
+
+    #[test]
+    fn oidc_027_a_payload_is_one_strict_object() {
+        let keys = set(&[jwk(&RSA[0], json!({}))]);
+        let header = json!({"alg": "RS256", "kid": RSA[0].id().as_str()});
+        for bad in [r#"{"sub":"a","sub":"b"}"#, "[]", "", "\"a\"", "{} {}", r#"{"a":{"b":1,"b":1}}"#] {
+            assert_eq!(reason(&token(&RSA[0], &header, bad), &keys, RS256), "jose.format", "{bad}");
+        }
+    }
+
+    #[test]
+    fn oidc_031_033_keys_that_must_not_verify_are_skipped_and_named() {
+        let key = &RSA[0];
+        assert_eq!(reason(&named(key), &set(&[jwk(key, json!({"use": null}))]), RS256), "accepted");
+        let verify = json!({"use": null, "key_ops": ["verify"]});
+        assert_eq!(reason(&named(key), &set(&[jwk(key, verify)]), RS256), "accepted");
+        let small = "rJBIp6T1YK-RtPyvYqFFlcucqewSAA_IReSFchE8qyiQrbARqRlXWkB2DR8j_pJQnIpYELbQWZC5Cd0PTGAU8rMbar2AW6zpmBbi7aQf17lUBdt8XI9M9rq7FPVQ1dDdUXm1SVH_9qqWhvMPR422SbfHBEzCAtzK0ANDRo6qz78";
+        for change in [
+            json!({"use": "enc"}),
+            json!({"use": ["sig"]}),
+            json!({"use": null, "key_ops": ["encrypt"]}),
+            json!({"use": null, "key_ops": "verify"}),
+            json!({"alg": "RSA-OAEP"}),
+            json!({"alg": "HS256"}),
+            json!({"alg": "ES256"}),
+            json!({"e": "AQ"}),
+            json!({"e": "AA"}),
+            json!({"e": "Ag"}),
+            json!({"e": null}),
+            json!({"n": small}),
+            json!({"n": "AQAB"}),
+            json!({"n": "%%%"}),
+            json!({"n": 5}),
+            json!({"kty": "oct", "k": "AAAA"}),
+            json!({"kty": "EC"}),
+            json!({"kty": "rsa"}),
+            json!({"kty": null}),
+            json!({"d": "AQAB"}),
+        ] {
+            let keys = set(&[jwk(key, change.clone())]);
+            assert_eq!((keys.len(), keys.skipped().len()), (0, 1), "{change}");
+            assert_eq!(reason(&named(key), &keys, RS256), "jose.key", "{change}");
+            assert_eq!(reason(&unnamed(key), &keys, RS256), "jose.key", "{change}");
+        }
+        let point = ec();
+        let y: Value = serde_json::from_str::<Value>(ec().public_jwk()).unwrap()["y"].clone();
+        for change in [
+            json!({"y": y}),
+            json!({"x": "AA"}),
+            json!({"crv": "P-384"}),
+            json!({"crv": "secp256k1", "alg": null}),
+            json!({"crv": null}),
+            json!({"alg": "ES384"}),
+        ] {
+            let keys = set(&[jwk(&point, change.clone())]);
+            assert_eq!(reason(&named(&point), &keys, &Alg::ALL), "jose.key", "{change}");
+        }
+    }
+
+    #[test]
+    fn one_bad_key_does_not_spoil_the_others() {
+        let keys = set(&[json!(1), json!({}), json!({"kty": "oct", "k": "AA"}), jwk(&RSA[0], json!({}))]);
+        assert_eq!((keys.len(), keys.skipped().len()), (1, 3));
+        assert_eq!(reason(&named(&RSA[0]), &keys, RS256), "accepted");
+    }
+
+    #[test]
+    fn a_set_is_strict_as_json_and_bounded() {
+        for bad in [
+            "",
+            "[]",
+            "{}",
+            r#"{"keys":{}}"#,
+            r#"{"keys":[],"keys":[]}"#,
+            r#"{"keys":[{"kty":"RSA","kty":"EC"}]}"#,
+        ] {
+            assert_eq!(JwkSet::parse(bad.as_bytes()).unwrap_err().reason(), "jose.format", "{bad}");
+        }
+        let many = json!({ "keys": vec![json!({}); 101] }).to_string();
+        assert!(JwkSet::parse(many.as_bytes()).is_err());
+        let long = format!("{{\"keys\":[],\"x\":\"{}\"}}", "x".repeat(512 * 1024));
+        assert!(JwkSet::parse(long.as_bytes()).is_err());
+    }
+}

@@ -255,3 +255,182 @@ impl fmt::Debug for Keyring {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+    use std::sync::LazyLock;
+
+    const ISSUER: &str = "https://id.test";
+
+    fn make(alg: SigningAlg) -> Arc<SigningKey> {
+        Arc::new(SigningKey::generate(alg).unwrap().0)
+    }
+    fn active(key: &Arc<SigningKey>) -> KeyringKey {
+        KeyringKey::Signing { state: KeyState::Active, key: key.clone() }
+    }
+    fn next(key: &Arc<SigningKey>) -> KeyringKey {
+        KeyringKey::Signing { state: KeyState::Next, key: key.clone() }
+    }
+    fn retired(key: &SigningKey) -> KeyringKey {
+        KeyringKey::Retired { id: key.id().clone(), alg: key.alg(), public: key.public_jwk().to_owned() }
+    }
+    static KEYS: LazyLock<[Arc<SigningKey>; 3]> = LazyLock::new(|| SigningAlg::ALL.map(make));
+    static RING: LazyLock<Keyring> =
+        LazyLock::new(|| Keyring::new(ISSUER, KEYS.iter().map(active).collect()).unwrap());
+
+    fn at(secs: i64) -> Expected {
+        Expected { typ: TokenType::Access, expiry: Expiry::Enforced, now: Timestamp::from_secs(secs) }
+    }
+    fn reason(token: &str, expected: &Expected) -> &'static str {
+        RING.verify::<Value>(token, expected).map_or_else(|error| error.reason(), |_| "accepted")
+    }
+
+    #[test]
+    fn the_thumbprint_names_the_key_and_the_library_agrees_with_every_signature() {
+        let jwks: jsonwebtoken::jwk::JwkSet = serde_json::from_slice(RING.jwks()).unwrap();
+        assert_eq!(jwks.keys.len(), 3);
+        for alg in SigningAlg::ALL {
+            let token =
+                RING.sign(alg, TokenType::Id, &json!({"iss": ISSUER, "exp": 99, "sub": "a"})).unwrap();
+            let header = jsonwebtoken::decode_header(&token).unwrap();
+            assert_eq!(
+                (header.typ.as_deref(), format!("{:?}", header.alg)),
+                (Some("JWT"), format!("{alg:?}"))
+            );
+            let jwk = jwks.find(header.kid.as_deref().unwrap()).unwrap();
+            assert_eq!(jwk.thumbprint(jsonwebtoken::jwk::ThumbprintHash::SHA256).ok(), header.kid);
+            let mut validation = jsonwebtoken::Validation::new(header.alg);
+            validation.validate_exp = false;
+            let key = jsonwebtoken::DecodingKey::from_jwk(jwk).unwrap();
+            let decoded = jsonwebtoken::decode::<Value>(&token, &key, &validation).unwrap();
+            assert_eq!(decoded.claims["sub"], "a");
+        }
+    }
+
+    #[test]
+    fn the_published_set_has_public_members_only_and_active_keys_first() {
+        let (waiting, old) = (make(SigningAlg::ES256), make(SigningAlg::EdDSA));
+        let mut keys = vec![retired(&old), next(&waiting)];
+        keys.extend(KEYS.iter().rev().map(active));
+        let ring = Keyring::new(ISSUER, keys).unwrap();
+        let jwks: Value = serde_json::from_slice(ring.jwks()).unwrap();
+        let of = |name: &str| -> Vec<String> {
+            jwks["keys"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|k| k[name].as_str().unwrap_or("-").to_owned())
+                .collect()
+        };
+        assert_eq!(of("alg"), ["RS256", "ES256", "EdDSA", "ES256", "EdDSA"]);
+        assert_eq!(of("use"), ["sig"; 5]);
+        let expected: Vec<&str> = KEYS.iter().chain([&waiting, &old]).map(|k| k.id().as_str()).collect();
+        assert_eq!(of("kid"), expected);
+        let legal = ["kty", "use", "alg", "kid", "n", "e", "crv", "x", "y"];
+        for key in jwks["keys"].as_array().unwrap() {
+            assert!(key.as_object().unwrap().keys().all(|name| legal.contains(&name.as_str())), "{key}");
+        }
+        assert_ne!(ring.etag(), RING.etag());
+        assert!(ring.signing_key(waiting.id()).is_some() && ring.signing_key(old.id()).is_none());
+    }
+
+    #[test]
+    fn oauth_113_a_next_key_verifies_but_does_not_sign_and_a_dropped_key_is_refused() {
+        let claims = json!({"iss": ISSUER, "exp": 100});
+        let old = make(SigningAlg::ES256);
+        let before = Keyring::new(ISSUER, vec![active(&old), next(&KEYS[1])]).unwrap();
+        let after = Keyring::new(ISSUER, vec![retired(&old), active(&KEYS[1])]).unwrap();
+        let gone = Keyring::new(ISSUER, vec![active(&KEYS[1])]).unwrap();
+        let token = before.sign(SigningAlg::ES256, TokenType::Access, &claims).unwrap();
+        assert!(before.verify::<Value>(&token, &at(1)).is_ok());
+        assert!(after.verify::<Value>(&token, &at(1)).is_ok());
+        assert_eq!(gone.verify::<Value>(&token, &at(1)).unwrap_err().reason(), "jose.kid");
+        let token = after.sign(SigningAlg::ES256, TokenType::Access, &claims).unwrap();
+        assert!(before.verify::<Value>(&token, &at(1)).is_ok(), "a slower node knows the next key");
+        let only_next = Keyring::new(ISSUER, vec![next(&KEYS[1])]).unwrap();
+        let error = only_next.sign(SigningAlg::ES256, TokenType::Access, &claims).unwrap_err();
+        assert_eq!(error.reason(), "jose.key");
+    }
+
+    #[test]
+    fn a_keyring_cannot_be_ambiguous() {
+        let two = vec![active(&KEYS[1]), active(&make(SigningAlg::ES256))];
+        assert!(Keyring::new(ISSUER, two).is_err());
+        assert!(Keyring::new(ISSUER, vec![active(&KEYS[1]), retired(&KEYS[1])]).is_err());
+        let mut wrong = retired(&KEYS[1]);
+        if let KeyringKey::Retired { alg, .. } = &mut wrong {
+            *alg = SigningAlg::EdDSA;
+        }
+        assert!(Keyring::new(ISSUER, vec![wrong]).is_err());
+    }
+
+    #[test]
+    fn a_token_serves_only_as_what_it_is_while_it_lives() {
+        let sign = |typ, claims: Value| RING.sign(SigningAlg::ES256, typ, &claims).unwrap();
+        let good = sign(TokenType::Access, json!({"iss": ISSUER, "exp": 100, "nbf": 50}));
+        assert_eq!(reason(&good, &at(50)), "accepted");
+        assert_eq!(reason(&good, &at(99)), "accepted");
+        assert_eq!(reason(&good, &at(100)), "jose.exp");
+        assert_eq!(reason(&good, &at(49)), "jose.nbf");
+        assert_eq!(reason(&good, &Expected { expiry: Expiry::Ignored, ..at(1000) }), "accepted");
+        assert_eq!(reason(&good, &Expected { typ: TokenType::Id, ..at(60) }), "jose.typ");
+        let id = sign(TokenType::Id, json!({"iss": ISSUER, "exp": 100}));
+        assert_eq!(reason(&id, &at(60)), "jose.typ");
+        for (claims, why) in [
+            (json!({"iss": "https://id.test/", "exp": 100}), "jose.iss"),
+            (json!({"exp": 100}), "jose.iss"),
+            (json!({"iss": ISSUER}), "jose.exp"),
+            (json!({"iss": ISSUER, "exp": "100"}), "jose.exp"),
+            (json!({"iss": ISSUER, "exp": 100, "nbf": null}), "jose.nbf"),
+        ] {
+            assert_eq!(reason(&sign(TokenType::Access, claims.clone()), &at(60)), why, "{claims}");
+        }
+    }
+
+    #[test]
+    fn the_key_decides_the_algorithm() {
+        let claims = json!({"iss": ISSUER, "exp": 100});
+        let token = RING.sign(SigningAlg::ES256, TokenType::Access, &claims).unwrap();
+        let (_, rest) = token.split_once('.').unwrap();
+        let forge = |header: Value| format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header.to_string()));
+        let kid = |i: usize| KEYS[i].id().as_str();
+        assert_eq!(reason(&forge(json!({"alg":"RS256","typ":"at+jwt","kid":kid(1)})), &at(1)), "jose.alg");
+        assert_eq!(
+            reason(&forge(json!({"alg":"RS256","typ":"at+jwt","kid":kid(0)})), &at(1)),
+            "jose.signature"
+        );
+        assert_eq!(reason(&forge(json!({"alg":"none","typ":"at+jwt","kid":kid(1)})), &at(1)), "jose.alg");
+        assert_eq!(reason(&forge(json!({"alg":"HS256","typ":"at+jwt","kid":kid(1)})), &at(1)), "jose.alg");
+        assert_eq!(reason(&forge(json!({"alg":"ES256","typ":"at+jwt"})), &at(1)), "jose.kid");
+        assert_eq!(reason(&forge(json!({"alg":"ES256","typ":"at+jwt","kid":"nobody"})), &at(1)), "jose.kid");
+    }
+
+    proptest! {
+        /// Law: whatever is signed verifies with the same claims, and no changed letter does.
+        #[test]
+        fn what_is_signed_verifies_and_nothing_else(
+            sub in ".*",
+            alg in prop::sample::select(&SigningAlg::ALL[1..]),
+            place in any::<prop::sample::Index>(),
+            letter in "[A-Za-z0-9_-]",
+        ) {
+            let claims = json!({"iss": ISSUER, "exp": 100, "sub": sub});
+            let token = RING.sign(alg, TokenType::Access, &claims).unwrap();
+            prop_assert_eq!(RING.verify::<Value>(&token, &at(1)).unwrap(), claims);
+            let i = place.index(token.len());
+            let changed = format!("{}{letter}{}", &token[..i], &token[i + 1..]);
+            if changed != token {
+                prop_assert!(RING.verify::<Value>(&changed, &at(1)).is_err());
+            }
+        }
+
+        /// Law: nothing that a stranger sends makes verification panic or succeed.
+        #[test]
+        fn garbage_is_refused(text in ".{0,200}") {
+            prop_assert!(RING.verify::<Value>(&text, &at(1)).is_err());
+        }
+    }
+}

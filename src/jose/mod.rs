@@ -16,6 +16,8 @@ mod jws;
 mod key;
 mod keyring;
 mod weak;
+#[cfg(test)]
+mod wycheproof;
 
 pub use alg::Alg;
 pub use foreign::{VerifiedJws, verify_foreign};

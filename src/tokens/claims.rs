@@ -376,3 +376,6 @@ pub fn userinfo(account: &Account, scope: &Scope, access: &Access) -> UserinfoCl
         access: AccessClaims::new(scope, access),
     }
 }
+
+#[cfg(test)]
+mod tests;

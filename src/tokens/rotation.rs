@@ -215,3 +215,273 @@ pub fn change(key: &mut KeyRecord, step: &KeyStep, now: Timestamp) {
         KeyStep::Generate { .. } | KeyStep::Remove(_) => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::GrantId;
+    use crate::protocol::Scope;
+    use crate::tokens::handle::Digest;
+    use proptest::prelude::*;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    fn client(name: &str) -> ClientId {
+        ClientId::new(name).unwrap()
+    }
+    fn token(name: &str, expires: i64) -> RefreshRecord {
+        RefreshRecord {
+            digest: Digest::of(name),
+            grant: GrantId::new("grant-0001").unwrap(),
+            client: client("a"),
+            scope: Scope::empty(),
+            resources: BTreeSet::new(),
+            issued_at: Timestamp(0),
+            expires_at: Timestamp(expires),
+            used_at: None,
+            successor: None,
+            sealed_successor: None,
+        }
+    }
+    fn used(at: i64) -> RefreshRecord {
+        RefreshRecord {
+            used_at: Some(Timestamp(at)),
+            successor: Some(Digest::of("next")),
+            sealed_successor: Some(vec![1]),
+            ..token("first", 1000)
+        }
+    }
+    fn decide(
+        record: &RefreshRecord,
+        successor: Option<&RefreshRecord>,
+        now: i64,
+        grace: u64,
+    ) -> RefreshDecision {
+        let client = client("a");
+        refresh(&RefreshFacts {
+            record,
+            successor,
+            grant_live: true,
+            client: &client,
+            now: Timestamp(now),
+            grace: Duration::from_millis(grace),
+        })
+    }
+
+    #[test]
+    fn oauth_063_a_second_use_ends_the_family() {
+        assert_eq!(decide(&token("first", 1000), None, 999, 0), RefreshDecision::Rotate);
+        let next = token("next", 2000);
+        assert_eq!(decide(&used(500), Some(&next), 500, 0), RefreshDecision::Reuse);
+        assert_eq!(decide(&used(500), Some(&next), 600, 100), RefreshDecision::Reuse);
+        assert_eq!(decide(&used(500), Some(&next), 599, 100), RefreshDecision::RepeatSuccessor);
+        let spent = RefreshRecord { used_at: Some(Timestamp(550)), ..next.clone() };
+        assert_eq!(decide(&used(500), Some(&spent), 599, 100), RefreshDecision::Reuse);
+        assert_eq!(decide(&used(500), None, 599, 100), RefreshDecision::Reuse);
+        assert_eq!(decide(&used(500), Some(&token("third", 2000)), 599, 100), RefreshDecision::Reuse);
+        assert_eq!(decide(&used(500), Some(&token("next", 599)), 599, 100), RefreshDecision::Reuse);
+        let unsealed = RefreshRecord { sealed_successor: None, ..used(500) };
+        assert_eq!(decide(&unsealed, Some(&next), 599, 100), RefreshDecision::Reuse);
+    }
+
+    #[test]
+    fn an_expired_token_is_refused_but_an_expired_one_that_was_used_is_still_reuse() {
+        let expired = RefreshDecision::Refuse(RefreshRefusal::Expired);
+        assert_eq!(decide(&token("first", 1000), None, 1000, 0), expired);
+        assert_eq!(decide(&used(500), Some(&token("next", 2000)), 1500, 0), RefreshDecision::Reuse);
+    }
+
+    fn any_record() -> impl Strategy<Value = RefreshRecord> {
+        let time = 0i64..200;
+        (
+            time.clone(),
+            prop::option::of(time.clone()),
+            prop::sample::select(vec!["first", "next", "third"]),
+            prop::option::of(prop::sample::select(vec!["next", "third"])),
+            any::<bool>(),
+        )
+            .prop_map(|(expires, used, name, successor, sealed)| RefreshRecord {
+                used_at: used.map(Timestamp),
+                successor: successor.map(Digest::of),
+                sealed_successor: sealed.then(|| vec![1]),
+                ..token(name, expires)
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn oauth_065_the_laws_of_refreshing(
+            record in any_record(),
+            successor in prop::option::of(any_record()),
+            grant_live in any::<bool>(),
+            other in any::<bool>(),
+            now in 0i64..300,
+            grace in 0u64..100,
+        ) {
+            let presenter = client(if other { "b" } else { "a" });
+            let facts = RefreshFacts {
+                record: &record,
+                successor: successor.as_ref(),
+                grant_live,
+                client: &presenter,
+                now: Timestamp(now),
+                grace: Duration::from_millis(grace),
+            };
+            let decision = refresh(&facts);
+            // law 1
+            prop_assert_eq!(other, decision == RefreshDecision::Refuse(RefreshRefusal::OtherClient));
+            // law 2
+            if !grant_live {
+                prop_assert!(matches!(decision, RefreshDecision::Refuse(_)));
+            }
+            // law 3
+            if decision == RefreshDecision::Rotate {
+                prop_assert!(record.used_at.is_none() && now < record.expires_at.0);
+            }
+            if record.used_at.is_none() {
+                prop_assert!(!matches!(decision, RefreshDecision::Reuse | RefreshDecision::RepeatSuccessor));
+            } else if !other && grant_live {
+                // law 4
+                let repeated = decision == RefreshDecision::RepeatSuccessor;
+                prop_assert!(repeated || decision == RefreshDecision::Reuse);
+                if repeated {
+                    let next = successor.as_ref().unwrap();
+                    prop_assert!(next.used_at.is_none() && now < next.expires_at.0);
+                    prop_assert_eq!(Some(&next.digest), record.successor.as_ref());
+                    prop_assert!(now - record.used_at.unwrap().0 < i64::try_from(grace).unwrap());
+                }
+            }
+            // law 5
+            if grace == 0 {
+                prop_assert_ne!(decision, RefreshDecision::RepeatSuccessor);
+            }
+        }
+    }
+
+    const ALGS: [SigningAlg; 2] = [SigningAlg::RS256, SigningAlg::ES256];
+
+    fn made(
+        number: usize,
+        alg: SigningAlg,
+        state: KeyState,
+        now: Timestamp,
+        policy: &KeyPolicy,
+    ) -> KeyRecord {
+        KeyRecord {
+            id: KeyId::new(format!("key-{number:05}")).unwrap(),
+            alg,
+            issuer: "https://id.test".into(),
+            state,
+            sealed: Vec::new(),
+            created_at: now,
+            activates_at: (state == KeyState::Active).then_some(now),
+            retired_at: None,
+            longest_token: policy.longest_token,
+        }
+    }
+
+    /// Carries plans out until nothing is left to do, as the flow does.
+    fn carry_out(
+        keys: &mut Vec<KeyRecord>,
+        made_so_far: &mut usize,
+        now: Timestamp,
+        policy: &KeyPolicy,
+    ) -> usize {
+        for round in 0..5 {
+            let steps = plan_keys(keys, &ALGS, now, policy);
+            if steps.is_empty() {
+                return round;
+            }
+            for step in steps {
+                match &step {
+                    KeyStep::Generate { alg, state } => {
+                        *made_so_far += 1;
+                        keys.push(made(*made_so_far, *alg, *state, now, policy));
+                    }
+                    KeyStep::Remove(id) => keys.retain(|key| key.id != *id),
+                    KeyStep::Widen(id, _) | KeyStep::Retire(id) | KeyStep::Activate(id) => {
+                        change(keys.iter_mut().find(|key| key.id == *id).unwrap(), &step, now);
+                    }
+                }
+            }
+        }
+        panic!("the plan does not end");
+    }
+
+    #[test]
+    fn a_key_is_published_then_signs_then_verifies_then_goes() {
+        let day = Duration::from_secs(86_400);
+        let policy = KeyPolicy { rotate_every: 30 * day, publish_ahead: 2 * day, longest_token: day };
+        let (mut keys, mut number) = (Vec::new(), 0);
+        let states = |keys: &[KeyRecord]| -> Vec<(String, KeyState)> {
+            keys.iter()
+                .filter(|key| key.alg == SigningAlg::RS256)
+                .map(|key| (key.id.to_string(), key.state))
+                .collect()
+        };
+        let at = |days: u32| Timestamp(0).plus(days * day);
+        let (one, two) = ("key-00001".to_owned(), "key-00003".to_owned());
+        carry_out(&mut keys, &mut number, at(0), &policy);
+        assert_eq!(states(&keys), [(one.clone(), KeyState::Active)]);
+        carry_out(&mut keys, &mut number, at(27), &policy);
+        assert_eq!(states(&keys), [(one.clone(), KeyState::Active)]);
+        carry_out(&mut keys, &mut number, at(28), &policy);
+        assert_eq!(states(&keys), [(one.clone(), KeyState::Active), (two.clone(), KeyState::Next)]);
+        carry_out(&mut keys, &mut number, at(30), &policy);
+        assert_eq!(states(&keys), [(one, KeyState::Retired), (two.clone(), KeyState::Active)]);
+        carry_out(&mut keys, &mut number, at(31), &policy);
+        assert_eq!(states(&keys).len(), 2, "nodes may lag");
+        carry_out(&mut keys, &mut number, at(31).plus(SETTLE), &policy);
+        assert_eq!(states(&keys), [(two, KeyState::Active)]);
+    }
+
+    proptest! {
+        /// A random walk through time, with settings that change on the way and rotations by command.
+        #[test]
+        fn oauth_113_the_laws_of_key_rotation(
+            walk in proptest::collection::vec((1u64..5_000, 1u64..3_000, 0u64..2_000, 0u64..4_000, 0u8..8), 1..60),
+        ) {
+            let (mut keys, mut number) = (Vec::new(), 0);
+            let mut now = Timestamp(0);
+            let mut last_signed: BTreeMap<KeyId, Timestamp> = BTreeMap::new();
+            for (step, rotate, ahead, longest, command) in walk {
+                now = now.plus(Duration::from_secs(step));
+                let policy = KeyPolicy {
+                    rotate_every: Duration::from_secs(rotate),
+                    publish_ahead: Duration::from_secs(ahead),
+                    longest_token: Duration::from_secs(longest),
+                };
+                let before = keys.clone();
+                let mut ordered = false;
+                if let (0, Some(next)) = (command, keys.iter_mut().find(|k: &&mut KeyRecord| k.state == KeyState::Next)) {
+                    next.activates_at = Some(now);
+                    ordered = true;
+                }
+                let rounds = carry_out(&mut keys, &mut number, now, &policy);
+                prop_assert!(rounds <= 3, "law 4: {} rounds", rounds);
+                for alg in ALGS {
+                    let count = |state| keys.iter().filter(|k| k.alg == alg && k.state == state).count();
+                    prop_assert_eq!(count(KeyState::Active), 1, "law 1");
+                    prop_assert!(count(KeyState::Next) <= 1, "law 1");
+                }
+                for key in &keys {
+                    let was = before.iter().find(|k| k.id == key.id).map(|k| k.state);
+                    let first = before.iter().all(|k| k.alg != key.alg);
+                    if key.state == KeyState::Active && was != Some(KeyState::Active) && !first && !ordered {
+                        prop_assert!(now >= key.created_at.plus(policy.publish_ahead), "law 2");
+                    }
+                }
+                for key in &before {
+                    if !keys.iter().any(|k| k.id == key.id) {
+                        let until = last_signed.get(&key.id).copied().unwrap_or(Timestamp(0));
+                        prop_assert!(now >= until, "law 3");
+                    }
+                }
+                // Every active key signs a token of the longest life right now.
+                for key in keys.iter().filter(|k| k.state == KeyState::Active) {
+                    let until = last_signed.entry(key.id.clone()).or_insert(now);
+                    *until = (*until).max(now.plus(policy.longest_token));
+                }
+            }
+        }
+    }
+}
