@@ -2,6 +2,7 @@
 
 pub mod authentication;
 pub mod entitlement;
+pub mod origins;
 pub mod redirect;
 pub mod registration;
 

@@ -1,13 +1,18 @@
 //! Downstream requests, parsed once into types.
 
 pub mod authorization;
+pub mod bearer;
+pub mod logout;
 pub mod parameters;
 pub mod pkce;
 pub mod prompt;
 pub mod scope;
+pub mod token;
 
 pub use authorization::AuthorizationRequest;
+pub use logout::LogoutRequest;
 pub use parameters::Parameters;
 pub use pkce::Challenge;
 pub use prompt::Prompt;
 pub use scope::Scope;
+pub use token::TokenRequest;
