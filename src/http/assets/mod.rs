@@ -216,9 +216,8 @@ mod tests {
         assert_eq!(assets.favicon().unwrap().content_type, SVG);
     }
 
-    /// ADMIN-027
     #[test]
-    fn no_name_is_a_path() {
+    fn admin_027_no_name_is_a_path() {
         let assets = Assets::new(&branding(), "").unwrap();
         let real = assets.names().next().unwrap().to_owned();
         assert!(assets.get(&real).is_some());

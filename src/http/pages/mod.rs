@@ -9,7 +9,7 @@ mod texts;
 
 pub use parts::{
     AppLink, Brand, Field, Frame, Href, Icon, Notice, ProviderButton, ScopeLine, SignInForm, form_target,
-    initial, shown,
+    initial, sentence, shown,
 };
 pub use texts::{ENGLISH, Texts};
 
@@ -82,10 +82,15 @@ macro_rules! page {
 }
 
 mod filters {
-    /// Shows a text from outside ([`super::shown`]); the escaper comes after it.
+    /// Shows a name ([`super::shown`]); the escaper comes after it.
     #[askama::filter_fn]
     pub fn shown(text: &str, _: &dyn askama::Values) -> askama::Result<String> {
         Ok(super::shown(text))
+    }
+    /// Shows a sentence ([`super::sentence`]); the escaper comes after it.
+    #[askama::filter_fn]
+    pub fn sentence(text: &str, _: &dyn askama::Values) -> askama::Result<String> {
+        Ok(super::sentence(text))
     }
 }
 

@@ -6,14 +6,25 @@ use std::sync::Arc;
 use unicode_normalization::UnicodeNormalization as _;
 use url::Url;
 
-/// Characters of a name from outside that a page shows; the rest is cut.
-const SHOWN: usize = 120;
+/// Characters of a name that a page shows; the rest is cut.
+const NAME: usize = 80;
+/// Characters of a sentence that a page shows.
+const SENTENCE: usize = 400;
 
-/// A text from outside as a page may show it: on one line, without control characters and without those
-/// that turn the direction of writing (Unicode TR 36 §2.5), cut to a bearable length.
+/// A name from outside as a page may show it: on one line, without control characters and without those
+/// that turn the direction of writing (Unicode TR 36 §2.5), cut to 80 characters.
 ///
 /// It does not escape: the templates do.
 pub fn shown(text: &str) -> String {
+    tidy(text, NAME)
+}
+
+/// The same for a sentence, which may have 400 characters.
+pub fn sentence(text: &str) -> String {
+    tidy(text, SENTENCE)
+}
+
+fn tidy(text: &str, most: usize) -> String {
     let mut out = String::new();
     let mut count = 0_usize;
     let mut gap = false;
@@ -25,7 +36,7 @@ pub fn shown(text: &str) -> String {
         if is_invisible(c) {
             continue;
         }
-        if count == SHOWN {
+        if count >= most {
             out.push('…');
             break;
         }

@@ -34,15 +34,14 @@ texts! {
     page_title(page, brand) = "{page} · {brand}";
     help = "Help";
     reference = "Reference";
-    reference_hint = "Whoever runs this service can look it up.";
     back_to(app) = "Back to {app}";
     cancel_to(app) = "Cancel and go back to {app}";
     try_again = "Try again";
     start_again = "Start again";
     other_ways = "Other ways to sign in";
     all_ways = "All ways to sign in";
-    recent_way = "The way you used last";
     last_used = "Last used";
+    signed_in_as = "Signed in as";
     no_ways = "No way to sign in is open to this app at the moment.";
 
     chooser_title(app) = "Sign in to {app}";
@@ -50,7 +49,6 @@ texts! {
     continue_with(provider) = "Continue with {provider}";
 
     consent_title(app) = "Allow {app} to use your account?";
-    consent_account(account) = "You are signed in as {account}.";
     consent_lead(app) = "{app} would like to";
     consent_destination(host) = "If you allow it, you continue to {host}.";
     consent_note = "Only allow apps that you know and trust.";
@@ -67,7 +65,6 @@ texts! {
 
     logout_title = "Do you want to sign out?";
     logout_text(brand) = "You will be signed out of {brand} in this browser.";
-    logout_account(account) = "You are signed in as {account}.";
     logout_button = "Sign out";
     logout_stay = "Stay signed in";
 

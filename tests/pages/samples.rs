@@ -1,0 +1,235 @@
+//! One of every page, in each of its shapes, with texts of choice in every field.
+
+use countersign::config::settings::Branding;
+use countersign::failure::UserMessage;
+use countersign::http::assets::Assets;
+use countersign::http::pages::*;
+use countersign::ids::{ProviderId, ReferenceId};
+
+/// The texts of the fields: those of an ordinary day, or one hostile text in all of them.
+pub struct Words {
+    text: Option<String>,
+    unseen: bool,
+}
+
+impl Words {
+    /// What an ordinary day brings.
+    pub fn plain() -> Self {
+        Self { text: None, unseen: false }
+    }
+    /// The same text everywhere: in what people see, in links and in hidden fields.
+    pub fn hostile(text: &str) -> Self {
+        Self { text: Some(text.to_owned()), unseen: true }
+    }
+    /// The same text in everything that people see.
+    pub fn shown(text: &str) -> Self {
+        Self { text: Some(text.to_owned()), unseen: false }
+    }
+    fn say(&self, ordinary: &str) -> String {
+        self.text.clone().unwrap_or_else(|| ordinary.to_owned())
+    }
+    fn hide(&self, ordinary: &str) -> String {
+        if self.unseen { self.say(ordinary) } else { ordinary.to_owned() }
+    }
+    fn app(&self) -> Option<AppLink> {
+        let mut url = url::Url::parse("https://notes.example/").expect("a URL");
+        if let Some(text) = self.text.as_ref().filter(|_| self.unseen) {
+            url.query_pairs_mut().append_pair("q", text);
+            url.set_fragment(Some(text));
+        }
+        Href::absolute(&url).map(|href| AppLink { name: self.say("Notes"), href })
+    }
+    fn fields(&self, fields: &[(&str, &str)]) -> Vec<Field> {
+        fields.iter().map(|(name, value)| Field::new(self.hide(name), self.hide(value))).collect()
+    }
+    fn form(&self, providers: Vec<ProviderButton>) -> SignInForm {
+        SignInForm {
+            action: local("/sign-in"),
+            flow: self.hide("csst_Zm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyMDE"),
+            csrf: self.hide("c3JmLXRva2Vu"),
+            providers,
+            targets: vec!["https://globex.example".to_owned()],
+        }
+    }
+    fn provider(&self, id: &str, name: &str, icon: Option<&str>, last_used: bool) -> ProviderButton {
+        let id = ProviderId::new(id).expect("a provider id");
+        let name = self.say(name);
+        ProviderButton { icon: Icon::named(icon, &id, &name), id, name, last_used }
+    }
+}
+
+/// The files of a house called Example ID.
+pub fn assets() -> Assets {
+    house("Example ID".to_owned())
+}
+
+fn house(name: String) -> Assets {
+    let branding =
+        Branding { name, logo: None, accent: None, support: Some("https://help.example/sign-in".to_owned()) };
+    Assets::new(&branding, "").expect("branding")
+}
+
+fn local(path: &str) -> Href {
+    Href::local(path).expect("a path")
+}
+
+fn reference() -> Option<ReferenceId> {
+    ReferenceId::new("7K2M-Q9XD-4FTR").ok()
+}
+
+/// All of them, by name.
+pub fn samples(words: &Words) -> Vec<(&'static str, Box<dyn Page>)> {
+    let assets = house(words.say("Example ID"));
+    let frame = || assets.frame();
+    let few = |last: Option<&str>| {
+        vec![
+            words.provider("globex", "Globex", Some("building"), last == Some("globex")),
+            words.provider("friendbook", "Friendbook", Some("people"), last == Some("friendbook")),
+            words.provider("acme", "Acme Corporation", None, last == Some("acme")),
+        ]
+    };
+    let many = || {
+        [
+            ("globex", "Globex", Some("building")),
+            ("friendbook", "Friendbook", Some("people")),
+            ("acme", "Acme Corporation", None),
+            ("umbra", "Umbra", Some("key")),
+            ("northwind", "Northwind Traders", None),
+            ("initech", "Initech", None),
+            ("hooli", "Hooli", Some("link")),
+            ("soylent", "Soylent", None),
+            ("tyrell", "Tyrell", None),
+            ("wonka", "Wonka Industries", None),
+            ("stark", "Stark", None),
+            ("long", "The Very Long Named Federation of Universities and Research Institutes", None),
+        ]
+        .map(|(id, name, icon)| words.provider(id, name, icon, id == "friendbook"))
+        .to_vec()
+    };
+    let chooser = |providers| ChooserPage {
+        frame: frame(),
+        app_name: words.say("Notes"),
+        form: words.form(providers),
+        notice: None,
+        cancel: words.app().map(|app| app.href),
+    };
+    let message = |message: UserMessage| ErrorPage {
+        title: words.say(message.title()),
+        text: words.say(message.text()),
+        ..ErrorPage::of(frame(), message, reference())
+    };
+    let notice = Notice {
+        title: words.say(UserMessage::ProviderUnavailable.title()),
+        text: words.say(UserMessage::ProviderUnavailable.text()),
+        reference: reference(),
+    };
+    vec![
+        ("chooser", Box::new(chooser(few(Some("globex"))))),
+        ("chooser-notice", Box::new(ChooserPage { notice: Some(notice), ..chooser(few(None)) })),
+        ("chooser-many", Box::new(chooser(many()))),
+        ("chooser-none", Box::new(chooser(Vec::new()))),
+        (
+            "consent",
+            Box::new(ConsentPage {
+                frame: frame(),
+                app_name: words.say("Notes"),
+                account: words.say("alice@globex.example"),
+                scopes: [
+                    ("openid", "know that it is you"),
+                    ("profile", "see your name and picture"),
+                    ("email", "see your e-mail address"),
+                    ("groups", "see the groups you belong to"),
+                    ("offline_access", "stay connected while you are away"),
+                ]
+                .iter()
+                .map(|(name, text)| ScopeLine { name: words.say(name), text: words.say(text) })
+                .collect(),
+                destination: Some(words.say("notes.example")),
+                action: local("/consent"),
+                flow: words.hide("csst_Zm9v"),
+                csrf: words.hide("c3JmLXRva2Vu"),
+                targets: vec!["https://notes.example".to_owned()],
+            }),
+        ),
+        (
+            "error",
+            Box::new(ErrorPage {
+                retry: Some(local("/continue?flow=csst_Zm9v")),
+                back_to_app: words.app(),
+                other_ways: Some(words.form(few(None))),
+                ..message(UserMessage::ProviderAnswerRefused)
+            }),
+        ),
+        ("error-bare", Box::new(message(UserMessage::UnknownApp))),
+        (
+            "start-again",
+            Box::new(StartAgainPage {
+                frame: frame(),
+                title: words.say(UserMessage::StartAgain.title()),
+                text: words.say(UserMessage::StartAgain.text()),
+                reference: reference(),
+                start: words.app().map(|app| app.href),
+                back_to_app: None,
+            }),
+        ),
+        (
+            "logout",
+            Box::new(LogoutConfirmPage {
+                frame: frame(),
+                account: Some(words.say("alice@globex.example")),
+                action: local("/logout"),
+                csrf: words.hide("c3JmLXRva2Vu"),
+                fields: words.fields(&[("client_id", "demo-app"), ("state", "xyz")]),
+                stay: words.app().map(|app| app.href),
+                targets: vec!["https://notes.example".to_owned()],
+            }),
+        ),
+        (
+            "signed-out",
+            Box::new(SignedOutPage {
+                frame: frame(),
+                provider: Some(words.say("Globex")),
+                back_to_app: words.app(),
+            }),
+        ),
+        (
+            "departure",
+            Box::new(DeparturePage {
+                frame: frame(),
+                name: words.say("Globex"),
+                href: words.app().map_or_else(|| local("/"), |app| app.href),
+            }),
+        ),
+        (
+            "autopost",
+            Box::new(AutoPostPage {
+                frame: frame(),
+                recipient: words.say("Acme"),
+                action: Href::parse("https://acme.example/sso").expect("a URL"),
+                fields: words
+                    .fields(&[("SAMLRequest", "PHNhbWxwOkF1dGhuUmVxdWVzdC8+"), ("RelayState", "csst_x")]),
+                targets: vec!["https://acme.example".to_owned()],
+            }),
+        ),
+        (
+            "home",
+            Box::new(HomePage {
+                frame: frame(),
+                issuer: words.say("https://id.example"),
+                discovery: local("/.well-known/openid-configuration"),
+            }),
+        ),
+        (
+            "invitation",
+            Box::new(InvitationPage {
+                frame: frame(),
+                inviter: Some(words.say("Carol of Globex")),
+                address: Some(words.say("bob@globex.example")),
+                action: local("/invitation"),
+                token: words.hide("csiv_Zm9v"),
+                csrf: words.hide("c3JmLXRva2Vu"),
+                targets: Vec::new(),
+            }),
+        ),
+    ]
+}
