@@ -38,8 +38,10 @@ pub mod linking;
 
 pub mod accounts;
 pub mod assurance;
+pub mod audit;
 pub mod clients;
 pub mod sessions;
+pub mod store;
 pub mod tokens;
 
 pub mod http;

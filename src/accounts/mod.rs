@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod email;
+pub mod invitation;
 pub mod reconcile;
 
 use crate::context::Timestamp;
@@ -14,6 +15,7 @@ use std::fmt;
 
 pub use access::{Access, Directory, Group, Role};
 pub use email::EmailAddress;
+pub use invitation::Invitation;
 
 /// Whether an account may sign in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,0 +1,114 @@
+//! External identities and the accounts to which they lead.
+
+use super::error::StoreError;
+use super::read::{parse, storable};
+use super::schema::identities;
+use super::tx::{Tx, on};
+use crate::accounts::{Identity, IdentityKey};
+use crate::context::Timestamp;
+use crate::ids::{AccountId, IdentityId};
+use diesel::prelude::*;
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = identities)]
+struct Row {
+    id: String,
+    account: String,
+    provider: String,
+    issuer: String,
+    subject: String,
+    format: String,
+    label: Option<String>,
+    linked_at: i64,
+    last_used_at: i64,
+}
+
+impl Row {
+    fn new(identity: &Identity) -> Self {
+        Self {
+            id: identity.id.as_str().to_owned(),
+            account: identity.account.as_str().to_owned(),
+            provider: identity.key.provider.as_str().to_owned(),
+            issuer: identity.key.issuer.clone(),
+            subject: identity.key.subject.clone(),
+            format: identity.key.format.clone(),
+            label: identity.label.as_deref().map(storable),
+            linked_at: identity.linked_at.0,
+            last_used_at: identity.last_used_at.0,
+        }
+    }
+    fn domain(self) -> Result<Identity, StoreError> {
+        Ok(Identity {
+            id: parse(&self.id, "identities.id")?,
+            account: parse(&self.account, "identities.account")?,
+            key: IdentityKey {
+                provider: parse(&self.provider, "identities.provider")?,
+                issuer: self.issuer,
+                subject: self.subject,
+                format: self.format,
+            },
+            label: self.label,
+            linked_at: Timestamp(self.linked_at),
+            last_used_at: Timestamp(self.last_used_at),
+        })
+    }
+}
+
+impl Tx<'_> {
+    /// The link of this external identity.
+    pub fn identity(&mut self, key: &IdentityKey) -> Result<Option<Identity>, StoreError> {
+        let row: Option<Row> = on!(self, c => identities::table
+            .filter(identities::provider.eq(key.provider.as_str()))
+            .filter(identities::issuer.eq(&key.issuer))
+            .filter(identities::subject.eq(&key.subject))
+            .filter(identities::format.eq(&key.format))
+            .select(Row::as_select())
+            .first(c)
+            .optional())?;
+        row.map(Row::domain).transpose()
+    }
+
+    /// All identities that lead to the account, the oldest first.
+    pub fn identities_of(&mut self, account: &AccountId) -> Result<Vec<Identity>, StoreError> {
+        let rows: Vec<Row> = on!(self, c => identities::table
+            .filter(identities::account.eq(account.as_str()))
+            .order((identities::linked_at.asc(), identities::id.asc()))
+            .select(Row::as_select())
+            .load(c))?;
+        rows.into_iter().map(Row::domain).collect()
+    }
+
+    /// Links an external identity to an account.
+    ///
+    /// # Errors
+    /// `Conflict("identity")` if it is linked already, to whomever; `Conflict("reference")` if there is no
+    /// such account.
+    pub fn insert_identity(&mut self, identity: &Identity) -> Result<(), StoreError> {
+        let row = Row::new(identity);
+        let added = on!(self, c => diesel::insert_into(identities::table)
+            .values(&row)
+            .on_conflict_do_nothing()
+            .execute(c))?;
+        if added == 1 { Ok(()) } else { Err(StoreError::Conflict("identity")) }
+    }
+
+    /// Notes that the identity has signed in, and what people recognise it by now.
+    pub fn touch_identity(
+        &mut self,
+        id: &IdentityId,
+        label: Option<&str>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let label = label.map(storable);
+        let changed = on!(self, c => diesel::update(identities::table.find(id.as_str()))
+            .set((identities::label.eq(&label), identities::last_used_at.eq(now.0)))
+            .execute(c))?;
+        Ok(changed == 1)
+    }
+
+    /// Takes the link away; false if there was none.
+    pub fn delete_identity(&mut self, id: &IdentityId) -> Result<bool, StoreError> {
+        let gone = on!(self, c => diesel::delete(identities::table.find(id.as_str())).execute(c))?;
+        Ok(gone == 1)
+    }
+}

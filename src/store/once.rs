@@ -1,0 +1,64 @@
+//! What works once, and rows that wait for somebody to come back.
+
+use super::error::StoreError;
+use super::schema::{pending, used_once};
+use super::tx::{Tx, on};
+use crate::context::Timestamp;
+use crate::tokens::handle::Digest;
+use diesel::prelude::*;
+
+impl Tx<'_> {
+    /// Uses up a thing of this purpose. True for exactly one of those who try, if its transaction is
+    /// committed. It is remembered until `expires_at`, which must lie past the end of the thing's own life
+    /// by the leeway that is given to clocks.
+    pub fn use_once(
+        &mut self,
+        purpose: &str,
+        digest: &Digest,
+        expires_at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let key = format!("{purpose}:{}", digest.as_str());
+        let added = on!(self, c => diesel::insert_into(used_once::table)
+            .values((used_once::key.eq(&key), used_once::expires_at.eq(expires_at.0)))
+            .on_conflict(used_once::key)
+            .do_nothing()
+            .execute(c))?;
+        Ok(added == 1)
+    }
+
+    /// Keeps a sealed blob under the digest of its handle, in place of what was there.
+    pub fn put_pending(
+        &mut self,
+        digest: &Digest,
+        sealed: &[u8],
+        expires_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        on!(self, c => diesel::insert_into(pending::table)
+            .values((
+                pending::digest.eq(digest.as_str()),
+                pending::sealed.eq(sealed),
+                pending::expires_at.eq(expires_at.0),
+            ))
+            .on_conflict(pending::digest)
+            .do_update()
+            .set((pending::sealed.eq(sealed), pending::expires_at.eq(expires_at.0)))
+            .execute(c))?;
+        Ok(())
+    }
+
+    /// The sealed blob, unless it has expired.
+    pub fn pending(&mut self, digest: &Digest, now: Timestamp) -> Result<Option<Vec<u8>>, StoreError> {
+        on!(self, c => pending::table
+            .find(digest.as_str())
+            .filter(pending::expires_at.gt(now.0))
+            .select(pending::sealed)
+            .first(c)
+            .optional())
+    }
+
+    /// Removes it; false if it was not there.
+    pub fn delete_pending(&mut self, digest: &Digest) -> Result<bool, StoreError> {
+        let gone = on!(self, c => diesel::delete(pending::table.find(digest.as_str())).execute(c))?;
+        Ok(gone == 1)
+    }
+}

@@ -1,0 +1,245 @@
+//! The tables as diesel sees them, the same for both databases.
+
+diesel::table! {
+    accounts (id) {
+        id -> Text,
+        status -> Text,
+        profile -> Text,
+        search -> Text,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    account_emails (account, canonical) {
+        account -> Text,
+        canonical -> Text,
+        written -> Text,
+        proof -> Nullable<Text>,
+        is_primary -> Bool,
+    }
+}
+
+diesel::table! {
+    identities (id) {
+        id -> Text,
+        account -> Text,
+        provider -> Text,
+        issuer -> Text,
+        subject -> Text,
+        format -> Text,
+        label -> Nullable<Text>,
+        linked_at -> BigInt,
+        last_used_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    assignments (account, kind, name, origin, source, rule) {
+        account -> Text,
+        kind -> Text,
+        name -> Text,
+        origin -> Text,
+        source -> Text,
+        rule -> Text,
+        assigned_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    groups (name) {
+        name -> Text,
+        body -> Text,
+    }
+}
+
+diesel::table! {
+    roles (name) {
+        name -> Text,
+        body -> Text,
+    }
+}
+
+diesel::table! {
+    sessions (id) {
+        id -> Text,
+        secret -> Text,
+        account -> Text,
+        proofs -> Text,
+        created_at -> BigInt,
+        last_seen_at -> BigInt,
+        expires_at -> BigInt,
+        revoked_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    grants (id) {
+        id -> Text,
+        account -> Text,
+        client -> Text,
+        session -> Text,
+        scope -> Text,
+        resources -> Text,
+        auth_time -> BigInt,
+        created_at -> BigInt,
+        revoked_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    codes (digest) {
+        digest -> Text,
+        grant_id -> Text,
+        client -> Text,
+        redirect_uri -> Nullable<Text>,
+        challenge -> Nullable<Text>,
+        nonce -> Nullable<Text>,
+        scope -> Text,
+        resources -> Text,
+        expires_at -> BigInt,
+        used_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    refresh_tokens (digest) {
+        digest -> Text,
+        grant_id -> Text,
+        client -> Text,
+        scope -> Text,
+        resources -> Text,
+        issued_at -> BigInt,
+        expires_at -> BigInt,
+        used_at -> Nullable<BigInt>,
+        successor -> Nullable<Text>,
+        sealed_successor -> Nullable<Binary>,
+    }
+}
+
+diesel::table! {
+    revoked_tokens (jti) {
+        jti -> Text,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    consents (account, client) {
+        account -> Text,
+        client -> Text,
+        scope -> Text,
+        given_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    used_once (key) {
+        key -> Text,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    pending (digest) {
+        digest -> Text,
+        sealed -> Binary,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    clients (id) {
+        id -> Text,
+        body -> Text,
+    }
+}
+
+diesel::table! {
+    resource_servers (id) {
+        id -> Text,
+        body -> Text,
+    }
+}
+
+diesel::table! {
+    signing_keys (kid) {
+        kid -> Text,
+        alg -> Text,
+        state -> Text,
+        sealed_private -> Binary,
+        public_jwk -> Text,
+        issuer -> Text,
+        created_at -> BigInt,
+        activate_at -> BigInt,
+        retire_at -> Nullable<BigInt>,
+        remove_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    meta (key) {
+        key -> Text,
+        value -> Text,
+    }
+}
+
+diesel::table! {
+    counters (name) {
+        name -> Text,
+        value -> BigInt,
+    }
+}
+
+diesel::table! {
+    invitations (digest) {
+        digest -> Text,
+        provider -> Nullable<Text>,
+        email -> Nullable<Text>,
+        groups -> Text,
+        created_by -> Text,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        used_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    audit_events (seq) {
+        seq -> BigInt,
+        at -> BigInt,
+        kind -> Text,
+        actor_kind -> Text,
+        actor -> Text,
+        account -> Nullable<Text>,
+        client -> Nullable<Text>,
+        provider -> Nullable<Text>,
+        reason -> Nullable<Text>,
+        reference -> Nullable<Text>,
+        data -> Text,
+    }
+}
+
+diesel::table! {
+    refusals (seq) {
+        seq -> BigInt,
+        reference -> Text,
+        at -> BigInt,
+        last_at -> BigInt,
+        times -> BigInt,
+        source -> Text,
+        alike -> Text,
+        reason -> Text,
+        provider -> Nullable<Text>,
+        client -> Nullable<Text>,
+        expected -> Nullable<Text>,
+        received -> Nullable<Text>,
+        steps -> Text,
+        note -> Text,
+    }
+}
+
+diesel::joinable!(account_emails -> accounts (account));
+diesel::joinable!(grants -> accounts (account));
+diesel::allow_tables_to_appear_in_same_query!(accounts, account_emails, grants, codes, refresh_tokens);

@@ -1,0 +1,143 @@
+//! SSO sessions. The cookie's secret is stored as its digest.
+
+use super::error::StoreError;
+use super::read::{at_opt, json, parse, to_json};
+use super::schema::sessions;
+use super::tx::{Tx, on};
+use crate::context::Timestamp;
+use crate::ids::{AccountId, SessionId};
+use crate::sessions::{Proof, Session};
+use crate::tokens::handle::Digest;
+use diesel::prelude::*;
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = sessions)]
+struct Row {
+    id: String,
+    account: String,
+    proofs: String,
+    created_at: i64,
+    last_seen_at: i64,
+    expires_at: i64,
+    revoked_at: Option<i64>,
+}
+
+impl Row {
+    fn domain(self) -> Result<Session, StoreError> {
+        Ok(Session {
+            id: parse(&self.id, "sessions.id")?,
+            account: parse(&self.account, "sessions.account")?,
+            proofs: json(&self.proofs, "sessions.proofs")?,
+            created_at: Timestamp(self.created_at),
+            last_seen_at: Timestamp(self.last_seen_at),
+            expires_at: Timestamp(self.expires_at),
+            revoked_at: at_opt(self.revoked_at),
+        })
+    }
+}
+
+impl Tx<'_> {
+    /// Adds a session under the digest of its cookie's secret.
+    ///
+    /// # Errors
+    /// `Conflict("session")` if id or digest are in use; `Conflict("reference")` if there is no such account.
+    pub fn insert_session(&mut self, session: &Session, secret: &Digest) -> Result<(), StoreError> {
+        let proofs = to_json(&session.proofs, "sessions.proofs")?;
+        let added = on!(self, c => diesel::insert_into(sessions::table)
+            .values((
+                sessions::id.eq(session.id.as_str()),
+                sessions::secret.eq(secret.as_str()),
+                sessions::account.eq(session.account.as_str()),
+                sessions::proofs.eq(&proofs),
+                sessions::created_at.eq(session.created_at.0),
+                sessions::last_seen_at.eq(session.last_seen_at.0),
+                sessions::expires_at.eq(session.expires_at.0),
+                sessions::revoked_at.eq(session.revoked_at.map(|at| at.0)),
+            ))
+            .on_conflict_do_nothing()
+            .execute(c))?;
+        if added == 1 { Ok(()) } else { Err(StoreError::Conflict("session")) }
+    }
+
+    /// The session whose cookie this is, live or not.
+    pub fn session_by_secret(&mut self, secret: &Digest) -> Result<Option<Session>, StoreError> {
+        let row: Option<Row> = on!(self, c => sessions::table
+            .filter(sessions::secret.eq(secret.as_str()))
+            .select(Row::as_select())
+            .first(c)
+            .optional())?;
+        row.map(Row::domain).transpose()
+    }
+
+    /// The session of this public name, live or not.
+    pub fn session(&mut self, id: &SessionId) -> Result<Option<Session>, StoreError> {
+        let row: Option<Row> = on!(self, c => sessions::table
+            .find(id.as_str())
+            .select(Row::as_select())
+            .first(c)
+            .optional())?;
+        row.map(Row::domain).transpose()
+    }
+
+    /// All sessions of the account, live or not, the newest first.
+    pub fn sessions_of(&mut self, account: &AccountId) -> Result<Vec<Session>, StoreError> {
+        let rows: Vec<Row> = on!(self, c => sessions::table
+            .filter(sessions::account.eq(account.as_str()))
+            .order((sessions::created_at.desc(), sessions::id.asc()))
+            .select(Row::as_select())
+            .load(c))?;
+        rows.into_iter().map(Row::domain).collect()
+    }
+
+    /// Notes that the session was used; false if it is gone or revoked. Never moves back in time.
+    pub fn touch_session(&mut self, id: &SessionId, now: Timestamp) -> Result<bool, StoreError> {
+        let changed = on!(self, c => diesel::update(sessions::table.find(id.as_str()))
+            .filter(sessions::revoked_at.is_null())
+            .filter(sessions::last_seen_at.lt(now.0))
+            .set(sessions::last_seen_at.eq(now.0))
+            .execute(c))?;
+        Ok(changed == 1)
+    }
+
+    /// Gives the session a new secret and the proofs of a new sign-in. True for exactly one of those who try
+    /// with the same `current` secret, and never for a session that is revoked or has expired.
+    pub fn renew_session(
+        &mut self,
+        id: &SessionId,
+        current: &Digest,
+        renewed: &Digest,
+        proofs: &[Proof],
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let proofs = to_json(proofs, "sessions.proofs")?;
+        let changed = on!(self, c => diesel::update(sessions::table.find(id.as_str()))
+            .filter(sessions::secret.eq(current.as_str()))
+            .filter(sessions::revoked_at.is_null())
+            .filter(sessions::expires_at.gt(now.0))
+            .set((
+                sessions::secret.eq(renewed.as_str()),
+                sessions::proofs.eq(&proofs),
+                sessions::last_seen_at.eq(now.0),
+            ))
+            .execute(c))?;
+        Ok(changed == 1)
+    }
+
+    /// Ends the session; false if it was ended before or never was.
+    pub fn revoke_session(&mut self, id: &SessionId, now: Timestamp) -> Result<bool, StoreError> {
+        let changed = on!(self, c => diesel::update(sessions::table.find(id.as_str()))
+            .filter(sessions::revoked_at.is_null())
+            .set(sessions::revoked_at.eq(now.0))
+            .execute(c))?;
+        Ok(changed == 1)
+    }
+
+    /// Ends all sessions of the account and says how many.
+    pub fn revoke_sessions_of(&mut self, account: &AccountId, now: Timestamp) -> Result<usize, StoreError> {
+        on!(self, c => diesel::update(sessions::table)
+            .filter(sessions::account.eq(account.as_str()))
+            .filter(sessions::revoked_at.is_null())
+            .set(sessions::revoked_at.eq(now.0))
+            .execute(c))
+    }
+}
