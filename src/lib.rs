@@ -44,4 +44,5 @@ pub mod sessions;
 pub mod store;
 pub mod tokens;
 
+pub mod flow;
 pub mod http;

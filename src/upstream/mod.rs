@@ -196,6 +196,10 @@ pub trait Upstream: Send + Sync {
     /// Origins (`scheme://host:port`) that the chooser's form may lead to, for `form-action`. Empty while
     /// they are not known yet.
     fn form_targets(&self) -> Vec<String>;
+    /// Whether its answer comes by POST from its own site, which brings no `SameSite=Lax` cookie.
+    fn answers_by_post(&self) -> bool {
+        false
+    }
     /// Builds the request to the provider.
     async fn begin(&self, context: &Context, request: &BeginRequest) -> Result<Begun, Failure>;
     /// Validates the answer; every check is a step of the trace, passed or not.

@@ -1,0 +1,58 @@
+//! The application's request: checked once, then handed to the dispatcher.
+
+use crate::failure::Failure;
+use crate::flow::browser::Browser;
+use crate::flow::refusals::Refused;
+use crate::flow::state::FlowState;
+use crate::flow::{App, Outcome, Snapshot, resume};
+use crate::ids::AccountId;
+use crate::jose::{Expected, Expiry, TokenType};
+use crate::protocol::authorization::{self, Refusal};
+use crate::protocol::{AuthorizationRequest, Parameters};
+use crate::tokens::claims::HintClaims;
+
+/// Begins a sign-in. Where a session fits and nothing is to be asked, it also ends it.
+///
+/// # Errors
+/// [`Refused`], with a redirect as soon as client and redirect URI hold.
+pub async fn authorize(
+    app: &App,
+    browser: &Browser,
+    parameters: &Parameters<'_>,
+) -> Result<Outcome, Refused> {
+    let snapshot = app.now();
+    let find = |id: &str| snapshot.clients.get(id).cloned();
+    let validated =
+        authorization::parse(parameters, find, &snapshot.offer).map_err(|refusal| match refusal {
+            Refusal::Page(failure) => Refused::from(failure),
+            Refusal::Redirect(failure, redirect) => Refused::from(failure).to_client(&redirect),
+        })?;
+    let mut request = validated.request;
+    let subject = hinted(app, &snapshot, &mut request)
+        .map_err(|failure| Refused::from(failure).to_client(&validated.redirect))?;
+    let mut flow = FlowState::begin(app, request, snapshot.settings.sign_in.lifetime);
+    flow.subject = subject;
+    flow.idp_hint = parameters.get("idp_hint").map(str::to_owned);
+    resume::dispatch(app, &snapshot, browser, flow, false).await
+}
+
+/// The person whom an `id_token_hint` names. It may have expired (OIDC Core §3.1.2.1), but it is ours and it
+/// was issued to this client, or it is no hint.
+fn hinted(
+    app: &App,
+    snapshot: &Snapshot,
+    request: &mut AuthorizationRequest,
+) -> Result<Option<AccountId>, Failure> {
+    let Some(hint) = request.id_token_hint.take() else { return Ok(None) };
+    let refused = |note: &'static str| Failure::invalid_request("authorize.id_token_hint", note);
+    let expected = Expected { typ: TokenType::Id, expiry: Expiry::Ignored, now: app.context.now() };
+    let claims: HintClaims = snapshot
+        .keyring
+        .verify(&hint, &expected)
+        .map_err(|_| refused("the id_token_hint is no ID token of ours"))?;
+    if !claims.aud.contains(request.client.as_str()) {
+        return Err(refused("the id_token_hint was issued to another client"));
+    }
+    let subject = AccountId::new(claims.sub).map_err(|_| refused("the id_token_hint names nobody"))?;
+    Ok(Some(subject))
+}

@@ -1,0 +1,73 @@
+//! What a browser brings and takes away: the plain facts behind cookies. Names, attributes and headers are
+//! the business of `http::cookies`.
+
+use crate::ids::ProviderId;
+use crate::tokens::handle::{Flow, Handle, SessionSecret};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What a browser brings.
+#[derive(Debug, Clone, Default)]
+pub struct Browser {
+    /// Sign-ins in progress: the short name of each handle, and what its cookie holds.
+    pub flows: BTreeMap<String, String>,
+    /// The secret of its session.
+    pub session: Option<Handle<SessionSecret>>,
+    /// The provider that it used last; a convenience, never a proof.
+    pub last_used: Option<ProviderId>,
+    /// The prefix of the address that it comes from, for the ring of refusals.
+    pub source: String,
+}
+
+/// What it takes away.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// Cookies of sign-ins in progress, by short name.
+    pub flows: BTreeMap<String, FlowCookie>,
+    /// A new session, or the end of the old one.
+    pub session: Option<SessionCookie>,
+    /// The provider that it used last.
+    pub last_used: Option<ProviderId>,
+}
+
+/// A change of a flow's cookie.
+#[derive(Debug)]
+pub enum FlowCookie {
+    /// To be kept.
+    Keep {
+        /// What it holds; sealed.
+        value: String,
+        /// For how long.
+        lifetime: Duration,
+        /// The answer will come by POST from another site, which brings no `SameSite=Lax` cookie.
+        cross_site: bool,
+    },
+    /// To be forgotten.
+    Forget,
+}
+
+/// A change of the session's cookie.
+#[derive(Debug)]
+pub enum SessionCookie {
+    /// A new secret.
+    Keep(Handle<SessionSecret>),
+    /// Signed out.
+    Forget,
+}
+
+impl Changes {
+    /// No change.
+    pub fn none() -> Self {
+        Self::default()
+    }
+    /// Adds the changes of a later step; the later one wins.
+    pub fn then(&mut self, later: Self) {
+        self.flows.extend(later.flows);
+        self.session = later.session.or_else(|| self.session.take());
+        self.last_used = later.last_used.or_else(|| self.last_used.take());
+    }
+    /// Forgets a flow.
+    pub fn forget_flow(&mut self, handle: &Handle<Flow>) {
+        self.flows.insert(handle.short().to_owned(), FlowCookie::Forget);
+    }
+}

@@ -1,0 +1,473 @@
+//! The provider's answer: the browser first, then the provider's kind, then one transaction in which the
+//! state is used up and the person becomes an account with a session.
+
+use crate::accounts::reconcile::{Asserted, reconcile, reconcile_emails};
+use crate::accounts::{
+    Account, AccountEmail, AccountStatus, Assignment, Identity, Profile, Provenance, Target,
+};
+use crate::audit::{Actor, AuditEvent, AuditKind};
+use crate::context::Timestamp;
+use crate::failure::{Failure, OAuthCode, UserMessage};
+use crate::flow::browser::{Browser, SessionCookie};
+use crate::flow::refusals::Refused;
+use crate::flow::sessions::{self, SignIn, SignedIn};
+use crate::flow::state::{self, Stage, start_again};
+use crate::flow::{App, Outcome, Snapshot, Step, resume, sign_in};
+use crate::ids::{AccountId, ClientId, IdentityId, ProviderId, SessionId};
+use crate::linking::{self, Admission, Decision, EmailFact, Holder};
+use crate::sessions::Proof;
+use crate::store::{StoreError, Tx};
+use crate::tokens::handle::Digest;
+use crate::upstream::identity::ExternalIdentity;
+use crate::upstream::{
+    Callback, CallbackMethod, Demanded, Entry, Linking, ProviderPolicy, Provisioning, Trace, Vouched,
+};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Takes a provider's answer.
+///
+/// # Errors
+/// [`Refused`]. Until the browser and the provider are known to be the right ones nothing is used up.
+pub async fn callback(
+    app: &App,
+    browser: &Browser,
+    provider: &str,
+    method: CallbackMethod,
+    parameters: BTreeMap<String, String>,
+) -> Result<Outcome, Refused> {
+    let snapshot = app.now();
+    let state = parameters.get("state").or_else(|| parameters.get("RelayState"));
+    let (mut flow, away, attempt) = state::open_answer(app, browser, state.map(String::as_str)).await?;
+    if away.provider.as_str() != provider {
+        let failure = Failure::new(
+            OAuthCode::InvalidRequest,
+            "provider.mismatch",
+            UserMessage::ProviderAnswerRefused,
+            "the answer came to another provider's callback than the one that was asked",
+        );
+        return Err(Refused::from(failure.expected(away.provider.as_str(), shown(provider)))
+            .at(&away.provider)
+            .in_flow(&flow));
+    }
+    let entry = open_provider(&snapshot, &flow, &away.provider).map_err(|refused| refused.in_flow(&flow))?;
+    let upstream_state = URL_SAFE_NO_PAD
+        .decode(&away.state)
+        .map_err(|_| Failure::internal("flow.state", "a sealed flow has a broken upstream state"))?;
+    let demand = resume::demand(&flow);
+    let callback = Callback {
+        method,
+        parameters,
+        callback: sign_in::callback_address(&snapshot, &away.provider),
+        demanded: Demanded {
+            begun_at: Some(away.left_at),
+            force_authentication: demand.forces_authentication(),
+            max_age: demand.max_age,
+            acr_values: Vec::new(),
+        },
+    };
+    let mut trace = Trace::default();
+    let vouched = entry.upstream.finish(&app.context, &upstream_state, &callback, &mut trace).await;
+    let settled = match vouched {
+        Ok(vouched) => {
+            let request = vouching(app, &snapshot, browser, &entry, &flow, vouched, &attempt);
+            vouch(app, request).await
+        }
+        Err(failure) => Err(failure),
+    };
+    let (secret, signed_in) = match settled {
+        Ok(settled) => settled,
+        Err(failure) => {
+            // This departure is over; the person may take another way in the same sign-in.
+            flow.stage = Stage::Choosing;
+            let changes = state::keep(app, browser, &flow, false).await?;
+            return Err(Refused::from(failure).at(&away.provider).in_flow(&flow).traced(trace).with(changes));
+        }
+    };
+    let how = if signed_in.renewed { "renewed" } else { "started" };
+    metrics::counter!("countersign_sign_ins_total", "provider" => away.provider.to_string(), "session" => how)
+        .increment(1);
+    flow.stage = Stage::Settled { session: signed_in.session, consented: false };
+    let mut changes = state::keep(app, browser, &flow, false).await?;
+    changes.session = Some(SessionCookie::Keep(secret));
+    changes.last_used = Some(away.provider);
+    Ok(Outcome { step: Step::Continue(flow.handle()?), changes })
+}
+
+/// What a stranger sent, cut to a bearable length.
+fn shown(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(64).collect()
+}
+
+/// The provider, if it is still switched on and still open to the application.
+fn open_provider(
+    snapshot: &Snapshot,
+    flow: &state::FlowState,
+    provider: &ProviderId,
+) -> Result<Entry, Refused> {
+    let (client, _) = resume::client_of(snapshot, flow)?;
+    let refuse = |reason, note: &'static str| {
+        Refused::from(Failure::new(OAuthCode::AccessDenied, reason, UserMessage::ProviderNotOffered, note))
+            .at(provider)
+    };
+    let entry = snapshot
+        .upstreams
+        .get(provider)
+        .filter(|entry| entry.policy.enabled)
+        .ok_or_else(|| refuse("provider.disabled", "the provider was switched off during the sign-in"))?;
+    if !client.providers.is_empty() && !client.providers.contains(provider) {
+        return Err(refuse("provider.not_offered", "the provider is not open to this application any more"));
+    }
+    Ok(entry)
+}
+
+/// Everything that the vouching transaction needs: plain data, so that it can be decided again.
+#[derive(Clone)]
+struct Vouching {
+    vouched: Vouched,
+    policy: ProviderPolicy,
+    client: ClientId,
+    /// Digest of the departure's handle, and until when it must be remembered.
+    attempt: (Digest, Timestamp),
+    session: SignInParts,
+    new_account: AccountId,
+    new_identity: IdentityId,
+    now: Timestamp,
+}
+
+/// What is known of the session before it is known whose it is.
+#[derive(Clone)]
+struct SignInParts {
+    brought: Option<Digest>,
+    before: Option<SessionId>,
+    new_id: SessionId,
+    idle: std::time::Duration,
+    absolute: std::time::Duration,
+}
+
+fn vouching(
+    app: &App,
+    snapshot: &Snapshot,
+    browser: &Browser,
+    entry: &Entry,
+    flow: &state::FlowState,
+    vouched: Vouched,
+    attempt: &Digest,
+) -> Vouching {
+    let settings = &snapshot.settings;
+    Vouching {
+        vouched,
+        policy: entry.policy.clone(),
+        client: flow.request.client.clone(),
+        attempt: (attempt.clone(), flow.expires_at.plus(settings.sign_in.skew)),
+        session: SignInParts {
+            brought: browser.session.as_ref().map(crate::tokens::handle::Handle::digest),
+            before: flow.session_before.clone(),
+            new_id: app.context.session_id(),
+            idle: settings.sessions.idle,
+            absolute: settings.sessions.absolute,
+        },
+        new_account: app.context.account_id(),
+        new_identity: app.context.identity_id(),
+        now: app.context.now(),
+    }
+}
+
+/// Why the transaction was given up.
+enum Undone {
+    Store(StoreError),
+    Refused(Failure),
+}
+
+impl From<StoreError> for Undone {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// Runs the vouching transaction; if another one came between (two first sign-ins at once), once more on the
+/// facts as they are then.
+async fn vouch(
+    app: &App,
+    request: Vouching,
+) -> Result<(crate::tokens::handle::Handle<crate::tokens::handle::SessionSecret>, SignedIn), Failure> {
+    let secret = sessions::new_secret(app);
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let (request, digest) = (request.clone(), secret.digest());
+        let undone = match app.store.write(move |tx| settle(tx, &request, digest)).await {
+            Ok(signed_in) => return Ok((secret, signed_in)),
+            Err(undone) => undone,
+        };
+        match undone {
+            Undone::Refused(failure) => return Err(failure),
+            Undone::Store(StoreError::Conflict(_)) if tries < 2 => {}
+            Undone::Store(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// The transaction: use up the state, load the facts, decide, write.
+fn settle(tx: &mut Tx<'_>, request: &Vouching, secret: Digest) -> Result<SignedIn, Undone> {
+    let (attempt, until) = &request.attempt;
+    if !tx.use_once("state", attempt, *until)? {
+        return Err(Undone::Refused(start_again("oidc.state", "the state was used already")));
+    }
+    let identity = &request.vouched.identity;
+    if let Some((what, until)) = &request.vouched.replay {
+        // The provider's id keeps two providers' values apart.
+        let digest = Digest::of(&format!("{}\n{what}", identity.provider()));
+        if !tx.use_once("replay", &digest, *until)? {
+            return Err(Undone::Refused(Failure::new(
+                OAuthCode::AccessDenied,
+                "upstream.replay",
+                UserMessage::ProviderAnswerRefused,
+                "the provider's answer was accepted before",
+            )));
+        }
+    }
+    let linked = tx.identity(identity.key())?;
+    let known = match &linked {
+        Some(linked) => tx.account(&linked.account)?.map(|account| holder(&account, false)),
+        None => None,
+    };
+    let holders = holders(tx, identity)?;
+    let decision = linking::decide(&linking::Facts {
+        known: known.as_ref(),
+        email: email_fact(identity, &request.policy),
+        holders: &holders,
+        joins_silently: request.policy.linking == Linking::VerifiedEmail,
+        admission: admission(&request.vouched, &request.policy),
+    });
+    let (account, identity_id) = match decision {
+        Decision::Existing(account) => {
+            let id = linked.map_or_else(|| request.new_identity.clone(), |linked| linked.id);
+            tx.touch_identity(&id, label(identity).as_deref(), request.now)?;
+            refresh_account(tx, request, &account)?;
+            (account, id)
+        }
+        Decision::Link(account) => {
+            link(tx, request, &account)?;
+            let event =
+                AuditEvent::new(request.now, AuditKind::IdentityLinked, Actor::Person(account.clone()));
+            tx.append_audit(
+                &event.account(&account).provider(identity.provider()).reason("link.verified_email"),
+            )?;
+            refresh_account(tx, request, &account)?;
+            (account, request.new_identity.clone())
+        }
+        Decision::Create { proved, declined, invited: _ } => {
+            create(tx, request, proved, declined)?;
+            (request.new_account.clone(), request.new_identity.clone())
+        }
+        Decision::AskForProof(reason) => return Err(Undone::Refused(linking::proof_needed(reason))),
+        Decision::Refuse(refusal) => return Err(Undone::Refused(refusal.failure())),
+    };
+    // Held until the commit: a suspension cannot slip in between decision and session.
+    if tx.hold_account(&account)? != Some(AccountStatus::Active) {
+        return Err(Undone::Refused(linking::Refusal::NotActive.failure()));
+    }
+    let changed = assign(tx, request, &account)?;
+    let signed_in = sessions::sign_in(tx, &session_of(request, &account, identity_id, secret))?;
+    let kind = if signed_in.renewed { AuditKind::SessionRenewed } else { AuditKind::SessionStarted };
+    let event = AuditEvent::new(request.now, kind, Actor::Person(account.clone()))
+        .account(&account)
+        .client(&request.client)
+        .provider(identity.provider())
+        .data(changed);
+    tx.append_audit(&event)?;
+    Ok(signed_in)
+}
+
+fn session_of(request: &Vouching, account: &AccountId, identity: IdentityId, secret: Digest) -> SignIn {
+    let external = &request.vouched.identity;
+    let said = external.authentication();
+    SignIn {
+        account: account.clone(),
+        proof: Proof {
+            provider: external.provider().clone(),
+            identity,
+            auth_time: said.auth_time.unwrap_or(request.now),
+            auth_time_asserted: said.auth_time.is_some(),
+            acr: said.acr.clone(),
+            amr: said.amr.clone(),
+            upstream_session: said.upstream_session.clone(),
+        },
+        brought: request.session.brought.clone(),
+        before: request.session.before.clone(),
+        new_id: request.session.new_id.clone(),
+        new_secret: secret,
+        now: request.now,
+        idle: request.session.idle,
+        absolute: request.session.absolute,
+    }
+}
+
+fn holder(account: &Account, proved: bool) -> Holder {
+    Holder { account: account.id.clone(), status: account.status, proved }
+}
+
+/// All accounts that hold the address that the provider asserted.
+fn holders(tx: &mut Tx<'_>, identity: &ExternalIdentity) -> Result<Vec<Holder>, StoreError> {
+    let Some(email) = identity.email() else { return Ok(Vec::new()) };
+    let mut holders = Vec::new();
+    for (id, proved) in tx.accounts_by_email(email.address().canonical())? {
+        if let Some(account) = tx.account(&id)? {
+            holders.push(holder(&account, proved));
+        }
+    }
+    Ok(holders)
+}
+
+fn email_fact<'a>(identity: &'a ExternalIdentity, policy: &ProviderPolicy) -> EmailFact<'a> {
+    match (identity.verified_email(), identity.email()) {
+        (Some(verified), _) => EmailFact::Verified(verified),
+        (None, Some(email)) if policy.authoritative_for.contains(email.address().domain()) => {
+            EmailFact::Unverified
+        }
+        (None, Some(_)) => EmailFact::ForeignDomain,
+        (None, None) => EmailFact::None,
+    }
+}
+
+/// What the provider's policy says about somebody who has no account yet.
+fn admission(vouched: &Vouched, policy: &ProviderPolicy) -> Admission {
+    let open = |yes: bool, reason| if yes { Admission::Open } else { Admission::Closed(reason) };
+    match &policy.provisioning {
+        Provisioning::Open => Admission::Open,
+        // Only a verified address says where somebody belongs.
+        Provisioning::Domains(domains) => {
+            let verified = vouched.identity.verified_email();
+            open(verified.is_some_and(|email| domains.contains(email.address().domain())), "provider.domain")
+        }
+        Provisioning::ClaimFilter(_) => open(vouched.passes_filter, "provider.claim_filter"),
+        Provisioning::Invitation => Admission::Closed("provider.invitation"),
+        Provisioning::Never => Admission::Closed("provider.provisioning"),
+    }
+}
+
+/// What people recognise an identity by.
+fn label(identity: &ExternalIdentity) -> Option<String> {
+    let address = identity.email().map(|email| email.address().as_str().to_owned());
+    let profile = identity.profile();
+    address.or_else(|| profile.preferred_username.clone()).or_else(|| profile.name.clone())
+}
+
+fn link(tx: &mut Tx<'_>, request: &Vouching, account: &AccountId) -> Result<(), StoreError> {
+    let identity = &request.vouched.identity;
+    tx.insert_identity(&Identity {
+        id: request.new_identity.clone(),
+        account: account.clone(),
+        key: identity.key().clone(),
+        label: label(identity),
+        linked_at: request.now,
+        last_used_at: request.now,
+    })
+}
+
+fn create(
+    tx: &mut Tx<'_>,
+    request: &Vouching,
+    proved: bool,
+    declined: Option<&'static str>,
+) -> Result<(), StoreError> {
+    let identity = &request.vouched.identity;
+    let asserted = identity.email().map(|email| Asserted { address: email.address(), proved });
+    let account = Account {
+        id: request.new_account.clone(),
+        status: AccountStatus::Active,
+        profile: identity.profile().clone(),
+        emails: reconcile_emails(&[], identity.provider(), asserted, true),
+        created_at: request.now,
+        updated_at: request.now,
+    };
+    tx.insert_account(&account)?;
+    link(tx, request, &account.id)?;
+    let mut event =
+        AuditEvent::new(request.now, AuditKind::AccountCreated, Actor::Person(account.id.clone()))
+            .account(&account.id)
+            .provider(identity.provider());
+    if let Some(reason) = declined {
+        event = event.reason(reason);
+    }
+    tx.append_audit(&event)
+}
+
+/// Takes over what the provider says now. A person with several identities keeps what another one said
+/// where this one is silent.
+fn refresh_account(tx: &mut Tx<'_>, request: &Vouching, id: &AccountId) -> Result<(), StoreError> {
+    let Some(account) = tx.account(id)? else { return Ok(()) };
+    let identity = &request.vouched.identity;
+    let only_identity = tx.identities_of(id)?.len() == 1;
+    let profile = if only_identity {
+        identity.profile().clone()
+    } else {
+        fill(identity.profile().clone(), &account.profile)
+    };
+    if profile != account.profile {
+        tx.update_profile(id, &profile, request.now)?;
+    }
+    let proved = match identity.verified_email() {
+        Some(email) => {
+            tx.accounts_by_proved_email(email.address().canonical())?.iter().all(|other| other == id)
+        }
+        None => false,
+    };
+    let asserted = identity.email().map(|email| Asserted { address: email.address(), proved });
+    let emails: Vec<AccountEmail> =
+        reconcile_emails(&account.emails, identity.provider(), asserted, only_identity);
+    if emails != account.emails {
+        tx.replace_emails(id, &emails)?;
+    }
+    Ok(())
+}
+
+/// The new profile, with the old one's values where it has none.
+fn fill(mut new: Profile, old: &Profile) -> Profile {
+    let fields: [(&mut Option<String>, &Option<String>); 9] = [
+        (&mut new.name, &old.name),
+        (&mut new.given_name, &old.given_name),
+        (&mut new.family_name, &old.family_name),
+        (&mut new.middle_name, &old.middle_name),
+        (&mut new.nickname, &old.nickname),
+        (&mut new.preferred_username, &old.preferred_username),
+        (&mut new.picture, &old.picture),
+        (&mut new.locale, &old.locale),
+        (&mut new.zoneinfo, &old.zoneinfo),
+    ];
+    for (new, old) in fields {
+        if new.is_none() {
+            new.clone_from(old);
+        }
+    }
+    new
+}
+
+/// Reconciles the groups and roles that this provider gives; what changed, for the audit record.
+fn assign(tx: &mut Tx<'_>, request: &Vouching, account: &AccountId) -> Result<serde_json::Value, StoreError> {
+    let identity = &request.vouched.identity;
+    let current: BTreeSet<Assignment> = tx.assignments_of(account)?.into_iter().collect();
+    let changes = reconcile(&current, identity.provider(), identity.assignments());
+    for assignment in &changes.remove {
+        tx.remove_assignment(account, assignment)?;
+    }
+    for assignment in &changes.add {
+        tx.add_assignment(account, assignment, request.now)?;
+    }
+    let names = |set: &BTreeSet<Assignment>| -> Vec<String> { set.iter().map(described).collect() };
+    Ok(if changes.is_empty() {
+        serde_json::Value::Null
+    } else {
+        serde_json::json!({ "assigned": names(&changes.add), "unassigned": names(&changes.remove) })
+    })
+}
+
+fn described(assignment: &Assignment) -> String {
+    let target: &Target = &assignment.target;
+    match &assignment.provenance {
+        Provenance::Provider { rule, .. } => format!("{} {} ({rule})", target.kind(), target.name()),
+        Provenance::Configuration | Provenance::Admin(_) => format!("{} {}", target.kind(), target.name()),
+    }
+}

@@ -1,0 +1,230 @@
+//! 8 — The transitions of a sign-in, one file each: load facts → decide → one transaction.
+//!
+//! ```text
+//!  /authorize ──► authorize ─┐
+//!                            ▼
+//!  /continue ───────────► resume      the one dispatcher: what is still missing?
+//!                          │ │ │
+//!          a session ◄─────┘ │ └────► nothing: a code for the application
+//!              │             └──────► consent ──► resume
+//!              ▼
+//!           sign_in ──► the provider ──► callback ──► resume
+//! ```
+//!
+//! [`App`] holds what lives as long as the process; [`Snapshot`] what a reload replaces, as one piece.
+
+pub mod authorize;
+pub mod browser;
+pub mod callback;
+pub mod consent;
+pub mod refusals;
+pub mod resume;
+pub mod sessions;
+pub mod sign_in;
+pub mod state;
+
+use crate::accounts::Directory;
+use crate::clients::entitlement::Offer;
+use crate::clients::redirect::Location;
+use crate::clients::{Client, ResourceServer};
+use crate::config::Settings;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::ids::{ClientId, ProviderId};
+use crate::jose::Keyring;
+use crate::store::{Store, StoreError};
+use crate::tokens::handle::{Flow, Handle};
+use crate::tokens::seal::Sealer;
+use crate::upstream::{Departure, Registry};
+use arc_swap::ArcSwap;
+use browser::Changes;
+use secrecy::ExposeSecret as _;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What lives as long as the process.
+pub struct App {
+    /// Time, randomness, ids.
+    pub context: Context,
+    /// Where state lives.
+    pub store: Store,
+    /// What seals flows, forms and keys.
+    pub sealer: Sealer,
+    snapshot: ArcSwap<Snapshot>,
+    /// One rebuild at a time, so that an older one cannot overwrite a newer.
+    rebuilding: tokio::sync::Mutex<()>,
+}
+
+/// What the house is at one moment: immutable, replaced as one piece.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// The configuration but the providers.
+    pub settings: Arc<Settings>,
+    /// Declared and created clients.
+    pub clients: BTreeMap<ClientId, Arc<Client>>,
+    /// Declared and created resource servers, by their client id.
+    pub resource_servers: BTreeMap<ClientId, Arc<ResourceServer>>,
+    /// The scopes and resources that are offered.
+    pub offer: Offer,
+    /// Declared and created groups and roles.
+    pub directory: Arc<Directory>,
+    /// The providers.
+    pub upstreams: Arc<Registry>,
+    /// Our keys.
+    pub keyring: Arc<Keyring>,
+    /// The counter of changes made by command that this shows.
+    pub version: u64,
+}
+
+impl Snapshot {
+    /// A client that exists and is switched on.
+    pub fn client(&self, id: &str) -> Option<Arc<Client>> {
+        self.clients.get(id).filter(|client| !client.disabled).cloned()
+    }
+    /// How people read a provider's name.
+    pub fn provider_name(&self, id: &ProviderId) -> String {
+        self.upstreams.get(id).map_or_else(|| id.to_string(), |entry| entry.display.name)
+    }
+}
+
+impl App {
+    /// Puts the house together: the store must be open and migrated.
+    ///
+    /// # Errors
+    /// When the keys cannot be made or read, or belong to another issuer; when the store fails.
+    pub async fn start(
+        context: Context,
+        store: Store,
+        settings: Arc<Settings>,
+        upstreams: Arc<Registry>,
+    ) -> Result<Arc<Self>, Failure> {
+        let sealer = Sealer::new(settings.master_key.expose_secret())?;
+        let snapshot = build(&context, &store, &sealer, settings, upstreams).await?;
+        Ok(Arc::new(Self {
+            context,
+            store,
+            sealer,
+            snapshot: ArcSwap::from_pointee(snapshot),
+            rebuilding: tokio::sync::Mutex::new(()),
+        }))
+    }
+    /// The house as it is now. Hold one snapshot through a whole request.
+    pub fn now(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+    /// Puts a new configuration in force.
+    ///
+    /// # Errors
+    /// As [`App::start`]; then the old one stays in force.
+    pub async fn reload(&self, settings: Arc<Settings>, upstreams: Arc<Registry>) -> Result<(), Failure> {
+        let _one = self.rebuilding.lock().await;
+        let next = build(&self.context, &self.store, &self.sealer, settings, upstreams).await?;
+        self.snapshot.store(Arc::new(next));
+        Ok(())
+    }
+    /// Takes over what was changed by command since, if anything was. Whether it did.
+    ///
+    /// # Errors
+    /// When the store fails; then all stays as it is.
+    pub async fn refresh(&self) -> Result<bool, Failure> {
+        let stored: u64 = self.store.read::<_, StoreError, _>(|tx| tx.config_version()).await?;
+        if stored == self.now().version {
+            return Ok(false);
+        }
+        self.rebuild().await?;
+        Ok(true)
+    }
+    /// Reads everything that lives in the database anew.
+    ///
+    /// # Errors
+    /// When the store fails; then all stays as it is.
+    pub async fn rebuild(&self) -> Result<(), Failure> {
+        let _one = self.rebuilding.lock().await;
+        let now = self.now();
+        let (settings, upstreams) = (now.settings.clone(), now.upstreams.clone());
+        let next = build(&self.context, &self.store, &self.sealer, settings, upstreams).await?;
+        self.snapshot.store(Arc::new(next));
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("App")
+    }
+}
+
+async fn build(
+    _context: &Context,
+    store: &Store,
+    _sealer: &Sealer,
+    settings: Arc<Settings>,
+    upstreams: Arc<Registry>,
+) -> Result<Snapshot, Failure> {
+    let keyring = Arc::new(Keyring::new(settings.issuer.as_str(), Vec::new()).map_err(|error| {
+        Failure::internal("keys.load", "the signing keys cannot be read").caused_by(error)
+    })?);
+    let (version, clients, servers, created) = store
+        .read(|tx| -> Result<_, StoreError> {
+            let directory = Directory { groups: tx.groups()?, roles: tx.roles()? };
+            Ok((tx.config_version()?, tx.clients()?, tx.resource_servers()?, directory))
+        })
+        .await?;
+    // What is declared cannot be changed by command, so it goes before what was created.
+    let mut merged: BTreeMap<ClientId, Arc<Client>> =
+        clients.into_iter().map(|client| (client.id.clone(), Arc::new(client))).collect();
+    merged.extend(settings.clients.iter().map(|(id, client)| (id.clone(), Arc::new(client.clone()))));
+    let mut resource_servers: BTreeMap<ClientId, Arc<ResourceServer>> =
+        servers.into_iter().map(|server| (server.id.clone(), Arc::new(server))).collect();
+    resource_servers
+        .extend(settings.resource_servers.iter().map(|(id, server)| (id.clone(), Arc::new(server.clone()))));
+    let mut directory = created;
+    directory.groups.extend(settings.directory.groups.clone());
+    directory.roles.extend(settings.directory.roles.clone());
+    let offer = Offer::new(
+        settings.scopes.iter().map(|(name, scope)| (name.as_str(), scope.resources.as_slice())),
+        resource_servers.values().map(AsRef::as_ref),
+    );
+    Ok(Snapshot {
+        settings,
+        clients: merged,
+        resource_servers,
+        offer,
+        directory: Arc::new(directory),
+        upstreams,
+        keyring,
+        version,
+    })
+}
+
+/// Where the browser goes next.
+#[derive(Debug)]
+pub enum Step {
+    /// Back to the application.
+    Client(Location),
+    /// To a provider.
+    Provider {
+        /// Its name, for people.
+        name: String,
+        /// How.
+        departure: Departure,
+        /// By a page of ours and not by a redirect: the policy of the form that was posted did not name the
+        /// provider's address.
+        by_page: bool,
+    },
+    /// To the list of providers.
+    SignIn(Handle<Flow>),
+    /// To the consent page.
+    Consent(Handle<Flow>),
+    /// To the dispatcher.
+    Continue(Handle<Flow>),
+}
+
+/// The outcome of a transition.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Where the browser goes next.
+    pub step: Step,
+    /// What it takes along.
+    pub changes: Changes,
+}

@@ -1,0 +1,281 @@
+//! The one dispatcher: after every step the browser comes back here, and what is still missing is decided
+//! anew: a session that fits, the person's consent, or nothing. Then the application gets its code.
+//!
+//! The code is bound to the browser that began the sign-in, because only that browser brings the flow.
+
+use crate::accounts::{AccountStatus, EmailAddress};
+use crate::assurance::{self, Demand, Fit, SessionFacts};
+use crate::chooser::{self, Candidate, Decision};
+use crate::clients::redirect::ValidatedRedirect;
+use crate::clients::{Client, Grant};
+use crate::failure::{Failure, OAuthCode, UserMessage};
+use crate::flow::browser::{Browser, Changes};
+use crate::flow::refusals::Refused;
+use crate::flow::sessions::{self, Current};
+use crate::flow::state::{self, FlowState, Stage, start_again};
+use crate::flow::{App, Outcome, Snapshot, Step, sign_in};
+use crate::protocol::AuthorizationRequest;
+use crate::store::StoreError;
+use crate::tokens::CodeRecord;
+use crate::tokens::handle::{Code, Handle};
+use std::sync::Arc;
+
+/// Goes on with the flow of a handle.
+///
+/// # Errors
+/// [`Refused`], with what is known of the flow for the ways on.
+pub async fn resume(app: &App, browser: &Browser, handle: Option<&str>) -> Result<Outcome, Refused> {
+    let flow = state::open(app, browser, handle).await?;
+    dispatch(app, &app.now(), browser, flow, true).await
+}
+
+/// The client of a flow as it is now, and where it is answered.
+///
+/// # Errors
+/// `client.unknown`, or `client.redirect_uri` where the registration changed meanwhile.
+pub fn client_of(snapshot: &Snapshot, flow: &FlowState) -> Result<(Arc<Client>, ValidatedRedirect), Refused> {
+    let client = snapshot.client(flow.request.client.as_str()).ok_or_else(|| {
+        Failure::new(
+            OAuthCode::InvalidRequest,
+            "client.disabled",
+            UserMessage::UnknownApp,
+            "the client was removed or switched off during the sign-in",
+        )
+    })?;
+    let redirect = flow.request.redirect(&client)?;
+    Ok((client, redirect))
+}
+
+/// What an authorization request demands of the sign-in.
+pub fn demand(flow: &FlowState) -> Demand {
+    Demand {
+        login: flow.request.prompt.login,
+        select_account: flow.request.prompt.select_account,
+        max_age: flow.request.max_age,
+        subject: flow.subject.clone(),
+    }
+}
+
+/// The providers that a client's people may use now, in the order of the list.
+pub fn candidates(snapshot: &Snapshot, client: &Client) -> Vec<Candidate> {
+    let mut entries: Vec<_> = snapshot
+        .upstreams
+        .iter()
+        .filter(|entry| entry.policy.enabled)
+        .filter(|entry| client.providers.is_empty() || client.providers.contains(&entry.id))
+        .collect();
+    entries.sort_by(|a, b| {
+        (a.display.order, &a.display.name, &a.id).cmp(&(b.display.order, &b.display.name, &b.id))
+    });
+    entries
+        .into_iter()
+        .map(|entry| Candidate {
+            id: entry.id.clone(),
+            hidden: entry.display.hidden,
+            domains: entry.policy.authoritative_for.clone(),
+        })
+        .collect()
+}
+
+/// Decides what is still missing. `kept`: the browser holds the flow, so an answer must use it up.
+///
+/// # Errors
+/// [`Refused`].
+pub async fn dispatch(
+    app: &App,
+    snapshot: &Snapshot,
+    browser: &Browser,
+    mut flow: FlowState,
+    kept: bool,
+) -> Result<Outcome, Refused> {
+    if matches!(flow.stage, Stage::Finished) {
+        return Err(
+            Refused::from(start_again("flow.finished", "the sign-in was answered already")).in_flow(&flow)
+        );
+    }
+    let (client, redirect) = client_of(snapshot, &flow).map_err(|refused| refused.in_flow(&flow))?;
+    let current = sessions::current(app, browser).await?;
+    let facts = current.as_ref().map(|current| SessionFacts {
+        account: current.account.id.clone(),
+        auth_time: current.session.auth_time(),
+        proved_in_flow: flow.settled_with(&current.session.id),
+    });
+    let fit = assurance::weigh(facts.as_ref(), &demand(&flow), app.context.now());
+    if fit == Fit::OtherPerson && facts.is_some_and(|facts| facts.proved_in_flow) {
+        // OIDC Core §3.1.2.1: the hinted person did not sign in, even when asked.
+        let refused =
+            client_error(OAuthCode::LoginRequired, "authorize.id_token_hint", "another person signed in");
+        return Err(refused.in_flow(&flow).to_client(&redirect));
+    }
+    if let Some(current) = &current {
+        flow.session_before = Some(current.session.id.clone());
+    }
+    let silent = flow.request.prompt.none;
+    let candidates = candidates(snapshot, &client);
+    let domain = flow.request.login_hint.as_deref().and_then(|hint| EmailAddress::parse(hint).ok());
+    let decision = chooser::decide(&chooser::Facts {
+        silent,
+        session: fit,
+        candidates: &candidates,
+        idp_hint: flow.idp_hint.as_deref(),
+        login_hint_domain: domain.as_ref().map(EmailAddress::domain),
+        default_provider: client.default_provider.as_ref(),
+        list_wanted: flow.list_wanted,
+    });
+    match (decision, current) {
+        (Decision::Reuse, Some(current)) => {
+            flow.settle(&current.session.id);
+            if consent_is_due(app, &client, &flow, &current).await? {
+                if silent {
+                    let refused = client_error(
+                        OAuthCode::ConsentRequired,
+                        "authorize.consent_required",
+                        "prompt=none, and the person has not agreed yet",
+                    );
+                    return Err(refused.in_flow(&flow).to_client(&redirect));
+                }
+                let changes = state::keep(app, browser, &flow, false).await?;
+                return Ok(Outcome { step: Step::Consent(flow.handle()?), changes });
+            }
+            issue(app, snapshot, browser, &redirect, flow, &current, kept).await
+        }
+        (Decision::Go(provider), _) => sign_in::depart(app, snapshot, browser, flow, &provider, false).await,
+        (Decision::Choose, _) => {
+            let changes = state::keep(app, browser, &flow, false).await?;
+            Ok(Outcome { step: Step::SignIn(flow.handle()?), changes })
+        }
+        (Decision::LoginRequired | Decision::Reuse, _) => {
+            let refused = client_error(
+                OAuthCode::LoginRequired,
+                "authorize.login_required",
+                "prompt=none, and no session fits",
+            );
+            Err(refused.in_flow(&flow).to_client(&redirect))
+        }
+        (Decision::NoProvider, _) => {
+            let failure = Failure::new(
+                OAuthCode::AccessDenied,
+                "provider.not_offered",
+                UserMessage::ProviderNotOffered,
+                "no provider is open to this application",
+            );
+            Err(Refused::from(failure).in_flow(&flow))
+        }
+    }
+}
+
+fn client_error(code: OAuthCode, reason: &'static str, note: &'static str) -> Refused {
+    Failure::new(code, reason, UserMessage::StartAgain, note).into()
+}
+
+/// Whether the person must be asked. `prompt=consent` always asks, once a request (OIDC Core §3.1.2.1).
+async fn consent_is_due(
+    app: &App,
+    client: &Client,
+    flow: &FlowState,
+    current: &Current,
+) -> Result<bool, StoreError> {
+    if flow.consented() {
+        return Ok(false);
+    }
+    if flow.request.prompt.consent {
+        return Ok(true);
+    }
+    if client.first_party {
+        return Ok(false);
+    }
+    let (account, id) = (current.account.id.clone(), client.id.clone());
+    let given = app.store.read(move |tx| tx.consent(&account, &id)).await?;
+    Ok(!given.is_some_and(|consent| flow.request.scope.is_subset(&consent.scope)))
+}
+
+/// What came of issuing a code.
+enum Issued {
+    Code,
+    /// The flow was answered already.
+    Answered,
+    /// The session ended in between.
+    SessionEnded,
+}
+
+/// Answers the application with a code. The flow is used up in the same transaction: one code per flow.
+async fn issue(
+    app: &App,
+    snapshot: &Snapshot,
+    browser: &Browser,
+    redirect: &ValidatedRedirect,
+    mut flow: FlowState,
+    current: &Current,
+    kept: bool,
+) -> Result<Outcome, Refused> {
+    let settings = &snapshot.settings;
+    let now = app.context.now();
+    let code = Handle::<Code>::new(&app.context);
+    let request: &AuthorizationRequest = &flow.request;
+    let grant = Grant {
+        id: app.context.grant_id(),
+        account: current.account.id.clone(),
+        client: request.client.clone(),
+        session: current.session.id.clone(),
+        scope: request.scope.clone(),
+        resources: request.resources.clone(),
+        auth_time: current.session.auth_time(),
+        created_at: now,
+        revoked_at: None,
+    };
+    let record = CodeRecord {
+        digest: code.digest(),
+        grant: grant.id.clone(),
+        client: request.client.clone(),
+        redirect_uri: request.redirect_uri.clone(),
+        challenge: request.challenge.as_ref().map(|challenge| challenge.as_str().to_owned()),
+        nonce: request.nonce.clone(),
+        scope: request.scope.clone(),
+        resources: request.resources.clone(),
+        expires_at: now.plus(settings.tokens.code),
+        used_at: None,
+    };
+    let (once, idle) = (kept.then(|| (flow.digest(), flow.expires_at)), settings.sessions.idle);
+    let session = current.session.id.clone();
+    let issued = app
+        .store
+        .write(move |tx| -> Result<Issued, StoreError> {
+            if let Some((digest, until)) = once
+                && !tx.use_once("flow", &digest, until)?
+            {
+                return Ok(Issued::Answered);
+            }
+            let Some(current) = sessions::by_id(tx, &session, now, idle)? else {
+                return Ok(Issued::SessionEnded);
+            };
+            if tx.hold_account(&current.account.id)? != Some(AccountStatus::Active) {
+                return Ok(Issued::SessionEnded);
+            }
+            sessions::touch(tx, &current.session, now)?;
+            tx.insert_grant(&grant)?;
+            tx.insert_code(&record)?;
+            Ok(Issued::Code)
+        })
+        .await?;
+    match issued {
+        Issued::Code => {}
+        Issued::Answered => {
+            return Err(Refused::from(start_again("flow.finished", "the sign-in was answered already"))
+                .in_flow(&flow));
+        }
+        Issued::SessionEnded => {
+            return Err(
+                Refused::from(start_again("session.ended", "the session ended meanwhile")).in_flow(&flow)
+            );
+        }
+    }
+    metrics::counter!("countersign_codes_issued_total").increment(1);
+    let location = redirect.with_code(settings.issuer.as_str(), code.expose());
+    let changes = if kept {
+        flow.finish();
+        state::keep(app, browser, &flow, false).await?
+    } else {
+        Changes::none()
+    };
+    Ok(Outcome { step: Step::Client(location), changes })
+}

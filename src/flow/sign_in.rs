@@ -1,0 +1,191 @@
+//! The list of providers, and the departure to one.
+
+use crate::accounts::EmailAddress;
+use crate::chooser;
+use crate::clients::Client;
+use crate::clients::redirect::ValidatedRedirect;
+use crate::failure::{Failure, OAuthCode, UserMessage};
+use crate::flow::browser::{Browser, Changes};
+use crate::flow::refusals::Refused;
+use crate::flow::state::{self, Away, FlowState, Stage, start_again};
+use crate::flow::{App, Outcome, Snapshot, Step, resume};
+use crate::ids::ProviderId;
+use crate::upstream::{BeginRequest, ProviderDisplay};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use std::sync::Arc;
+
+/// The list, as plain data for a page.
+#[derive(Debug)]
+pub struct List {
+    /// The sign-in in progress.
+    pub flow: FlowState,
+    /// The application.
+    pub client: Arc<Client>,
+    /// Where it can be told that the person gave up.
+    pub redirect: ValidatedRedirect,
+    /// The providers in order.
+    pub providers: Vec<(ProviderId, ProviderDisplay)>,
+    /// Where the form may lead.
+    pub targets: Vec<String>,
+    /// What the browser takes along.
+    pub changes: Changes,
+}
+
+/// The list, or a place where the browser should be.
+#[derive(Debug)]
+pub enum Listing {
+    /// To be shown.
+    Show(Box<List>),
+    /// Somebody is signed in for it already: go on.
+    Elsewhere(Outcome),
+}
+
+/// The list of a flow.
+///
+/// # Errors
+/// [`Refused`].
+pub async fn list(app: &App, browser: &Browser, handle: Option<&str>) -> Result<Listing, Refused> {
+    let flow = state::open(app, browser, handle).await?;
+    if matches!(flow.stage, Stage::Settled { .. }) {
+        let outcome = Outcome { step: Step::Continue(flow.handle()?), changes: Changes::none() };
+        return Ok(Listing::Elsewhere(outcome));
+    }
+    let list = ways(app, &app.now(), browser, flow).await?;
+    Ok(Listing::Show(Box::new(list)))
+}
+
+/// What a person can choose within a flow that is still open; for the list, and for pages on which it is
+/// the way on.
+///
+/// # Errors
+/// [`Refused`] where the flow is over or the client gone.
+pub async fn ways(
+    app: &App,
+    snapshot: &Snapshot,
+    browser: &Browser,
+    mut flow: FlowState,
+) -> Result<List, Refused> {
+    if matches!(flow.stage, Stage::Finished) {
+        return Err(
+            Refused::from(start_again("flow.finished", "the sign-in was answered already")).in_flow(&flow)
+        );
+    }
+    let (client, redirect) = resume::client_of(snapshot, &flow).map_err(|refused| refused.in_flow(&flow))?;
+    let candidates = resume::candidates(snapshot, &client);
+    let mut providers = Vec::new();
+    let mut targets = Vec::new();
+    let mut unknown = false;
+    for candidate in chooser::listed(&candidates) {
+        let Some(entry) = snapshot.upstreams.get(&candidate.id) else { continue };
+        let leads_to = entry.upstream.form_targets();
+        unknown |= leads_to.is_empty();
+        targets.extend(leads_to);
+        providers.push((entry.id, entry.display));
+    }
+    targets.sort();
+    targets.dedup();
+    let mut changes = Changes::none();
+    if unknown && !flow.targets_unknown {
+        flow.targets_unknown = true;
+        changes = state::keep(app, browser, &flow, false).await?;
+    }
+    Ok(List { flow, client, redirect, providers, targets, changes })
+}
+
+/// The person chose a provider from the list.
+///
+/// # Errors
+/// [`Refused`]: `provider.not_offered`, or whatever keeps the provider from being reached.
+pub async fn choose(
+    app: &App,
+    browser: &Browser,
+    flow: FlowState,
+    wanted: Option<&str>,
+) -> Result<Outcome, Refused> {
+    let snapshot = app.now();
+    if matches!(flow.stage, Stage::Finished) {
+        return Err(
+            Refused::from(start_again("flow.finished", "the sign-in was answered already")).in_flow(&flow)
+        );
+    }
+    let (client, _) = resume::client_of(&snapshot, &flow).map_err(|refused| refused.in_flow(&flow))?;
+    let candidates = resume::candidates(&snapshot, &client);
+    let chosen = chooser::admit(&candidates, wanted.unwrap_or_default())
+        .map_err(|failure| Refused::from(failure).in_flow(&flow))?;
+    depart(app, &snapshot, browser, flow, &chosen.id, true).await
+}
+
+/// Sends the browser to a provider. `posted`: by a form of ours, whose policy limits where it may lead.
+///
+/// # Errors
+/// [`Refused`] where the provider cannot be reached; the flow stays open for another way.
+pub async fn depart(
+    app: &App,
+    snapshot: &Snapshot,
+    browser: &Browser,
+    mut flow: FlowState,
+    provider: &ProviderId,
+    posted: bool,
+) -> Result<Outcome, Refused> {
+    let entry = snapshot.upstreams.get(provider).filter(|entry| entry.policy.enabled).ok_or_else(|| {
+        let failure = Failure::new(
+            OAuthCode::AccessDenied,
+            "provider.disabled",
+            UserMessage::ProviderNotOffered,
+            "the provider is unknown or switched off",
+        );
+        Refused::from(failure).at(provider).in_flow(&flow)
+    })?;
+    let attempt = flow.handle()?.sibling(&app.context);
+    let demand = resume::demand(&flow);
+    let begun = entry
+        .upstream
+        .begin(
+            &app.context,
+            &BeginRequest {
+                state: attempt.expose().to_owned(),
+                callback: callback_address(snapshot, provider),
+                login_hint: hint_for(&flow, &entry.policy.authoritative_for),
+                force_authentication: demand.forces_authentication(),
+                max_age: demand.max_age,
+                select_account: demand.select_account,
+                silent: false,
+                ui_locales: flow.request.ui_locales.clone(),
+                acr_values: flow.request.acr_values.clone(),
+            },
+        )
+        .await;
+    // From now on the person picks the way: never leave by ourselves again.
+    flow.list_wanted = true;
+    let begun = match begun {
+        Ok(begun) => begun,
+        Err(failure) => {
+            flow.stage = Stage::Choosing;
+            let changes = state::keep(app, browser, &flow, false).await?;
+            return Err(Refused::from(failure).at(provider).in_flow(&flow).with(changes));
+        }
+    };
+    flow.stage = Stage::Away(Box::new(Away {
+        provider: provider.clone(),
+        attempt: attempt.digest().as_str().to_owned(),
+        state: URL_SAFE_NO_PAD.encode(begun.state.as_slice()),
+        left_at: app.context.now(),
+    }));
+    let changes = state::keep(app, browser, &flow, entry.upstream.answers_by_post()).await?;
+    let by_page = posted && flow.targets_unknown;
+    let step = Step::Provider { name: entry.display.name, departure: begun.departure, by_page };
+    Ok(Outcome { step, changes })
+}
+
+/// Our callback for a provider, absolute.
+pub fn callback_address(snapshot: &Snapshot, provider: &ProviderId) -> String {
+    snapshot.settings.issuer.at(&format!("/upstream/{provider}/callback"))
+}
+
+/// The application's hint is passed on only to the provider that looks after the address's domain: others
+/// need not learn whom we expect.
+fn hint_for(flow: &FlowState, domains: &std::collections::BTreeSet<String>) -> Option<String> {
+    let address = EmailAddress::parse(flow.request.login_hint.as_deref()?).ok()?;
+    domains.contains(address.domain()).then(|| address.as_str().to_owned())
+}

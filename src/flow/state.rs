@@ -1,0 +1,290 @@
+//! The state of a sign-in in progress. It is sealed into a cookie of the browser that began it; only a handle
+//! travels. Before a provider has vouched it leaves no trace in the database, so strangers cannot fill it.
+//!
+//! The handle's first 16 characters name the cookie, and the seal is bound to them. Each departure to a
+//! provider gets a handle of its own (a sibling) as its `state`, so an answer fits one departure only.
+
+use crate::context::Timestamp;
+use crate::failure::{Failure, OAuthCode, UserMessage};
+use crate::flow::App;
+use crate::flow::browser::{Browser, Changes, FlowCookie};
+use crate::ids::{AccountId, ProviderId, SessionId};
+use crate::protocol::AuthorizationRequest;
+use crate::store::StoreError;
+use crate::tokens::handle::{Digest, Flow, Handle};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
+
+/// The purpose under which flows are sealed.
+const PURPOSE: &str = "flow";
+/// The purpose under which large flows are sealed for the database.
+const PENDING: &str = "flow.pending";
+/// The largest cookie, in bytes; browsers keep 4 KiB with name and attributes (RFC 6265 §6.1).
+const LARGEST: usize = 3 * 1024;
+/// What stands before the key of a flow that was too large for a cookie.
+const ROW: &str = "row.";
+
+/// Everything about one sign-in in progress.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FlowState {
+    /// The whole handle.
+    handle: String,
+    /// What the application asked for.
+    pub request: AuthorizationRequest,
+    /// The provider that the application named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idp_hint: Option<String>,
+    /// Only this person will do; from a verified `id_token_hint`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<AccountId>,
+    /// When it began.
+    pub begun_at: Timestamp,
+    /// When it ends.
+    pub expires_at: Timestamp,
+    /// The session that the browser had when it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_before: Option<SessionId>,
+    /// A provider was tried, or the person wants the list.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub list_wanted: bool,
+    /// The list was shown while the addresses of some providers were not known, so its policy did not name
+    /// them: the way there is then a page and not a redirect.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub targets_unknown: bool,
+    /// How far it has come.
+    pub stage: Stage,
+}
+
+/// How far a sign-in has come.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Nobody is signed in for it yet.
+    Choosing,
+    /// The browser is at a provider.
+    Away(Box<Away>),
+    /// A session meets its demand: made for it, or found to fit.
+    Settled {
+        /// The session.
+        session: SessionId,
+        /// Whether they agreed to the request.
+        consented: bool,
+    },
+    /// It was answered. What is left leads people back to the application.
+    Finished,
+}
+
+/// A departure to a provider.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Away {
+    /// Which provider.
+    pub provider: ProviderId,
+    /// Digest of the handle that travels as its `state`.
+    pub attempt: String,
+    /// What the provider's kind must remember, base64url.
+    pub state: String,
+    /// When the browser left.
+    pub left_at: Timestamp,
+}
+
+impl FlowState {
+    /// A sign-in that begins now, and its handle.
+    pub fn begin(app: &App, request: AuthorizationRequest, lifetime: std::time::Duration) -> Self {
+        let now = app.context.now();
+        Self {
+            handle: Handle::<Flow>::new(&app.context).expose().to_owned(),
+            request,
+            idp_hint: None,
+            subject: None,
+            begun_at: now,
+            expires_at: now.plus(lifetime),
+            session_before: None,
+            list_wanted: false,
+            targets_unknown: false,
+            stage: Stage::Choosing,
+        }
+    }
+    /// The handle for links and forms.
+    pub fn handle(&self) -> Result<Handle<Flow>, Failure> {
+        Handle::parse(&self.handle)
+            .ok_or_else(|| Failure::internal("flow.state", "a sealed flow has a broken handle"))
+    }
+    /// What is used up when the flow is answered.
+    pub fn digest(&self) -> Digest {
+        Digest::of(&self.handle)
+    }
+    /// Whether this session was found to meet its demand.
+    pub fn settled_with(&self, session: &SessionId) -> bool {
+        matches!(&self.stage, Stage::Settled { session: with, .. } if with == session)
+    }
+    /// This session meets its demand. Consent that was given with it stands; with another one, it is due anew.
+    pub fn settle(&mut self, session: &SessionId) {
+        if !self.settled_with(session) {
+            self.stage = Stage::Settled { session: session.clone(), consented: false };
+        }
+    }
+    /// Whether the person agreed to the request within this flow.
+    pub fn consented(&self) -> bool {
+        matches!(self.stage, Stage::Settled { consented: true, .. })
+    }
+    /// What is left once the flow is answered: enough to lead back to the application.
+    pub fn finish(&mut self) {
+        self.stage = Stage::Finished;
+        self.request.state = None;
+        self.request.nonce = None;
+        self.request.challenge = None;
+        self.request.login_hint = None;
+        self.request.id_token_hint = None;
+    }
+}
+
+/// Opens the flow of a handle that came back in a link or form of ours.
+///
+/// # Errors
+/// `flow.handle` where the text is no handle; `browser_binding` where this browser did not begin it;
+/// `flow.expired`. Nothing is used up by any of them.
+pub async fn open(
+    app: &App,
+    browser: &Browser,
+    handle: Option<&str>,
+) -> Result<FlowState, (Failure, Option<FlowState>)> {
+    let none = |failure| (failure, None);
+    let Some(handle) = handle.and_then(Handle::<Flow>::parse) else {
+        return Err(none(start_again("flow.handle", "the handle is missing or malformed")));
+    };
+    let flow = open_cookie(app, browser, handle.short()).await.map_err(none)?;
+    let flow = flow.ok_or_else(|| none(other_browser()))?;
+    if !same(&flow.handle, handle.expose()) {
+        return Err(none(other_browser()));
+    }
+    if app.context.now() >= flow.expires_at {
+        return Err((start_again("flow.expired", "the sign-in took longer than is allowed"), Some(flow)));
+    }
+    Ok(flow)
+}
+
+/// Opens the flow of a provider's answer: the departure whose `state` it carries.
+///
+/// # Errors
+/// `oidc.state` where the state is missing, malformed, or the departure is over; `browser_binding` where
+/// this browser did not depart; `flow.expired`. Nothing is used up by any of them.
+pub async fn open_answer(
+    app: &App,
+    browser: &Browser,
+    state: Option<&str>,
+) -> Result<(FlowState, Away, Digest), (Failure, Option<FlowState>)> {
+    let none = |failure| (failure, None);
+    let Some(attempt) = state.and_then(Handle::<Flow>::parse) else {
+        return Err(none(start_again("oidc.state", "the answer's state is missing or malformed")));
+    };
+    let flow = open_cookie(app, browser, attempt.short()).await.map_err(none)?;
+    let flow = flow.ok_or_else(|| none(other_browser()))?;
+    let Stage::Away(away) = &flow.stage else {
+        let over =
+            start_again("oidc.state", "no departure is open: the answer was used, or the person went on");
+        return Err((over, Some(flow)));
+    };
+    let digest = attempt.digest();
+    if !same(&away.attempt, digest.as_str()) {
+        let other = start_again("oidc.state", "the answer belongs to an earlier departure");
+        return Err((other, Some(flow)));
+    }
+    if app.context.now() >= flow.expires_at {
+        return Err((start_again("flow.expired", "the sign-in took longer than is allowed"), Some(flow)));
+    }
+    let away = (**away).clone();
+    Ok((flow, away, digest))
+}
+
+/// Opens the cookie of a short name, whatever its stage; `None` where there is none that we sealed.
+async fn open_cookie(app: &App, browser: &Browser, short: &str) -> Result<Option<FlowState>, Failure> {
+    let Some(value) = browser.flows.get(short) else { return Ok(None) };
+    if let Some(key) = value.strip_prefix(ROW) {
+        let digest = Digest::of(key);
+        let now = app.context.now();
+        let row = app.store.read::<_, StoreError, _>(move |tx| tx.pending(&digest, now)).await?;
+        return Ok(row.and_then(|sealed| unseal(app, PENDING, key, &sealed)));
+    }
+    let Ok(sealed) = URL_SAFE_NO_PAD.decode(value) else { return Ok(None) };
+    Ok(unseal(app, PURPOSE, short, &sealed))
+}
+
+fn unseal(app: &App, purpose: &str, bound_to: &str, sealed: &[u8]) -> Option<FlowState> {
+    let plain = app.sealer.open(purpose, bound_to.as_bytes(), sealed)?;
+    serde_json::from_slice(&plain).ok()
+}
+
+/// Seals a flow for its browser. The oldest of its other flows give way if there are too many.
+///
+/// # Errors
+/// When sealing fails, or a large flow cannot be stored.
+pub async fn keep(
+    app: &App,
+    browser: &Browser,
+    flow: &FlowState,
+    cross_site: bool,
+) -> Result<Changes, Failure> {
+    let handle = flow.handle()?;
+    let short = handle.short();
+    let plain = serde_json::to_vec(flow)
+        .map_err(|error| Failure::internal("flow.state", "a flow cannot be written").caused_by(error))?;
+    let plain = Zeroizing::new(plain);
+    let sealed = app.sealer.seal(PURPOSE, short.as_bytes(), &plain, &app.context)?;
+    let mut value = URL_SAFE_NO_PAD.encode(sealed);
+    if value.len() > LARGEST {
+        let key = app.context.secret_text();
+        let digest = Digest::of(&key);
+        let sealed = app.sealer.seal(PENDING, key.as_bytes(), &plain, &app.context)?;
+        let expires_at = flow.expires_at;
+        app.store
+            .write(move |tx| -> Result<_, StoreError> { tx.put_pending(&digest, &sealed, expires_at) })
+            .await?;
+        value = format!("{ROW}{key}");
+    }
+    let mut changes = Changes::none();
+    for short in surplus(app, browser, short).await {
+        changes.flows.insert(short, FlowCookie::Forget);
+    }
+    let lifetime = flow.expires_at.since(app.context.now());
+    changes.flows.insert(short.to_owned(), FlowCookie::Keep { value, lifetime, cross_site });
+    Ok(changes)
+}
+
+/// The short names of flows that must give way to `current`: those that do not open or are over, then the
+/// oldest.
+async fn surplus(app: &App, browser: &Browser, current: &str) -> Vec<String> {
+    let room = app.now().settings.sign_in.max_open.saturating_sub(1);
+    if browser.flows.keys().filter(|short| *short != current).count() <= room {
+        return Vec::new();
+    }
+    let mut others = Vec::new();
+    for short in browser.flows.keys().filter(|short| *short != current) {
+        let open = open_cookie(app, browser, short).await.ok().flatten();
+        let begun = open.filter(|f| !matches!(f.stage, Stage::Finished) && app.context.now() < f.expires_at);
+        others.push((begun.map(|f| f.begun_at), short.clone()));
+    }
+    // Newest first; `None` (of no use any more) sorts last.
+    others.sort_by(|a, b| b.0.cmp(&a.0));
+    others.split_off(room.min(others.len())).into_iter().map(|(_, short)| short).collect()
+}
+
+fn same(a: &str, b: &str) -> bool {
+    a.as_bytes().ct_eq(b.as_bytes()).into()
+}
+
+/// The sign-in is over; the person can start another.
+pub fn start_again(reason: &'static str, note: &'static str) -> Failure {
+    Failure::new(OAuthCode::InvalidRequest, reason, UserMessage::StartAgain, note)
+}
+
+fn other_browser() -> Failure {
+    Failure::new(
+        OAuthCode::InvalidRequest,
+        "browser_binding",
+        UserMessage::OtherBrowser,
+        "this browser did not begin the sign-in, or has lost its cookie",
+    )
+}
