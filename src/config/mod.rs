@@ -8,6 +8,7 @@ pub mod read;
 pub mod report;
 pub mod settings;
 pub mod values;
+pub mod watch;
 
 mod clients;
 mod directory;

@@ -7,7 +7,8 @@ use crate::clients::{AuthMethod, GrantType};
 use crate::config::settings::Database;
 use proptest::prelude::*;
 use secrecy::ExposeSecret as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 const HEAD: &str = "issuer = \"https://id.test\"\nmaster_key = \"env:MASTER_KEY\"\n";
@@ -21,10 +22,14 @@ pub(super) fn env(name: &str) -> Option<String> {
     }
 }
 
+fn inputs(config: PathBuf) -> Inputs {
+    Inputs { config, providers: None, env: Arc::new(env), create_keys: None }
+}
+
 fn read(folder: &Path, config: &str) -> Result<Loaded, Report> {
     let path = folder.join("countersign.toml");
     std::fs::write(&path, config).unwrap();
-    load(&Inputs { config: path, providers: None, env: &env, create_keys: None })
+    load(&inputs(path))
 }
 
 fn good(config: &str) -> Loaded {
@@ -247,12 +252,9 @@ fn every_mistake_is_shown_with_its_place() {
 #[test]
 fn a_missing_file_is_said_plainly() {
     let folder = tempfile::tempdir().unwrap();
-    let inputs =
-        Inputs { config: folder.path().join("no.toml"), providers: None, env: &env, create_keys: None };
-    let report = load(&inputs).unwrap_err();
+    let report = load(&inputs(folder.path().join("no.toml"))).unwrap_err();
     assert!(report.render(false).contains("no.toml cannot be read"), "{}", report.render(false));
-    let inputs = Inputs { config: folder.path().to_owned(), providers: None, env: &env, create_keys: None };
-    assert!(load(&inputs).unwrap_err().render(false).contains("it is a folder"));
+    assert!(load(&inputs(folder.path().to_owned())).unwrap_err().render(false).contains("it is a folder"));
 }
 
 #[test]
@@ -261,11 +263,10 @@ fn in_development_the_master_key_is_made_at_the_start_and_not_before() {
     let path = folder.path().join("countersign.toml");
     let text = "issuer = \"http://localhost:8080\"\ndevelopment = true\nmaster_key = \"file:state/key\"\n";
     std::fs::write(&path, text).unwrap();
-    let mut inputs = Inputs { config: path, providers: None, env: &env, create_keys: None };
+    let mut inputs = inputs(path);
     assert!(load(&inputs).is_ok());
     assert!(!folder.path().join("state/key").exists(), "a check writes nothing");
-    let context = crate::context::Context::system();
-    inputs.create_keys = Some(&context);
+    inputs.create_keys = Some(crate::context::Context::system());
     let first = load(&inputs).unwrap();
     let second = load(&inputs).unwrap();
     assert_eq!(first.settings.master_key.expose_secret(), second.settings.master_key.expose_secret());
@@ -281,7 +282,8 @@ fn the_variable_database_url_wins() {
         "DATABASE_URL" => Some("postgres://app:pw@db/x".to_owned()),
         other => env(other),
     };
-    let loaded = load(&Inputs { config: path, providers: None, env: &env, create_keys: None }).unwrap();
+    let inputs = Inputs { env: Arc::new(env), ..inputs(path) };
+    let loaded = load(&inputs).unwrap();
     assert!(
         matches!(&loaded.settings.database, Database::Postgres { url, .. } if url.expose_secret().contains("app"))
     );
