@@ -2,12 +2,14 @@
 
 use super::clients::{self, Declared};
 use super::directory::{self, Known, Mentions};
+use super::providers::{self, Providers};
 use super::read::{self, Section};
-use super::report::{Problem, Problems, Report};
+use super::report::{At, Problem, Problems, Report, Severity};
 use super::server;
 use super::settings::Settings;
 use super::values::{self, Environment, References};
 use crate::context::Context;
+use crate::ids::ProviderId;
 use secrecy::SecretSlice;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -37,6 +39,8 @@ impl Inputs {
 pub struct Loaded {
     /// The settings.
     pub settings: Arc<Settings>,
+    /// The providers.
+    pub providers: Providers,
     /// Warnings, and the files that were read.
     pub report: Report,
 }
@@ -53,7 +57,10 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, Report> {
     let refused = problems.any_error();
     let report = problems.into_report(references.files.into_inner());
     match settings {
-        Some(settings) if !refused => Ok(Loaded { settings: Arc::new(settings), report }),
+        Some((settings, providers)) if !refused => {
+            let providers = providers.with_sources(report.without_problems());
+            Ok(Loaded { settings: Arc::new(settings), providers, report })
+        }
         _ => Err(report),
     }
 }
@@ -81,7 +88,7 @@ fn settings(
     inputs: &Inputs,
     references: &References,
     problems: &Problems,
-) -> Option<Settings> {
+) -> Option<(Settings, Providers)> {
     let file = problems.add_source(&inputs.config, text.clone());
     let table = read::parse(text, file, problems);
     let root = Section::root(&table, file, problems);
@@ -105,18 +112,29 @@ fn settings(
     let sign_in = server::sign_in(&root);
     let limits = server::limits(&root);
     let branding = server::branding(&root, references);
-    root.text("providers");
+    let written = root.text("providers");
     root.finish();
+    let file = providers_file(inputs, written, references, problems);
+    let (providers, named) = match file {
+        Some((path, text)) => {
+            let file = problems.add_source(&path, text.clone());
+            let beside = References::new(inputs.env.clone(), base_folder(&path));
+            let read = providers::providers(&text, file, development, &beside, &mut mentions, problems);
+            references.files.borrow_mut().merge(beside.files.into_inner());
+            (read.0, Some(read.1))
+        }
+        None => (Providers::default(), None),
+    };
 
     let known = Known {
         directory: &directory,
-        providers: None,
+        providers: named.as_ref().map(|named| named.iter().map(ProviderId::as_str).collect()),
         scopes: scopes.keys().map(String::as_str).collect(),
         resources: resource_servers.values().map(|server| server.resource.as_str()).collect(),
     };
     mentions.check(&known, problems);
 
-    Some(Settings {
+    let settings = Settings {
         issuer: base?.issuer.value,
         development,
         public,
@@ -134,7 +152,46 @@ fn settings(
         resource_servers,
         directory,
         assignments,
-    })
+    };
+    Some((settings, providers))
+}
+
+/// The file of providers and what it says: as the command line names it, or the key `providers`, or the file
+/// `providers.toml` beside the configuration.
+fn providers_file(
+    inputs: &Inputs,
+    written: Option<At<String>>,
+    references: &References,
+    problems: &Problems,
+) -> Option<(PathBuf, Arc<str>)> {
+    if let Some(path) = &inputs.providers {
+        return Some((path.clone(), read_file(path, "providers", problems, references)?));
+    }
+    if let Some(at) = written {
+        let path = references.path(&at.value);
+        let read = values::read_bounded(&path, values::MOST_ANY);
+        if let Err(error) = read {
+            references.files.borrow_mut().note(&path, None);
+            let message = format!("{} cannot be read: {error}", path.display());
+            let help = "a relative path relates to the folder of this configuration file";
+            problems.add(Problem::error("config.file", at.place, message).help(help));
+            return None;
+        }
+        let text = read_file(&path, "providers", problems, references)?;
+        return Some((path, text));
+    }
+    let path = references.path("providers.toml");
+    if path.exists() {
+        let text = read_file(&path, "providers", problems, references)?;
+        return Some((path, text));
+    }
+    // noted, so that its coming is noticed
+    references.files.borrow_mut().note(&path, None);
+    let message = "there is no file of providers, so nobody can sign in";
+    let mut problem = Problem::nowhere("config.no_provider", message);
+    problem.severity = Severity::Warning;
+    problems.add(problem.help(format!("write {} (see docs/configuration.md)", path.display())));
+    None
 }
 
 /// The folder of a file, to which relative paths in it relate.

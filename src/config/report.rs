@@ -222,6 +222,11 @@ impl Report {
     pub fn files(&self) -> &Files {
         &self.files
     }
+    /// The same files without the problems, so that problems found later can be shown.
+    #[must_use]
+    pub fn without_problems(&self) -> Self {
+        Self { problems: Vec::new(), ..self.clone() }
+    }
     /// The files that were read.
     pub fn sources(&self) -> &[Source] {
         &self.sources
