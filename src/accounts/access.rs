@@ -50,11 +50,16 @@ pub struct Access {
 /// Resolves assignments. Names that the directory does not have give nothing (deny by default), and a
 /// cycle of groups ends where it began.
 pub fn resolve<'a>(assignments: impl IntoIterator<Item = &'a Assignment>, directory: &Directory) -> Access {
+    resolve_targets(assignments.into_iter().map(|assignment| &assignment.target), directory)
+}
+
+/// Resolves what is assigned, whoever assigned it.
+pub fn resolve_targets<'a>(targets: impl IntoIterator<Item = &'a Target>, directory: &Directory) -> Access {
     let mut access = Access::default();
     let mut open: Vec<&GroupName> = Vec::new();
     let mut roles: Vec<&RoleName> = Vec::new();
-    for assignment in assignments {
-        match &assignment.target {
+    for target in targets {
+        match target {
             Target::Group(name) => open.push(name),
             Target::Role(name) => roles.push(name),
         }

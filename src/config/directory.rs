@@ -85,10 +85,8 @@ impl Mentions {
                 ),
                 MentionKind::Provider => {
                     let Some(providers) = &known.providers else { continue };
-                    let declare = format!(
-                        "declare it in the file of providers: [[provider]] with id = \"{}\"",
-                        mention.name
-                    );
+                    let declare =
+                        format!("declare it in the file of providers: [providers.{}]", mention.name);
                     ("provider", providers.iter().copied().collect(), declare)
                 }
             };

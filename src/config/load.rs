@@ -2,35 +2,35 @@
 
 use super::clients::{self, Declared};
 use super::directory::{self, Known, Mentions};
-use super::providers::{self, Providers};
 use super::read::{self, Section};
-use super::report::{At, Problem, Problems, Report, Severity};
+use super::report::{Problem, Problems, Report};
 use super::server;
 use super::settings::Settings;
-use super::values::{self, Environment, References};
+use super::values::References;
 use crate::context::Context;
-use crate::ids::ProviderId;
 use secrecy::SecretSlice;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// The largest configuration file, in bytes.
+const MOST: u64 = 4 * 1024 * 1024;
+
 /// What to read, and what may be done on the way.
-#[derive(Clone)]
-pub struct Inputs {
+pub struct Inputs<'a> {
     /// `countersign.toml`.
     pub config: PathBuf,
     /// `providers.toml`, where the command line names it; it wins over the key `providers`.
     pub providers: Option<PathBuf>,
     /// Looks up a variable of the environment.
-    pub env: Environment,
+    pub env: &'a dyn Fn(&str) -> Option<String>,
     /// With it a missing master key is made in development; without it nothing is written.
-    pub create_keys: Option<Context>,
+    pub create_keys: Option<&'a Context>,
 }
 
-impl Inputs {
+impl Inputs<'static> {
     /// The real environment, and nothing is written.
     pub fn new(config: PathBuf, providers: Option<PathBuf>) -> Self {
-        Self { config, providers, env: Arc::new(|name| std::env::var(name).ok()), create_keys: None }
+        Self { config, providers, env: &|name| std::env::var(name).ok(), create_keys: None }
     }
 }
 
@@ -39,8 +39,6 @@ impl Inputs {
 pub struct Loaded {
     /// The settings.
     pub settings: Arc<Settings>,
-    /// The providers.
-    pub providers: Providers,
     /// Warnings, and the files that were read.
     pub report: Report,
 }
@@ -49,92 +47,73 @@ pub struct Loaded {
 ///
 /// # Errors
 /// A [`Report`] of all errors, not only the first.
-pub fn load(inputs: &Inputs) -> Result<Loaded, Report> {
+pub fn load(inputs: &Inputs<'_>) -> Result<Loaded, Report> {
     let problems = Problems::default();
-    let references = References::new(inputs.env.clone(), base_folder(&inputs.config));
-    let settings = read_file(&inputs.config, "configuration", &problems, &references)
-        .and_then(|text| settings(&text, inputs, &references, &problems));
+    let settings = read_file(&inputs.config, "configuration", &problems)
+        .and_then(|text| settings(&text, &inputs.config, inputs, &problems));
     let refused = problems.any_error();
-    let report = problems.into_report(references.files.into_inner());
+    let report = problems.into_report();
     match settings {
-        Some((settings, providers)) if !refused => {
-            let providers = providers.with_sources(report.without_problems());
-            Ok(Loaded { settings: Arc::new(settings), providers, report })
-        }
+        Some(settings) if !refused => Ok(Loaded { settings: Arc::new(settings), report }),
         _ => Err(report),
     }
 }
 
 /// Reads a file, or reports why not.
-fn read_file(path: &Path, what: &str, problems: &Problems, references: &References) -> Option<Arc<str>> {
-    let read = values::read_bounded(path, values::MOST_ANY);
-    references.files.borrow_mut().note(path, read.as_ref().ok().map(|bytes| bytes.as_slice()));
+fn read_file(path: &Path, what: &str, problems: &Problems) -> Option<Arc<str>> {
     let refuse = |why: String| {
         let message = format!("the {what} file {} cannot be read: {why}", path.display());
         problems.add(Problem::nowhere("config.file", message));
         None
     };
-    match read {
+    match std::fs::metadata(path) {
+        Ok(meta) if meta.len() > MOST => return refuse("it is larger than 4 MiB".to_owned()),
+        Ok(meta) if meta.is_dir() => return refuse("it is a folder".to_owned()),
+        _ => {}
+    }
+    match std::fs::read_to_string(path) {
+        Ok(text) => Some(Arc::from(text)),
         Err(error) => refuse(error.to_string()),
-        Ok(bytes) => match std::str::from_utf8(&bytes) {
-            Ok(text) => Some(Arc::from(text)),
-            Err(_) => refuse("it is not UTF-8 text".to_owned()),
-        },
     }
 }
 
-fn settings(
-    text: &Arc<str>,
-    inputs: &Inputs,
-    references: &References,
-    problems: &Problems,
-) -> Option<(Settings, Providers)> {
-    let file = problems.add_source(&inputs.config, text.clone());
+fn settings(text: &Arc<str>, path: &Path, inputs: &Inputs<'_>, problems: &Problems) -> Option<Settings> {
+    let file = problems.add_source(path, text.clone());
     let table = read::parse(text, file, problems);
     let root = Section::root(&table, file, problems);
+    let references = References { env: inputs.env, base: base_folder(path) };
 
     let base = server::base(&root);
     let development = base.as_ref().is_some_and(|base| base.development);
-    let master_key = server::master_key(&root, development, references, inputs.create_keys.as_ref());
-    let public = server::public(&root, base.as_ref(), references);
+    let master_key = server::master_key(&root, development, &references, inputs.create_keys);
+    let public = server::public(&root, base.as_ref(), &references);
     let management = server::management(&root);
-    let database = server::database(&root, references);
+    let database = server::database(&root, &references);
     let mut mentions = Mentions::default();
     let mut declared = Declared::default();
     let directory = directory::directory(&root, &mut mentions);
     let scopes = directory::scopes(&root, &mut mentions);
-    let clients = clients::clients(&root, development, references, &mut declared, &mut mentions);
-    let resource_servers = clients::resource_servers(&root, development, references, &mut declared);
+    let clients = clients::clients(&root, development, &references, &mut declared, &mut mentions);
+    let resource_servers = clients::resource_servers(&root, development, &references, &mut declared);
     let assignments = directory::assignments(&root, &mut mentions);
     let sessions = server::sessions(&root);
     let tokens = server::tokens(&root);
     let keys = server::keys(&root);
     let sign_in = server::sign_in(&root);
     let limits = server::limits(&root);
-    let branding = server::branding(&root, references);
-    let written = root.text("providers");
+    let branding = server::branding(&root, &references);
+    root.text("providers");
     root.finish();
-    let file = providers_file(inputs, written, references, problems);
-    let (providers, named) = match file {
-        Some((path, text)) => {
-            let file = problems.add_source(&path, text.clone());
-            let beside = References::new(inputs.env.clone(), base_folder(&path));
-            let read = providers::providers(&text, file, development, &beside, &mut mentions, problems);
-            references.files.borrow_mut().merge(beside.files.into_inner());
-            (read.0, Some(read.1))
-        }
-        None => (Providers::default(), None),
-    };
 
     let known = Known {
         directory: &directory,
-        providers: named.as_ref().map(|named| named.iter().map(ProviderId::as_str).collect()),
+        providers: None,
         scopes: scopes.keys().map(String::as_str).collect(),
         resources: resource_servers.values().map(|server| server.resource.as_str()).collect(),
     };
     mentions.check(&known, problems);
 
-    let settings = Settings {
+    Some(Settings {
         issuer: base?.issuer.value,
         development,
         public,
@@ -152,46 +131,7 @@ fn settings(
         resource_servers,
         directory,
         assignments,
-    };
-    Some((settings, providers))
-}
-
-/// The file of providers and what it says: as the command line names it, or the key `providers`, or the file
-/// `providers.toml` beside the configuration.
-fn providers_file(
-    inputs: &Inputs,
-    written: Option<At<String>>,
-    references: &References,
-    problems: &Problems,
-) -> Option<(PathBuf, Arc<str>)> {
-    if let Some(path) = &inputs.providers {
-        return Some((path.clone(), read_file(path, "providers", problems, references)?));
-    }
-    if let Some(at) = written {
-        let path = references.path(&at.value);
-        let read = values::read_bounded(&path, values::MOST_ANY);
-        if let Err(error) = read {
-            references.files.borrow_mut().note(&path, None);
-            let message = format!("{} cannot be read: {error}", path.display());
-            let help = "a relative path relates to the folder of this configuration file";
-            problems.add(Problem::error("config.file", at.place, message).help(help));
-            return None;
-        }
-        let text = read_file(&path, "providers", problems, references)?;
-        return Some((path, text));
-    }
-    let path = references.path("providers.toml");
-    if path.exists() {
-        let text = read_file(&path, "providers", problems, references)?;
-        return Some((path, text));
-    }
-    // noted, so that its coming is noticed
-    references.files.borrow_mut().note(&path, None);
-    let message = "there is no file of providers, so nobody can sign in";
-    let mut problem = Problem::nowhere("config.no_provider", message);
-    problem.severity = Severity::Warning;
-    problems.add(problem.help(format!("write {} (see docs/configuration.md)", path.display())));
-    None
+    })
 }
 
 /// The folder of a file, to which relative paths in it relate.

@@ -14,17 +14,26 @@
 //! [`App`] holds what lives as long as the process; [`Snapshot`] what a reload replaces, as one piece.
 
 pub mod authorize;
+pub mod bearer;
 pub mod browser;
 pub mod callback;
 pub mod consent;
+pub mod discovery;
+pub mod introspect;
+pub mod logout;
 pub mod refusals;
 pub mod resume;
+pub mod revoke;
 pub mod sessions;
 pub mod sign_in;
+pub mod standing;
 pub mod state;
+pub mod token;
+pub mod userinfo;
 
 use crate::accounts::Directory;
 use crate::clients::entitlement::Offer;
+use crate::clients::origins::Origins;
 use crate::clients::redirect::Location;
 use crate::clients::{Client, ResourceServer};
 use crate::config::Settings;
@@ -66,6 +75,10 @@ pub struct Snapshot {
     pub resource_servers: BTreeMap<ClientId, Arc<ResourceServer>>,
     /// The scopes and resources that are offered.
     pub offer: Offer,
+    /// The origins whose pages may read our answers to some client.
+    pub origins: Origins,
+    /// The discovery document.
+    pub metadata: discovery::Document,
     /// Declared and created groups and roles.
     pub directory: Arc<Directory>,
     /// The providers.
@@ -186,6 +199,8 @@ async fn build(
         resource_servers.values().map(AsRef::as_ref),
     );
     Ok(Snapshot {
+        origins: Origins::new(merged.values().map(AsRef::as_ref)),
+        metadata: discovery::document(&settings.issuer, &offer, &keyring),
         settings,
         clients: merged,
         resource_servers,

@@ -1,0 +1,133 @@
+//! What we offer, told to applications: OIDC Discovery 1.0 §3 and RFC 8414 §2. Only what works is named. Made
+//! once per snapshot, served as bytes.
+
+use crate::clients::Offer;
+use crate::config::settings::Issuer;
+use crate::jose::Keyring;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
+use sha2::Digest as _;
+use std::sync::Arc;
+
+/// A document that is ready to serve.
+#[derive(Debug, Clone)]
+pub struct Document {
+    /// JSON.
+    pub body: Arc<[u8]>,
+    /// A strong entity tag, quotes included.
+    pub etag: String,
+}
+
+/// Paths of our endpoints under the issuer.
+pub mod paths {
+    /// OIDC Discovery §4.
+    pub const OPENID_CONFIGURATION: &str = "/.well-known/openid-configuration";
+    /// RFC 8414 §3.
+    pub const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
+    /// RFC 7517 §5.
+    pub const JWKS: &str = "/jwks";
+    /// RFC 6749 §3.1.
+    pub const AUTHORIZE: &str = "/authorize";
+    /// RFC 6749 §3.2.
+    pub const TOKEN: &str = "/token";
+    /// OIDC Core §5.3.
+    pub const USERINFO: &str = "/userinfo";
+    /// RFC 7009 §2.
+    pub const REVOKE: &str = "/revoke";
+    /// RFC 7662 §2.
+    pub const INTROSPECT: &str = "/introspect";
+    /// OIDC RP-Initiated Logout §2.
+    pub const LOGOUT: &str = "/logout";
+}
+
+#[derive(Serialize)]
+struct Metadata<'a> {
+    issuer: &'a str,
+    authorization_endpoint: String,
+    token_endpoint: String,
+    userinfo_endpoint: String,
+    jwks_uri: String,
+    revocation_endpoint: String,
+    introspection_endpoint: String,
+    end_session_endpoint: String,
+    scopes_supported: Vec<&'a str>,
+    claims_supported: &'static [&'static str],
+    response_types_supported: [&'static str; 1],
+    response_modes_supported: [&'static str; 1],
+    grant_types_supported: [&'static str; 3],
+    subject_types_supported: [&'static str; 1],
+    id_token_signing_alg_values_supported: Vec<&'static str>,
+    token_endpoint_auth_methods_supported: [&'static str; 3],
+    revocation_endpoint_auth_methods_supported: [&'static str; 3],
+    introspection_endpoint_auth_methods_supported: [&'static str; 2],
+    code_challenge_methods_supported: [&'static str; 1],
+    prompt_values_supported: [&'static str; 4],
+    authorization_response_iss_parameter_supported: bool,
+    claims_parameter_supported: bool,
+    request_parameter_supported: bool,
+    /// Named because its default is true (OIDC Discovery §3).
+    request_uri_parameter_supported: bool,
+}
+
+const CLAIMS: &[&str] = &[
+    "sub",
+    "iss",
+    "aud",
+    "exp",
+    "iat",
+    "auth_time",
+    "nonce",
+    "at_hash",
+    "sid",
+    "name",
+    "given_name",
+    "family_name",
+    "middle_name",
+    "nickname",
+    "preferred_username",
+    "picture",
+    "locale",
+    "zoneinfo",
+    "updated_at",
+    "email",
+    "email_verified",
+    "groups",
+    "roles",
+    "permissions",
+];
+
+/// Makes the document. It serves at both well-known paths: RFC 8414 §2 lets a server name more than OAuth
+/// needs.
+pub fn document(issuer: &Issuer, offer: &Offer, keyring: &Keyring) -> Document {
+    let metadata = Metadata {
+        issuer: issuer.as_str(),
+        authorization_endpoint: issuer.at(paths::AUTHORIZE),
+        token_endpoint: issuer.at(paths::TOKEN),
+        userinfo_endpoint: issuer.at(paths::USERINFO),
+        jwks_uri: issuer.at(paths::JWKS),
+        revocation_endpoint: issuer.at(paths::REVOKE),
+        introspection_endpoint: issuer.at(paths::INTROSPECT),
+        end_session_endpoint: issuer.at(paths::LOGOUT),
+        scopes_supported: offer.scopes().collect(),
+        claims_supported: CLAIMS,
+        response_types_supported: ["code"],
+        response_modes_supported: ["query"],
+        grant_types_supported: ["authorization_code", "refresh_token", "client_credentials"],
+        subject_types_supported: ["public"],
+        id_token_signing_alg_values_supported: keyring.algs().map(|alg| alg.as_str()).collect(),
+        token_endpoint_auth_methods_supported: ["client_secret_basic", "client_secret_post", "none"],
+        revocation_endpoint_auth_methods_supported: ["client_secret_basic", "client_secret_post", "none"],
+        introspection_endpoint_auth_methods_supported: ["client_secret_basic", "client_secret_post"],
+        code_challenge_methods_supported: ["S256"],
+        prompt_values_supported: ["none", "login", "consent", "select_account"],
+        authorization_response_iss_parameter_supported: true,
+        claims_parameter_supported: false,
+        request_parameter_supported: false,
+        request_uri_parameter_supported: false,
+    };
+    // Texts, lists and booleans always have a JSON form.
+    let body = serde_json::to_vec(&metadata).unwrap_or_default();
+    let digest = URL_SAFE_NO_PAD.encode(sha2::Sha256::digest(&body));
+    Document { body: body.into(), etag: format!("\"{}\"", digest.get(..22).unwrap_or_default()) }
+}

@@ -1,0 +1,109 @@
+//! The token endpoint (RFC 6749 §3.2): the client proves itself, then one of three grants gives tokens.
+
+mod code;
+mod machine;
+mod mint;
+mod refresh;
+
+use crate::clients::{Client, Credentials};
+use crate::failure::{Failure, OAuthCode, UserMessage};
+use crate::flow::{App, Snapshot};
+use crate::protocol::{Parameters, Scope, TokenRequest};
+use serde::Serialize;
+use std::sync::Arc;
+
+/// A successful answer (RFC 6749 §5.1, OIDC Core §3.1.3.3).
+#[derive(Serialize)]
+pub struct TokenAnswer {
+    access_token: String,
+    token_type: &'static str,
+    /// Seconds.
+    expires_in: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_token: Option<String>,
+    /// What was granted, which may be less than what was asked for.
+    scope: Scope,
+}
+
+impl std::fmt::Debug for TokenAnswer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "TokenAnswer({})", self.scope)
+    }
+}
+
+/// Finds out which client sends a form, and that it is that client.
+///
+/// # Errors
+/// Those of [`Parameters::check`], [`Credentials::parse`] and [`Credentials::verify_client`].
+pub fn authenticate(
+    snapshot: &Snapshot,
+    authorization: Option<&str>,
+    form: &Parameters<'_>,
+) -> Result<Arc<Client>, Failure> {
+    form.check()?;
+    let credentials = Credentials::parse(authorization, form)?;
+    let client = snapshot.clients.get(credentials.client_id.as_str());
+    credentials.verify_client(client.map(Arc::as_ref))?;
+    client.cloned().ok_or_else(|| Failure::internal("client.unknown", "a client vanished from its snapshot"))
+}
+
+/// Answers a token request.
+///
+/// # Errors
+/// The codes of RFC 6749 §5.2 and RFC 8707 §2; `temporarily_unavailable` when the store fails, and then
+/// nothing was used up.
+pub async fn token(
+    app: &App,
+    authorization: Option<&str>,
+    form: &Parameters<'_>,
+) -> Result<TokenAnswer, Failure> {
+    let snapshot = app.now();
+    let client = authenticate(&snapshot, authorization, form)?;
+    let request = TokenRequest::parse(form)?;
+    if !client.grant_types.contains(&request.grant_type()) {
+        return Err(Failure::new(
+            OAuthCode::UnauthorizedClient,
+            "client.grant_type",
+            UserMessage::AppMisconfigured,
+            "the client is not registered for this grant type",
+        ));
+    }
+    let (answer, grant) = match request {
+        TokenRequest::AuthorizationCode { code, redirect_uri, verifier, resources } => {
+            let request = code::Redemption { code, redirect_uri, verifier, resources };
+            (code::redeem(app, snapshot, client, request).await?, "authorization_code")
+        }
+        TokenRequest::RefreshToken { token, scope, resources } => {
+            let request = refresh::Request { token, scope, resources };
+            (refresh::refresh(app, snapshot, client, request).await?, "refresh_token")
+        }
+        TokenRequest::ClientCredentials { scope, resources } => {
+            (machine::issue(app, &snapshot, &client, scope.as_ref(), &resources)?, "client_credentials")
+        }
+    };
+    metrics::counter!("countersign_tokens_issued_total", "grant" => grant).increment(1);
+    Ok(answer)
+}
+
+/// The refusal of a code or refresh token.
+fn invalid_grant(reason: &'static str, note: &'static str) -> Failure {
+    Failure::new(OAuthCode::InvalidGrant, reason, UserMessage::StartAgain, note)
+}
+
+/// What a transaction of this endpoint decides. An `Err` of the transaction itself undoes what was used up;
+/// a [`Verdict::Refused`] keeps it.
+enum Verdict<T> {
+    Granted(T),
+    Refused(Failure),
+}
+
+impl<T> Verdict<T> {
+    fn into_result(self) -> Result<T, Failure> {
+        match self {
+            Self::Granted(granted) => Ok(granted),
+            Self::Refused(failure) => Err(failure),
+        }
+    }
+}
