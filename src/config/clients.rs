@@ -42,7 +42,7 @@ pub struct Declared {
 pub fn clients(
     root: &Section<'_>,
     development: bool,
-    references: &References<'_>,
+    references: &References,
     declared: &mut Declared,
     mentions: &mut Mentions,
 ) -> BTreeMap<ClientId, Client> {
@@ -77,7 +77,7 @@ fn client(
     section: &Section<'_>,
     id: Option<&At<ClientId>>,
     development: bool,
-    references: &References<'_>,
+    references: &References,
     mentions: &mut Mentions,
 ) -> Option<Client> {
     let name = section.text("name");
@@ -209,7 +209,7 @@ fn auth_methods(section: &Section<'_>, public: bool) -> BTreeSet<AuthMethod> {
 }
 
 /// `secret` (one reference or several, while one is being replaced) and `secret_sha256`.
-fn secrets(section: &Section<'_>, development: bool, references: &References<'_>) -> Vec<String> {
+fn secrets(section: &Section<'_>, development: bool, references: &References) -> Vec<String> {
     let mut hashes = Vec::new();
     let several = section.value("secret").is_some_and(|value| value.value.is_array());
     if several {
@@ -330,7 +330,7 @@ fn token_start(text: &str, token: &str) -> usize {
 pub fn resource_servers(
     root: &Section<'_>,
     development: bool,
-    references: &References<'_>,
+    references: &References,
     declared: &mut Declared,
 ) -> BTreeMap<ClientId, ResourceServer> {
     let mut all = BTreeMap::new();

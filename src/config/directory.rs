@@ -85,8 +85,10 @@ impl Mentions {
                 ),
                 MentionKind::Provider => {
                     let Some(providers) = &known.providers else { continue };
-                    let declare =
-                        format!("declare it in the file of providers: [providers.{}]", mention.name);
+                    let declare = format!(
+                        "declare it in the file of providers: [[provider]] with id = \"{}\"",
+                        mention.name
+                    );
                     ("provider", providers.iter().copied().collect(), declare)
                 }
             };

@@ -2,35 +2,35 @@
 
 use super::clients::{self, Declared};
 use super::directory::{self, Known, Mentions};
+use super::providers::{self, Providers};
 use super::read::{self, Section};
-use super::report::{Problem, Problems, Report};
+use super::report::{At, Problem, Problems, Report, Severity};
 use super::server;
 use super::settings::Settings;
-use super::values::References;
+use super::values::{self, Environment, References};
 use crate::context::Context;
+use crate::ids::ProviderId;
 use secrecy::SecretSlice;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The largest configuration file, in bytes.
-const MOST: u64 = 4 * 1024 * 1024;
-
 /// What to read, and what may be done on the way.
-pub struct Inputs<'a> {
+#[derive(Clone)]
+pub struct Inputs {
     /// `countersign.toml`.
     pub config: PathBuf,
     /// `providers.toml`, where the command line names it; it wins over the key `providers`.
     pub providers: Option<PathBuf>,
     /// Looks up a variable of the environment.
-    pub env: &'a dyn Fn(&str) -> Option<String>,
+    pub env: Environment,
     /// With it a missing master key is made in development; without it nothing is written.
-    pub create_keys: Option<&'a Context>,
+    pub create_keys: Option<Context>,
 }
 
-impl Inputs<'static> {
+impl Inputs {
     /// The real environment, and nothing is written.
     pub fn new(config: PathBuf, providers: Option<PathBuf>) -> Self {
-        Self { config, providers, env: &|name| std::env::var(name).ok(), create_keys: None }
+        Self { config, providers, env: Arc::new(|name| std::env::var(name).ok()), create_keys: None }
     }
 }
 
@@ -39,6 +39,8 @@ impl Inputs<'static> {
 pub struct Loaded {
     /// The settings.
     pub settings: Arc<Settings>,
+    /// The providers.
+    pub providers: Providers,
     /// Warnings, and the files that were read.
     pub report: Report,
 }
@@ -47,73 +49,92 @@ pub struct Loaded {
 ///
 /// # Errors
 /// A [`Report`] of all errors, not only the first.
-pub fn load(inputs: &Inputs<'_>) -> Result<Loaded, Report> {
+pub fn load(inputs: &Inputs) -> Result<Loaded, Report> {
     let problems = Problems::default();
-    let settings = read_file(&inputs.config, "configuration", &problems)
-        .and_then(|text| settings(&text, &inputs.config, inputs, &problems));
+    let references = References::new(inputs.env.clone(), base_folder(&inputs.config));
+    let settings = read_file(&inputs.config, "configuration", &problems, &references)
+        .and_then(|text| settings(&text, inputs, &references, &problems));
     let refused = problems.any_error();
-    let report = problems.into_report();
+    let report = problems.into_report(references.files.into_inner());
     match settings {
-        Some(settings) if !refused => Ok(Loaded { settings: Arc::new(settings), report }),
+        Some((settings, providers)) if !refused => {
+            let providers = providers.with_sources(report.without_problems());
+            Ok(Loaded { settings: Arc::new(settings), providers, report })
+        }
         _ => Err(report),
     }
 }
 
 /// Reads a file, or reports why not.
-fn read_file(path: &Path, what: &str, problems: &Problems) -> Option<Arc<str>> {
+fn read_file(path: &Path, what: &str, problems: &Problems, references: &References) -> Option<Arc<str>> {
+    let read = values::read_bounded(path, values::MOST_ANY);
+    references.files.borrow_mut().note(path, read.as_ref().ok().map(|bytes| bytes.as_slice()));
     let refuse = |why: String| {
         let message = format!("the {what} file {} cannot be read: {why}", path.display());
         problems.add(Problem::nowhere("config.file", message));
         None
     };
-    match std::fs::metadata(path) {
-        Ok(meta) if meta.len() > MOST => return refuse("it is larger than 4 MiB".to_owned()),
-        Ok(meta) if meta.is_dir() => return refuse("it is a folder".to_owned()),
-        _ => {}
-    }
-    match std::fs::read_to_string(path) {
-        Ok(text) => Some(Arc::from(text)),
+    match read {
         Err(error) => refuse(error.to_string()),
+        Ok(bytes) => match std::str::from_utf8(&bytes) {
+            Ok(text) => Some(Arc::from(text)),
+            Err(_) => refuse("it is not UTF-8 text".to_owned()),
+        },
     }
 }
 
-fn settings(text: &Arc<str>, path: &Path, inputs: &Inputs<'_>, problems: &Problems) -> Option<Settings> {
-    let file = problems.add_source(path, text.clone());
+fn settings(
+    text: &Arc<str>,
+    inputs: &Inputs,
+    references: &References,
+    problems: &Problems,
+) -> Option<(Settings, Providers)> {
+    let file = problems.add_source(&inputs.config, text.clone());
     let table = read::parse(text, file, problems);
     let root = Section::root(&table, file, problems);
-    let references = References { env: inputs.env, base: base_folder(path) };
 
     let base = server::base(&root);
     let development = base.as_ref().is_some_and(|base| base.development);
-    let master_key = server::master_key(&root, development, &references, inputs.create_keys);
-    let public = server::public(&root, base.as_ref(), &references);
+    let master_key = server::master_key(&root, development, references, inputs.create_keys.as_ref());
+    let public = server::public(&root, base.as_ref(), references);
     let management = server::management(&root);
-    let database = server::database(&root, &references);
+    let database = server::database(&root, references);
     let mut mentions = Mentions::default();
     let mut declared = Declared::default();
     let directory = directory::directory(&root, &mut mentions);
     let scopes = directory::scopes(&root, &mut mentions);
-    let clients = clients::clients(&root, development, &references, &mut declared, &mut mentions);
-    let resource_servers = clients::resource_servers(&root, development, &references, &mut declared);
+    let clients = clients::clients(&root, development, references, &mut declared, &mut mentions);
+    let resource_servers = clients::resource_servers(&root, development, references, &mut declared);
     let assignments = directory::assignments(&root, &mut mentions);
     let sessions = server::sessions(&root);
     let tokens = server::tokens(&root);
     let keys = server::keys(&root);
     let sign_in = server::sign_in(&root);
     let limits = server::limits(&root);
-    let branding = server::branding(&root, &references);
-    root.text("providers");
+    let branding = server::branding(&root, references);
+    let written = root.text("providers");
     root.finish();
+    let file = providers_file(inputs, written, references, problems);
+    let (providers, named) = match file {
+        Some((path, text)) => {
+            let file = problems.add_source(&path, text.clone());
+            let beside = References::new(inputs.env.clone(), base_folder(&path));
+            let read = providers::providers(&text, file, development, &beside, &mut mentions, problems);
+            references.files.borrow_mut().merge(beside.files.into_inner());
+            (read.0, Some(read.1))
+        }
+        None => (Providers::default(), None),
+    };
 
     let known = Known {
         directory: &directory,
-        providers: None,
+        providers: named.as_ref().map(|named| named.iter().map(ProviderId::as_str).collect()),
         scopes: scopes.keys().map(String::as_str).collect(),
         resources: resource_servers.values().map(|server| server.resource.as_str()).collect(),
     };
     mentions.check(&known, problems);
 
-    Some(Settings {
+    let settings = Settings {
         issuer: base?.issuer.value,
         development,
         public,
@@ -131,7 +152,46 @@ fn settings(text: &Arc<str>, path: &Path, inputs: &Inputs<'_>, problems: &Proble
         resource_servers,
         directory,
         assignments,
-    })
+    };
+    Some((settings, providers))
+}
+
+/// The file of providers and what it says: as the command line names it, or the key `providers`, or the file
+/// `providers.toml` beside the configuration.
+fn providers_file(
+    inputs: &Inputs,
+    written: Option<At<String>>,
+    references: &References,
+    problems: &Problems,
+) -> Option<(PathBuf, Arc<str>)> {
+    if let Some(path) = &inputs.providers {
+        return Some((path.clone(), read_file(path, "providers", problems, references)?));
+    }
+    if let Some(at) = written {
+        let path = references.path(&at.value);
+        let read = values::read_bounded(&path, values::MOST_ANY);
+        if let Err(error) = read {
+            references.files.borrow_mut().note(&path, None);
+            let message = format!("{} cannot be read: {error}", path.display());
+            let help = "a relative path relates to the folder of this configuration file";
+            problems.add(Problem::error("config.file", at.place, message).help(help));
+            return None;
+        }
+        let text = read_file(&path, "providers", problems, references)?;
+        return Some((path, text));
+    }
+    let path = references.path("providers.toml");
+    if path.exists() {
+        let text = read_file(&path, "providers", problems, references)?;
+        return Some((path, text));
+    }
+    // noted, so that its coming is noticed
+    references.files.borrow_mut().note(&path, None);
+    let message = "there is no file of providers, so nobody can sign in";
+    let mut problem = Problem::nowhere("config.no_provider", message);
+    problem.severity = Severity::Warning;
+    problems.add(problem.help(format!("write {} (see docs/configuration.md)", path.display())));
+    None
 }
 
 /// The folder of a file, to which relative paths in it relate.

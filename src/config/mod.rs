@@ -4,16 +4,19 @@
 //! line, column and a suggestion ([`report`]). [`load::load`] is the way in.
 
 pub mod load;
+pub mod providers;
 pub mod read;
 pub mod report;
 pub mod settings;
 pub mod values;
+pub mod watch;
 
 mod clients;
 mod directory;
 mod server;
 
 pub use load::{Inputs, Loaded, load};
+pub use providers::Providers;
 pub use report::Report;
 pub use settings::Settings;
 

@@ -42,6 +42,19 @@ fn sounds_secret(key: &str) -> bool {
     ["secret", "password", "passwd", "token", "key", "url"].iter().any(|word| key.contains(word))
 }
 
+/// Hides the value in which the span lies, if its key says that it is a secret and it is no reference.
+pub fn hide_secret(section: &Section<'_>, span: &std::ops::Range<usize>) {
+    for (key, value) in section.table() {
+        let reference =
+            value.get_ref().as_str().is_some_and(|v| v.starts_with("env:") || v.starts_with("file:"));
+        let touched =
+            key.span() == *span || (value.span().start <= span.start && span.end <= value.span().end);
+        if touched && !reference && key.get_ref().contains("secret") {
+            section.problems().hide(Place::new(section.place().file(), value.span()));
+        }
+    }
+}
+
 /// A table of the file that is being read.
 pub struct Section<'a> {
     table: &'a DeTable<'a>,

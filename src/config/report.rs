@@ -2,6 +2,7 @@
 //!
 //! Values that are or may be secrets are blotted out before a line of a file is shown.
 
+use super::values::Files;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde::Serialize;
 use std::cell::RefCell;
@@ -172,11 +173,11 @@ impl Problems {
         self.sources.borrow().get(file).map_or_else(|| Arc::from(""), |s| s.text.clone())
     }
     /// Ends the collection.
-    pub fn into_report(self) -> Report {
+    pub fn into_report(self, files: Files) -> Report {
         let mut problems = self.found.into_inner();
         // in the order of the files; what has no place comes first
         problems.sort_by_key(|p| p.place);
-        Report { sources: self.sources.into_inner(), problems, secret: self.secret.into_inner() }
+        Report { sources: self.sources.into_inner(), problems, secret: self.secret.into_inner(), files }
     }
 }
 
@@ -186,6 +187,7 @@ pub struct Report {
     sources: Vec<Source>,
     problems: Vec<Problem>,
     secret: Vec<Place>,
+    files: Files,
 }
 
 /// One problem as `--json` prints it.
@@ -214,7 +216,16 @@ pub struct JsonProblem {
 impl Report {
     /// A report of one problem without a place.
     pub fn of(problem: Problem) -> Self {
-        Self { sources: Vec::new(), problems: vec![problem], secret: Vec::new() }
+        Self { problems: vec![problem], ..Self::default() }
+    }
+    /// All files that were read, secrets among them.
+    pub fn files(&self) -> &Files {
+        &self.files
+    }
+    /// The same files without the problems, so that problems found later can be shown.
+    #[must_use]
+    pub fn without_problems(&self) -> Self {
+        Self { problems: Vec::new(), ..self.clone() }
     }
     /// The files that were read.
     pub fn sources(&self) -> &[Source] {
@@ -373,7 +384,7 @@ mod tests {
             problems.hide(Place::new(file, span.clone()));
         }
         problems.add(problem);
-        problems.into_report()
+        problems.into_report(Files::default())
     }
 
     #[test]

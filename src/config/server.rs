@@ -56,11 +56,7 @@ pub fn base(root: &Section<'_>) -> Option<Base> {
 }
 
 /// Reads a secret by reference and reports why there is none. In the file itself it is never shown.
-pub fn secret(
-    section: &Section<'_>,
-    key: &'static str,
-    references: &References<'_>,
-) -> Option<At<SecretString>> {
+pub fn secret(section: &Section<'_>, key: &'static str, references: &References) -> Option<At<SecretString>> {
     let text = section.text(key)?;
     match references.resolve(&text.value) {
         Ok(secret) => Some(At { value: secret, place: text.place }),
@@ -94,7 +90,7 @@ pub fn report_reference(section: &Section<'_>, key: &str, place: Place, error: &
 pub fn master_key(
     root: &Section<'_>,
     development: bool,
-    references: &References<'_>,
+    references: &References,
     create: Option<&Context>,
 ) -> Option<SecretSlice<u8>> {
     if !root.has("master_key") {
@@ -145,7 +141,7 @@ fn warn_if_readable_by_others(section: &Section<'_>, place: Place, path: &std::p
 fn warn_if_readable_by_others(_: &Section<'_>, _: Place, _: &std::path::Path) {}
 
 /// `[public]`.
-pub fn public(root: &Section<'_>, base: Option<&Base>, references: &References<'_>) -> PublicListener {
+pub fn public(root: &Section<'_>, base: Option<&Base>, references: &References) -> PublicListener {
     let port = base.and_then(|b| b.issuer.value.url().port()).unwrap_or(8080);
     let default = vec![SocketAddr::from(([127, 0, 0, 1], port))];
     let Some(section) = root.section("public") else {
@@ -240,7 +236,7 @@ pub fn management(root: &Section<'_>) -> SocketAddr {
 }
 
 /// `[database]`; the variable DATABASE_URL wins.
-pub fn database(root: &Section<'_>, references: &References<'_>) -> Option<Database> {
+pub fn database(root: &Section<'_>, references: &References) -> Option<Database> {
     let section = root.section("database");
     let written = section.as_ref().and_then(|s| s.text("url"));
     let readers = section.as_ref().and_then(|s| s.number("readers", Bounds::new(1, 64)));
@@ -424,7 +420,7 @@ pub fn limits(root: &Section<'_>) -> Limits {
 }
 
 /// `[branding]`.
-pub fn branding(root: &Section<'_>, references: &References<'_>) -> Branding {
+pub fn branding(root: &Section<'_>, references: &References) -> Branding {
     let plain = Branding { name: "Countersign".to_owned(), logo: None, accent: None, support: None };
     let Some(section) = root.section("branding") else { return plain };
     let name = section.parsed("name", |text| {

@@ -137,7 +137,7 @@ pub fn is_loopback(url: &Url) -> bool {
 }
 
 /// The public listener.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicListener {
     /// Addresses to bind.
     pub listen: Vec<SocketAddr>,
@@ -150,7 +150,7 @@ pub struct PublicListener {
 }
 
 /// PEM files.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFiles {
     /// Certificate chain, leaf first.
     pub certificate: PathBuf,

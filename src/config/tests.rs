@@ -7,12 +7,24 @@ use crate::clients::{AuthMethod, GrantType};
 use crate::config::settings::Database;
 use proptest::prelude::*;
 use secrecy::ExposeSecret as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 const HEAD: &str = "issuer = \"https://id.test\"\nmaster_key = \"env:MASTER_KEY\"\n";
 
-pub(super) fn env(name: &str) -> Option<String> {
+const GLOBEX: &str = r#"[[provider]]
+id = "globex"
+kind = "oidc"
+name = "Globex"
+issuer = "https://globex.test"
+client_id = "countersign"
+client_secret = "env:STRONG"
+authoritative_for = ["globex.test"]
+provisioning = "open"
+"#;
+
+fn env(name: &str) -> Option<String> {
     match name {
         "MASTER_KEY" => Some("MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=".to_owned()),
         "STRONG" => Some("Jq3wWvX5r0nB8uZ1kT7yLm2cPf6hD9sE".to_owned()),
@@ -21,10 +33,17 @@ pub(super) fn env(name: &str) -> Option<String> {
     }
 }
 
+fn inputs(config: PathBuf) -> Inputs {
+    Inputs { config, providers: None, env: Arc::new(env), create_keys: None }
+}
+
 fn read(folder: &Path, config: &str) -> Result<Loaded, Report> {
     let path = folder.join("countersign.toml");
     std::fs::write(&path, config).unwrap();
-    load(&Inputs { config: path, providers: None, env: &env, create_keys: None })
+    if !folder.join("providers.toml").exists() {
+        std::fs::write(folder.join("providers.toml"), GLOBEX).unwrap();
+    }
+    load(&inputs(path))
 }
 
 fn good(config: &str) -> Loaded {
@@ -247,12 +266,11 @@ fn every_mistake_is_shown_with_its_place() {
 #[test]
 fn a_missing_file_is_said_plainly() {
     let folder = tempfile::tempdir().unwrap();
-    let inputs =
-        Inputs { config: folder.path().join("no.toml"), providers: None, env: &env, create_keys: None };
-    let report = load(&inputs).unwrap_err();
+    let report = load(&inputs(folder.path().join("no.toml"))).unwrap_err();
     assert!(report.render(false).contains("no.toml cannot be read"), "{}", report.render(false));
-    let inputs = Inputs { config: folder.path().to_owned(), providers: None, env: &env, create_keys: None };
-    assert!(load(&inputs).unwrap_err().render(false).contains("it is a folder"));
+    assert!(
+        load(&inputs(folder.path().to_owned())).unwrap_err().render(false).contains("not a regular file")
+    );
 }
 
 #[test]
@@ -261,11 +279,10 @@ fn in_development_the_master_key_is_made_at_the_start_and_not_before() {
     let path = folder.path().join("countersign.toml");
     let text = "issuer = \"http://localhost:8080\"\ndevelopment = true\nmaster_key = \"file:state/key\"\n";
     std::fs::write(&path, text).unwrap();
-    let mut inputs = Inputs { config: path, providers: None, env: &env, create_keys: None };
+    let mut inputs = inputs(path);
     assert!(load(&inputs).is_ok());
     assert!(!folder.path().join("state/key").exists(), "a check writes nothing");
-    let context = crate::context::Context::system();
-    inputs.create_keys = Some(&context);
+    inputs.create_keys = Some(crate::context::Context::system());
     let first = load(&inputs).unwrap();
     let second = load(&inputs).unwrap();
     assert_eq!(first.settings.master_key.expose_secret(), second.settings.master_key.expose_secret());
@@ -281,10 +298,80 @@ fn the_variable_database_url_wins() {
         "DATABASE_URL" => Some("postgres://app:pw@db/x".to_owned()),
         other => env(other),
     };
-    let loaded = load(&Inputs { config: path, providers: None, env: &env, create_keys: None }).unwrap();
+    let inputs = Inputs { env: Arc::new(env), ..inputs(path) };
+    let loaded = load(&inputs).unwrap();
     assert!(
         matches!(&loaded.settings.database, Database::Postgres { url, .. } if url.expose_secret().contains("app"))
     );
+}
+
+/// What is wrong in `providers.toml`: its name, and its text.
+const BAD_PROVIDERS: &[(&str, &str)] = &[
+    (
+        "provider_keys",
+        "[[provider]]\nid = \"Globex\"\nkind = \"oidc\"\nnam = \"Globex\"\nisuer = \"https://globex.test\"\nclient_id = 5\nclient_secret = \"hunter2\"\nprovisioning = \"opn\"\nhidden = \"no\"\ntimeout = \"1y\"\n[providers.x]\na = 1\n",
+    ),
+    (
+        "provider_kind",
+        "[[provider]]\nid = \"globex\"\nkind = \"oicd\"\nname = \"Globex\"\nprovisioning = \"open\"\n",
+    ),
+    (
+        "provider_rules",
+        "[[provider.map]]\nrule = \"a\"\ngroup = \"enginers\"\nwhen = \"claims.x ==\"\n[[provider.map]]\nrule = \"b\"\nwhen = \"true\"\n[[provider.map]]\nrule = \"c\"\ngroupe = \"x\"\nwhen = \"true\"\n[[provider.map]]\nrule = \"d\"\nrole = \"countersign:admin\"\nwhen = \"true\"\n",
+    ),
+    (
+        "provider_references",
+        "[[provider.map]]\nrule = \"a\"\ngroup = \"enginers\"\nwhen = \"claims.staff\"\n[[provider.map]]\nrule = \"b\"\nrole = \"editor\"\nwhen = \"claims.staff\"\n",
+    ),
+    (
+        "provider_contradictions",
+        "allow_loopback = true\nca_file = \"no.pem\"\n[[provider]]\nid = \"globex\"\nkind = \"oidc\"\nname = \"Again\"\nissuer = \"http://globex.test\"\nclient_id = \"a\"\nclient_secret = \"env:NOWHERE\"\nauthoritative_for = [\"a.test\", \"globex.test\"]\nprovisioning = \"open\"\n",
+    ),
+    ("provider_syntax", "client_secret_ = \"hunter2\nname =\n"),
+];
+
+#[test]
+fn every_mistake_in_the_file_of_providers_is_shown_with_its_place() {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_prepend_module_to_snapshot(false);
+    let _bound = settings.bind_to_scope();
+    for (name, text) in BAD_PROVIDERS {
+        let text = if text.contains("kind") && !text.contains("ca_file") {
+            (*text).to_owned()
+        } else {
+            format!("{GLOBEX}{text}")
+        };
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("providers.toml"), &text).unwrap();
+        let config = format!(
+            "{HEAD}[groups.engineers]\n[[client]]\nid = \"a\"\npublic = true\nredirect_uris = \"https://a.test/cb\"\nproviders = [\"globx\"]\n"
+        );
+        let report = read(folder.path(), &config).unwrap_err();
+        let said = report.render(false).replace(&format!("{}/", folder.path().display()), "");
+        assert!(!said.contains("hunter2"), "{name} shows a secret:\n{said}");
+        insta::assert_snapshot!(*name, said, &text);
+    }
+}
+
+#[test]
+fn providers_are_read_with_their_secrets() {
+    let loaded = good(HEAD);
+    assert_eq!(loaded.providers.list().len(), 1);
+    assert_eq!(format!("{:?}", loaded.providers), "[ProviderId(\"globex\")]");
+    assert!(loaded.report.files().paths().any(|path| path.ends_with("providers.toml")));
+}
+
+#[test]
+fn without_a_file_of_providers_there_is_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("countersign.toml");
+    std::fs::write(&path, HEAD).unwrap();
+    let loaded = load(&inputs(path.clone())).unwrap();
+    assert_eq!(loaded.report.summary(), "1 warning");
+    std::fs::write(&path, format!("providers = \"p.toml\"\n{HEAD}")).unwrap();
+    assert_eq!(load(&inputs(path.clone())).unwrap_err().to_json()[0].line, Some(1));
+    let named = Inputs { providers: Some(folder.path().join("q.toml")), ..inputs(path) };
+    assert!(load(&named).unwrap_err().lines()[0].contains("q.toml cannot be read"));
 }
 
 /// Pieces from which files are put together that are nearly right.
@@ -333,7 +420,51 @@ fn piece() -> impl Strategy<Value = String> {
     prop_oneof![8 => proptest::sample::select(words.to_vec()).prop_map(str::to_owned), 1 => "\\PC{0,12}"]
 }
 
+fn provider_piece() -> impl Strategy<Value = String> {
+    let words = [
+        "[[provider]]\n",
+        "[provider]\n",
+        "[[provider.map]]\n",
+        "[provider.profile]\n",
+        "id = ",
+        "kind = ",
+        "name = ",
+        "issuer = ",
+        "client_secret = ",
+        "provisioning = ",
+        "when = ",
+        "group = ",
+        "rule = ",
+        "timeout = ",
+        "authoritative_for = ",
+        "\"oidc\"\n",
+        "\"oauth2\"\n",
+        "\"globex\"\n",
+        "\"https://id.test\"\n",
+        "\"env:STRONG\"\n",
+        "\"open\"\n",
+        "\"5s\"\n",
+        "[\"a.test\"]\n",
+        "{ domains = [\"a.test\"] }\n",
+        "{ filter = \"claims.é == \" }\n",
+        "1\n",
+        "true\n",
+        "[[1]]\n",
+        "\"\\u00e9(\"\n",
+    ];
+    prop_oneof![8 => proptest::sample::select(words.to_vec()).prop_map(str::to_owned), 1 => "\\PC{0,12}"]
+}
+
 proptest! {
+    #[test]
+    fn no_file_of_providers_panics(pieces in proptest::collection::vec(provider_piece(), 0..40)) {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("providers.toml"), pieces.concat()).unwrap();
+        if let Err(report) = read(folder.path(), HEAD) {
+            report.render(true);
+        }
+    }
+
     #[test]
     fn no_file_panics(pieces in proptest::collection::vec(piece(), 0..40)) {
         let folder = tempfile::tempdir().unwrap();
@@ -346,4 +477,14 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn the_demo_is_configured_without_a_complaint() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let loaded = load(&inputs(root.join("examples/demo/countersign.toml")));
+    let loaded = loaded.unwrap_or_else(|report| panic!("{}", report.render(false)));
+    assert!(loaded.report.problems().is_empty(), "{}", loaded.report.render(false));
+    assert_eq!(loaded.providers.list().len(), 2);
+    assert!(loaded.settings.limits.requests_per_minute.is_none());
 }

@@ -2,6 +2,9 @@
 //! callers do.
 
 use secrecy::{SecretSlice, SecretString};
+use sha2::Digest as _;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -86,12 +89,47 @@ pub fn show(duration: Duration) -> String {
     text
 }
 
+/// Looks up a variable of the environment.
+pub type Environment = std::sync::Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// The files that were read, each with the SHA-256 of what was in it, or `None` where it could not be read:
+/// so a change can be noticed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Files(BTreeMap<PathBuf, Option<[u8; 32]>>);
+
+impl Files {
+    /// Remembers a file and what was in it.
+    pub fn note(&mut self, path: &Path, content: Option<&[u8]>) {
+        self.0.insert(path.to_owned(), content.map(|bytes| sha2::Sha256::digest(bytes).into()));
+    }
+    /// Remembers the files of another list too.
+    pub fn merge(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+    /// Their paths.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.0.keys().map(PathBuf::as_path)
+    }
+    /// Whether any of them has another content now.
+    pub fn changed(&self) -> bool {
+        self.0.iter().any(|(path, was)| {
+            let now = read_bounded(path, MOST_ANY).ok().map(|bytes| sha2::Sha256::digest(&bytes).into());
+            now != *was
+        })
+    }
+}
+
+/// No file of ours is larger, in bytes.
+pub const MOST_ANY: u64 = 4 * 1024 * 1024;
+
 /// Where secrets come from: the environment and files beside the configuration.
-pub struct References<'e> {
+pub struct References {
     /// Looks up a variable of the environment.
-    pub env: &'e dyn Fn(&str) -> Option<String>,
+    pub env: Environment,
     /// The folder to which relative paths relate.
     pub base: PathBuf,
+    /// The files that were read.
+    pub files: RefCell<Files>,
 }
 
 /// A reference to a secret.
@@ -126,7 +164,11 @@ pub enum ReferenceError {
     NotText(String),
 }
 
-impl References<'_> {
+impl References {
+    /// References of a file in this folder.
+    pub fn new(env: Environment, base: PathBuf) -> Self {
+        Self { env, base, files: RefCell::default() }
+    }
     /// A path as the configuration means it.
     pub fn path(&self, path: &str) -> PathBuf {
         self.base.join(path)
@@ -162,7 +204,9 @@ impl References<'_> {
             }
             Reference::File(path) => {
                 let name = format!("the file {}", path.display());
-                let bytes = read_bounded(&path).map_err(|error| ReferenceError::Unreadable(path, error))?;
+                let read = read_bounded(&path, MOST_SECRET);
+                self.files.borrow_mut().note(&path, read.as_ref().ok().map(|bytes| bytes.as_slice()));
+                let bytes = read.map_err(|error| ReferenceError::Unreadable(path, error))?;
                 match std::str::from_utf8(&bytes) {
                     Ok(text) => (name, Zeroizing::new(text.to_owned())),
                     Err(_) => return Err(ReferenceError::NotText(name)),
@@ -176,19 +220,23 @@ impl References<'_> {
     }
 }
 
-/// A secret's file is small; a large one is a mistake, and a device would never end.
-fn read_bounded(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
+/// A secret is small.
+const MOST_SECRET: u64 = 64 * 1024;
+
+/// Reads a regular file up to a size: a larger one is a mistake, and a device would never end.
+///
+/// # Errors
+/// Whatever the file system says, or that the file is too large or no file at all.
+pub fn read_bounded(path: &Path, most: u64) -> std::io::Result<Zeroizing<Vec<u8>>> {
     use std::io::Read as _;
-    const MOST: u64 = 64 * 1024;
-    let file = std::fs::File::open(path)?;
-    let meta = file.metadata()?;
-    if !meta.is_file() {
+    // asked before it is opened: opening a pipe would wait for a writer
+    if !std::fs::metadata(path)?.is_file() {
         return Err(std::io::Error::other("it is not a regular file"));
     }
     let mut bytes = Zeroizing::new(Vec::new());
-    file.take(MOST + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MOST {
-        return Err(std::io::Error::other("it is larger than 64 KiB"));
+    std::fs::File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > most {
+        return Err(std::io::Error::other(format!("it is larger than {} KiB", most / 1024)));
     }
     Ok(bytes)
 }
@@ -244,6 +292,8 @@ pub fn create_master_key(path: &Path, context: &crate::context::Context) -> std:
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder)?;
     }
+    // written aside and then linked, so that nobody ever reads half a key, and the first one stays
+    let aside = path.with_extension(format!("{}.new", context.token_id()));
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -251,15 +301,18 @@ pub fn create_master_key(path: &Path, context: &crate::context::Context) -> std:
         use std::os::unix::fs::OpenOptionsExt as _;
         options.mode(0o600);
     }
-    let mut file = match options.open(path) {
-        Ok(file) => file,
-        // another process was faster: its key is as good
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    file.write_all(text.as_bytes())?;
-    file.write_all(b"\n")?;
-    file.sync_all()
+    let mut file = options.open(&aside)?;
+    let written = file
+        .write_all(text.as_bytes())
+        .and_then(|()| file.write_all(b"\n"))
+        .and_then(|()| file.sync_all())
+        .and_then(|()| match std::fs::hard_link(&aside, path) {
+            // another process was faster: its key is as good
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            other => other,
+        });
+    std::fs::remove_file(&aside)?;
+    written
 }
 
 #[cfg(test)]
@@ -290,8 +343,7 @@ mod tests {
         fn no_text_panics(text in "\\PC{0,20}") {
             let _ = duration(&text);
             let _ = master_key(&text);
-            let env = |_: &str| None;
-            let references = References { env: &env, base: PathBuf::new() };
+            let references = References::new(std::sync::Arc::new(|_: &str| None), PathBuf::new());
             let _ = references.parse(&text);
         }
     }
@@ -318,7 +370,7 @@ mod tests {
         std::fs::write(folder.path().join("empty"), "\n").unwrap();
         std::fs::write(folder.path().join("large"), vec![b'x'; 70_000]).unwrap();
         let env = |name: &str| (name == "A_1").then(|| "quiet".to_owned());
-        let references = References { env: &env, base: folder.path().to_owned() };
+        let references = References::new(std::sync::Arc::new(env), folder.path().to_owned());
         assert_eq!(references.resolve("file:s").unwrap().expose_secret(), "hush");
         assert_eq!(references.resolve("env:A_1").unwrap().expose_secret(), "quiet");
         for bad in [

@@ -58,15 +58,20 @@ impl Words {
     }
 }
 
-/// The files of a house called Example ID.
-pub fn assets() -> Assets {
-    house("Example ID".to_owned())
+/// The files of a house called Example ID, and of one with a logo and a colour that is hard to read.
+pub fn assets() -> [Assets; 2] {
+    [house("Example ID".to_owned()), branded_house("Sunflower".to_owned())]
 }
 
 fn house(name: String) -> Assets {
-    let branding =
-        Branding { name, logo: None, accent: None, support: Some("https://help.example/sign-in".to_owned()) };
-    Assets::new(&branding, "").expect("branding")
+    let support = Some("https://help.example/sign-in".to_owned());
+    Assets::new(&Branding { name, logo: None, accent: None, support }, "").expect("branding")
+}
+
+fn branded_house(name: String) -> Assets {
+    let logo = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pages/sunflower.svg");
+    let accent = Some("#FFD400".to_owned());
+    Assets::new(&Branding { name, logo: Some(logo), accent, support: None }, "").expect("branding")
 }
 
 fn local(path: &str) -> Href {
@@ -81,6 +86,7 @@ fn reference() -> Option<ReferenceId> {
 pub fn samples(words: &Words) -> Vec<(&'static str, Box<dyn Page>)> {
     let assets = house(words.say("Example ID"));
     let frame = || assets.frame();
+    let branded = branded_house(words.say("Sunflower"));
     let few = |last: Option<&str>| {
         vec![
             words.provider("globex", "Globex", Some("building"), last == Some("globex")),
@@ -126,6 +132,11 @@ pub fn samples(words: &Words) -> Vec<(&'static str, Box<dyn Page>)> {
     vec![
         ("chooser", Box::new(chooser(few(Some("globex"))))),
         ("chooser-notice", Box::new(ChooserPage { notice: Some(notice), ..chooser(few(None)) })),
+        ("chooser-branded", Box::new(ChooserPage { frame: branded.frame(), ..chooser(few(None)) })),
+        (
+            "signed-out-branded",
+            Box::new(SignedOutPage { frame: branded.frame(), provider: None, back_to_app: words.app() }),
+        ),
         ("chooser-many", Box::new(chooser(many()))),
         ("chooser-none", Box::new(chooser(Vec::new()))),
         (
