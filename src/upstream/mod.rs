@@ -4,10 +4,14 @@
 #[macro_use]
 mod list;
 
+mod answers;
+mod cached;
+mod checks;
 pub mod identity;
 pub mod mapping;
 pub mod registry;
 pub mod settings;
+mod vouch;
 
 kinds! { oidc, oauth2 }
 

@@ -5,6 +5,7 @@ use super::scan::{self, ExpressionError};
 use minijinja::value::ValueKind;
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value};
 use serde::{Deserialize, de};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
@@ -63,6 +64,7 @@ fn split(value: &str, by: &str) -> Result<Value, Error> {
 #[derive(Clone)]
 pub struct Expression {
     text: String,
+    reads: BTreeSet<String>,
     compiled: Arc<minijinja::Expression<'static, 'static>>,
 }
 
@@ -79,12 +81,12 @@ impl Expression {
                 range: 0..text.len(),
             });
         }
-        let prepared = scan::check(&text)?;
+        let scan::Checked { prepared, reads } = scan::check(&text)?;
         let compiled = LANGUAGE.compile_expression_owned(prepared).map_err(|error| ExpressionError {
             message: error.detail().unwrap_or("the expression does not parse").to_owned(),
             range: 0..text.len(),
         })?;
-        Ok(Self { text, compiled: Arc::new(compiled) })
+        Ok(Self { text, reads, compiled: Arc::new(compiled) })
     }
 
     /// The expression as written.
@@ -92,10 +94,15 @@ impl Expression {
         &self.text
     }
 
+    /// The claims that it reads, by their outermost name.
+    pub fn reads(&self) -> &BTreeSet<String> {
+        &self.reads
+    }
+
     /// Its value, or `None` where it has none: a claim is missing, types do not go together, or it takes
     /// too long.
     pub(super) fn eval(&self, claims: &Value) -> Option<Value> {
-        let root = Value::from_iter([(scan::ROOT, claims.clone())]);
+        let root = Value::from_pairs([(scan::ROOT, claims.clone())]);
         self.compiled.eval(root).ok().filter(|value| !value.is_undefined())
     }
 

@@ -5,17 +5,20 @@
 //! numbers, `== != < <= > >=`, `and or not`, `in`, `~`, `x if y else z`, the filters
 //! `default lower upper trim length first last split list` and tests such as `is defined` or
 //! `is startingwith('x')`. `in` looks into lists only, never into a text: a text counts as a list of one.
+//! Only `true` itself counts as true: write `claims.staff`, since to Jinja `1 == true` holds.
 //! A missing claim makes the whole expression worth nothing, unless `| default(…)` stands behind it.
 
 mod expression;
 mod scan;
+#[cfg(test)]
+mod tests;
 
 use crate::accounts::{Profile, Target};
 use crate::ids::{GroupName, RoleName};
 use minijinja::Value;
 use serde::{Deserialize, de};
 use serde_json::{Map, Value as Json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use expression::{Expression, FUEL};
 pub use scan::ExpressionError;
@@ -233,13 +236,15 @@ impl Mapping {
         Ok(mapped)
     }
 
-    /// Whether any expression reads claims: then the provider's fullest answer is needed.
-    pub fn reads_claims(&self) -> bool {
-        !self.rules.is_empty()
-            || self.filter.is_some()
-            || self.domain.is_some()
-            || self.email_verified.is_some()
-            || self.profile.values().any(|source| *source != ProfileSource::Off)
+    /// The claims that its expressions read, by their outermost name: what the provider must be asked for.
+    pub fn reads(&self) -> BTreeSet<&str> {
+        let sources = self.profile.values().filter_map(|source| match source {
+            ProfileSource::Off => None,
+            ProfileSource::From(expression) => Some(expression),
+        });
+        let others = [&self.filter, &self.domain, &self.email_verified].into_iter().flatten();
+        let rules = self.rules.iter().map(|rule| &rule.when);
+        rules.chain(sources).chain(others).flat_map(|e| e.reads().iter().map(String::as_str)).collect()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Reads an expression token by token before the template engine compiles it: only the names that exist
 //! here, only harmless operators, and no `in` that would look for a part of a text.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 /// Filters that an expression may use.
@@ -91,20 +92,33 @@ fn tokens(text: &str) -> Result<Vec<Token<'_>>, ExpressionError> {
     Ok(found)
 }
 
+/// An expression that was checked.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// The text to compile.
+    pub prepared: String,
+    /// The outermost names of the claims it reads.
+    pub reads: BTreeSet<String>,
+}
+
 /// Checks the names and signs of an expression and returns the text to compile: the same, with the right
 /// side of every `in` made a list, so that `'admin' in claims.group` is not true of `"not-admins"`.
-pub fn check(text: &str) -> Result<String, ExpressionError> {
+pub fn check(text: &str) -> Result<Checked, ExpressionError> {
     let tokens = tokens(text)?;
     if tokens.is_empty() {
         return error("the expression is empty", 0..text.len());
     }
     let mut out = String::with_capacity(text.len() + 16);
     let mut copied = 0;
+    let mut reads = BTreeSet::new();
     for (i, token) in tokens.iter().enumerate() {
         let before = i.checked_sub(1).and_then(|i| tokens.get(i));
         let next = tokens.get(i + 1);
         if token.kind == Kind::Name {
             check_name(&tokens, i, before, next)?;
+            if token.text == ROOT && !before.is_some_and(|before| before.is(Kind::Sign, ".")) {
+                reads.extend(tokens.get(i + 2).map(|name| name.text.trim_matches(['\'', '"']).to_owned()));
+            }
         }
         if token.is(Kind::Name, "in") && !before.is_some_and(|before| before.is(Kind::Sign, ".")) {
             let (start, end) = right_side(&tokens, i)?;
@@ -116,7 +130,7 @@ pub fn check(text: &str) -> Result<String, ExpressionError> {
         }
     }
     out.push_str(text.get(copied..).unwrap_or_default());
-    Ok(out)
+    Ok(Checked { prepared: out, reads })
 }
 
 fn check_name(

@@ -1,12 +1,153 @@
-//! OAuth 2.0 providers with a profile endpoint of their own.
+//! OAuth 2.0 providers with a profile endpoint of their own (Facebook's and GitHub's shapes). OAuth says
+//! nothing about who signed in: the person is whoever the profile endpoint names for the access token, and
+//! only a stable id of theirs counts.
 
+mod exchange;
+mod profile;
 pub mod settings;
 
-use crate::upstream::{Parts, Upstream};
 pub use settings::Settings;
+
+use crate::context::Context;
+use crate::failure::{Failure, OAuthCode, UserMessage};
+use crate::ids::ProviderId;
+use crate::upstream::checks::{Checks, clean};
+use crate::upstream::identity::Authentication;
+use crate::upstream::mapping::Mapping;
+use crate::upstream::settings::Common;
+use crate::upstream::vouch::{Facts, vouch};
+use crate::upstream::{
+    BeginRequest, Begun, Callback, CallbackMethod, Demanded, Departure, Health, Parts, Trace, Upstream,
+    Vouched,
+};
+use async_trait::async_trait;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+/// One provider.
+struct OAuth2 {
+    settings: Settings,
+    common: Common,
+    mapping: Mapping,
+    secret: Option<SecretString>,
+    outbound: crate::outbound::Outbound,
+}
+
+/// What must be remembered until the answer. It is sealed and bound to the browser by the flow.
+#[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+#[serde(deny_unknown_fields)]
+struct Remembered {
+    verifier: Option<String>,
+}
 
 /// Builds a provider of this kind.
-pub(in crate::upstream) fn build(_settings: &Settings, _parts: Parts) -> Arc<dyn Upstream> {
-    unreachable!("comes next")
+pub(in crate::upstream) fn build(settings: &Settings, parts: Parts) -> Arc<dyn Upstream> {
+    let Parts { common, mapping, mut secrets, outbound } = parts;
+    let secret = secrets.remove("client_secret");
+    Arc::new(OAuth2 { settings: settings.clone(), secret, common, mapping, outbound })
+}
+
+#[async_trait]
+impl Upstream for OAuth2 {
+    fn id(&self) -> &ProviderId {
+        &self.common.id
+    }
+
+    fn form_targets(&self) -> Vec<String> {
+        vec![self.settings.authorize_url.origin()]
+    }
+
+    async fn begin(&self, context: &Context, request: &BeginRequest) -> Result<Begun, Failure> {
+        let remembered = Remembered { verifier: self.settings.pkce.then(|| context.secret_text()) };
+        let url = self.authorize_url(request, &remembered)?;
+        let state = serde_json::to_vec(&remembered).map(Zeroizing::new).map_err(|error| {
+            Failure::internal("oauth2.request", "the state cannot be written").caused_by(error)
+        })?;
+        Ok(Begun { departure: Departure::RedirectTo(url), state })
+    }
+
+    async fn finish(
+        &self,
+        _context: &Context,
+        state: &[u8],
+        callback: &Callback,
+        trace: &mut Trace,
+    ) -> Result<Vouched, Failure> {
+        let mut checks = Checks::new(trace);
+        let checks = &mut checks;
+        let remembered: Remembered = serde_json::from_slice(state).map_err(|_| {
+            let note = "the remembered state of this sign-in cannot be read";
+            let failure = Failure::invalid_request("oauth2.state", note);
+            checks.fail(Failure { user: UserMessage::StartAgain, ..failure })
+        })?;
+        let code = check_shape(callback, checks)?;
+        check_demands(&callback.demanded, checks)?;
+        let token = self.exchange(code, &callback.callback, &remembered, checks).await?;
+        let profile = self.profile(&token, checks).await?;
+        let (subject, format) =
+            profile::subject(&profile, &self.settings.subject).map_err(|failure| checks.fail(failure))?;
+        checks.note("oauth2.subject", "a stable id", subject.as_str());
+        let proved_email = self.proved_email(&token, checks).await?;
+        let facts = Facts {
+            issuer: self.settings.issuer(),
+            subject,
+            format: format.to_owned(),
+            claims: profile,
+            proved_email,
+            authentication: Authentication::default(),
+            replay: None,
+        };
+        vouch(&self.common, &self.mapping, facts, checks)
+    }
+
+    fn health(&self) -> Health {
+        if self.outbound.is_closed() {
+            Health::Unknown
+        } else {
+            Health::Down("it did not answer several times in a row".to_owned())
+        }
+    }
+}
+
+/// RFC 6749 §4.1.2: a code, or an error. Facebook's `#_=_` is a fragment, which browsers keep to themselves.
+fn check_shape<'a>(callback: &'a Callback, checks: &mut Checks<'_>) -> Result<&'a str, Failure> {
+    let code = callback.parameters.get("code").map(String::as_str);
+    let error = callback.parameters.get("error").map(String::as_str);
+    let usable = code.filter(|code| !code.is_empty() && code.len() <= 4096);
+    let received = match (code, error) {
+        (Some(_), Some(_)) => "code and error together",
+        (Some(_), None) if usable.is_some() => "code",
+        (Some(_), None) => "an empty or oversized code",
+        (None, Some(_)) => "error",
+        (None, None) => "neither code nor error",
+    };
+    let passed = matches!((usable, code, error), (Some(_), _, None) | (None, None, Some(_)));
+    checks.require("oauth2.response", passed, "either code or error", received)?;
+    let by = callback.method;
+    checks.require("oauth2.response_mode", by == CallbackMethod::Get, "Get", format!("{by:?}"))?;
+    match (usable, error) {
+        (Some(code), _) => Ok(code),
+        (None, error) => Err(checks.fail(provider_error(error.unwrap_or_default()))),
+    }
+}
+
+/// Plain OAuth cannot show when or how the person proved themselves: what must be shown is refused.
+fn check_demands(demanded: &Demanded, checks: &mut Checks<'_>) -> Result<(), Failure> {
+    let unmet = |failure: Failure| Failure { code: OAuthCode::UnmetAuthenticationRequirements, ..failure };
+    let fresh = demanded.force_authentication || demanded.max_age.is_some();
+    checks
+        .require("oauth2.auth_time", !fresh, "no demand", "a fresh proof, which it cannot show")
+        .map_err(unmet)?;
+    let contexts = demanded.acr_values.is_empty();
+    checks.require("oauth2.acr", contexts, "no demand", "a context, which it cannot show").map_err(unmet)
+}
+
+fn provider_error(error: &str) -> Failure {
+    let (code, reason, user) = match error {
+        "access_denied" => (OAuthCode::AccessDenied, "oauth2.cancelled", UserMessage::Cancelled),
+        _ => (OAuthCode::TemporarilyUnavailable, "oauth2.provider_error", UserMessage::ProviderUnavailable),
+    };
+    Failure::new(code, reason, user, "the provider answered with an error").expected("a code", clean(error))
 }

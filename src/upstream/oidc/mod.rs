@@ -1,12 +1,129 @@
 //! OpenID Connect providers: authorization code flow with PKCE, `state` and `nonce`.
+//!
+//! `begin` builds the request, `finish` checks the answer: the response's shape and `iss`, the exchange of
+//! the code, the ID token (signature, then claim by claim), userinfo, and then what all kinds share.
 
+mod begin;
+mod exchange;
+mod finish;
+mod id_token;
+mod metadata;
 pub mod settings;
+mod userinfo;
 
-use crate::upstream::{Parts, Upstream};
 pub use settings::Settings;
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::ids::ProviderId;
+use crate::jose::{Alg, JwkSet};
+use crate::upstream::cached::Cached;
+use crate::upstream::mapping::Mapping;
+use crate::upstream::settings::Common;
+use crate::upstream::{BeginRequest, Begun, Callback, Health, Parts, Trace, Upstream, Vouched};
+use async_trait::async_trait;
+use metadata::Discovered;
+use secrecy::SecretString;
+use settings::Userinfo;
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use url::Url;
+
+/// One provider.
+struct Oidc {
+    settings: Settings,
+    common: Common,
+    mapping: Mapping,
+    secret: Option<SecretString>,
+    outbound: crate::outbound::Outbound,
+    algorithms: Vec<Alg>,
+    /// Claims without which userinfo is asked.
+    wanted: BTreeSet<String>,
+    discovered: Cached<Discovered>,
+    keys: Cached<(Url, JwkSet)>,
+}
+
+/// The provider behind its trait; what refreshes itself behind the scenes holds on to it.
+struct Provider(Arc<Oidc>);
 
 /// Builds a provider of this kind.
-pub(in crate::upstream) fn build(_settings: &Settings, _parts: Parts) -> Arc<dyn Upstream> {
-    unreachable!("comes next")
+pub(in crate::upstream) fn build(settings: &Settings, parts: Parts) -> Arc<dyn Upstream> {
+    let Parts { common, mut mapping, mut secrets, outbound } = parts;
+    mapping.email_verified = settings.email_verified.clone();
+    let mut wanted: BTreeSet<String> = mapping.reads().into_iter().map(str::to_owned).collect();
+    for (scope, claim) in [("profile", "name"), ("email", "email")] {
+        if settings.scopes.iter().any(|asked| asked == scope) {
+            wanted.insert(claim.to_owned());
+        }
+    }
+    if settings.userinfo == Userinfo::Never {
+        wanted.clear();
+    }
+    Arc::new(Provider(Arc::new(Oidc {
+        algorithms: settings.algorithms.iter().copied().collect(),
+        settings: settings.clone(),
+        secret: secrets.remove("client_secret"),
+        common,
+        mapping,
+        outbound,
+        wanted,
+        discovered: Cached::default(),
+        keys: Cached::default(),
+    })))
+}
+
+#[async_trait]
+impl Upstream for Provider {
+    fn id(&self) -> &ProviderId {
+        &self.0.common.id
+    }
+
+    fn form_targets(&self) -> Vec<String> {
+        let discovered = self.0.discovered.peek();
+        let endpoint = discovered.map(|found| found.authorization_endpoint.origin().ascii_serialization());
+        vec![endpoint.unwrap_or_else(|| self.0.settings.issuer.endpoint.origin())]
+    }
+
+    async fn begin(&self, context: &Context, request: &BeginRequest) -> Result<Begun, Failure> {
+        self.refresh_ahead(context);
+        let discovered = self.0.discover(context).await?;
+        self.0.begin(context, request, &discovered)
+    }
+
+    async fn finish(
+        &self,
+        context: &Context,
+        state: &[u8],
+        callback: &Callback,
+        trace: &mut Trace,
+    ) -> Result<Vouched, Failure> {
+        self.refresh_ahead(context);
+        self.0.finish(context, state, callback, trace).await
+    }
+
+    fn health(&self) -> Health {
+        let trouble = self.0.discovered.trouble().or_else(|| self.0.keys.trouble());
+        match (trouble, self.0.outbound.is_closed(), self.0.discovered.peek()) {
+            (Some(trouble), ..) => Health::Down(trouble),
+            (None, false, _) => Health::Down("it did not answer several times in a row".to_owned()),
+            (None, true, None) => Health::Unknown,
+            (None, true, Some(_)) => Health::Up,
+        }
+    }
+
+    async fn warm(&self, context: &Context) -> Result<(), Failure> {
+        let discovered = self.0.discover(context).await?;
+        self.0.keys(context, &discovered).await.map(drop)
+    }
+}
+
+impl Provider {
+    /// Starts a refresh of what will soon be too old, without making anyone wait for it.
+    fn refresh_ahead(&self, context: &Context) {
+        let now = context.now();
+        if self.0.discovered.is_due(now) || self.0.keys.is_due(now) {
+            let (oidc, context) = (self.0.clone(), context.clone());
+            tokio::spawn(async move { oidc.refresh(&context).await });
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! Settings of an OpenID Connect provider.
 
+use crate::jose::Alg;
 use crate::upstream::mapping::Expression;
 use crate::upstream::settings::{
     ClientAuth, Common, Contradiction, Endpoint, SecretRef, check_client_auth, check_parameters,
@@ -40,7 +41,7 @@ pub struct Settings {
     pub userinfo_signed: bool,
     /// Signature algorithms that are accepted; never `none`, never HMAC.
     #[serde(default = "algorithms")]
-    pub algorithms: BTreeSet<Algorithm>,
+    pub algorithms: BTreeSet<Alg>,
     /// How far its clock may differ from ours.
     #[serde(default = "skew", with = "span")]
     pub skew: Duration,
@@ -191,38 +192,6 @@ pub enum Userinfo {
     Never,
 }
 
-/// Signature algorithms that a provider may use (RFC 7518 §3.1, RFC 8037).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[allow(clippy::upper_case_acronyms, missing_docs)]
-pub enum Algorithm {
-    RS256,
-    RS384,
-    RS512,
-    PS256,
-    PS384,
-    PS512,
-    ES256,
-    ES384,
-    EdDSA,
-}
-
-impl Algorithm {
-    /// The registered name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::RS256 => "RS256",
-            Self::RS384 => "RS384",
-            Self::RS512 => "RS512",
-            Self::PS256 => "PS256",
-            Self::PS384 => "PS384",
-            Self::PS512 => "PS512",
-            Self::ES256 => "ES256",
-            Self::ES384 => "ES384",
-            Self::EdDSA => "EdDSA",
-        }
-    }
-}
-
 /// Something an application may wish of the provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -245,8 +214,8 @@ fn yes() -> bool {
 fn scopes() -> Vec<String> {
     ["openid", "profile", "email"].map(str::to_owned).to_vec()
 }
-fn algorithms() -> BTreeSet<Algorithm> {
-    use Algorithm::{ES256, EdDSA, PS256, RS256};
+fn algorithms() -> BTreeSet<Alg> {
+    use Alg::{ES256, EdDSA, PS256, RS256};
     BTreeSet::from([RS256, PS256, ES256, EdDSA])
 }
 fn skew() -> Duration {

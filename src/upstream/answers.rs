@@ -1,0 +1,177 @@
+//! Reading what a provider's endpoints answer: strictly, and before any library sees it.
+
+use crate::failure::{Failure, OAuthCode, UserMessage};
+use crate::jose::json::{self, Object};
+use crate::outbound::Answer;
+use crate::upstream::checks::{clean, refused};
+use serde_json::Value;
+use std::fmt;
+
+/// The reasons of one kind's token endpoint.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::upstream) struct TokenReasons {
+    /// The endpoint answered with an error.
+    pub error: &'static str,
+    /// The answer is not a token response.
+    pub response: &'static str,
+}
+
+/// A failure on its way through a library that wants an `Error`.
+pub(in crate::upstream) struct Carried(pub Failure);
+
+impl fmt::Debug for Carried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+impl fmt::Display for Carried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.reason)
+    }
+}
+impl std::error::Error for Carried {}
+
+/// Whether the media type is JSON (RFC 8259 §11, RFC 6839 §3.1).
+pub(in crate::upstream) fn is_json(answer: &Answer) -> bool {
+    answer
+        .content_type
+        .as_deref()
+        .is_some_and(|t| t == "application/json" || (t.starts_with("application/") && t.ends_with("+json")))
+}
+
+/// Checks a token response (RFC 6749 §5.1) and its error form (§5.2), and returns it as one strict object.
+///
+/// `form` also takes form-encoded answers, and errors under status 200, as GitHub gives them.
+pub(in crate::upstream) fn token_response(
+    answer: &Answer,
+    reasons: TokenReasons,
+    form: bool,
+) -> Result<Object, Failure> {
+    let shape = |received: String| {
+        refused(reasons.response, "the token endpoint's answer is not a token response")
+            .expected("one JSON object with access_token and token_type Bearer", clean(&received))
+    };
+    let object = match answer.content_type.as_deref() {
+        Some("application/x-www-form-urlencoded") if form => from_form(&answer.body),
+        // some label their JSON as text; it is parsed as strictly
+        Some("text/javascript" | "text/plain") if form => json::object(&answer.body).ok(),
+        _ if is_json(answer) => json::object(&answer.body).ok(),
+        _ => None,
+    };
+    let error = object.as_ref().and_then(|object| object.get("error")).cloned();
+    let error = error.as_ref();
+    if answer.status != 200 {
+        if answer.status >= 500 {
+            return Err(Failure::new(
+                OAuthCode::TemporarilyUnavailable,
+                "net.status",
+                UserMessage::ProviderUnavailable,
+                "the token endpoint answered with an error of its own",
+            )
+            .expected("200", answer.status.to_string()));
+        }
+        return Err(token_error(reasons, answer.status, error));
+    }
+    let object = object.ok_or_else(|| {
+        let media = answer.content_type.as_deref().unwrap_or("no media type");
+        shape(format!("{media}, {} bytes, not one object", answer.body.len()))
+    })?;
+    if error.is_some() {
+        return Err(if form {
+            token_error(reasons, answer.status, error)
+        } else {
+            shape("an error under status 200".to_owned())
+        });
+    }
+    let text = |name: &str| object.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    if text("access_token").is_none() {
+        return Err(shape("no access_token".to_owned()));
+    }
+    match text("token_type") {
+        Some(kind) if kind.eq_ignore_ascii_case("bearer") => Ok(object),
+        Some(kind) => Err(shape(format!("token_type {kind}"))),
+        None => Err(shape("no token_type".to_owned())),
+    }
+}
+
+fn token_error(reasons: TokenReasons, status: u16, error: Option<&Value>) -> Failure {
+    // RFC 6749 §5.2 has a text; the Graph API has an object with a type and a code
+    let word = match error {
+        Some(Value::String(text)) => clean(text),
+        Some(Value::Object(object)) => {
+            let kind = object.get("type").and_then(Value::as_str).unwrap_or("error");
+            let code = object.get("code").map(ToString::to_string).unwrap_or_default();
+            clean(&format!("{kind} {code}"))
+        }
+        _ => format!("status {status}"),
+    };
+    refused(reasons.error, "the token endpoint refused the code").expected("tokens", word)
+}
+
+fn from_form(body: &[u8]) -> Option<Object> {
+    let mut object = Object::new();
+    for (name, value) in url::form_urlencoded::parse(body) {
+        if object.insert(name.into_owned(), Value::String(value.into_owned())).is_some() {
+            return None;
+        }
+    }
+    // numbers that the library wants as numbers
+    if let Some(seconds) =
+        object.get("expires_in").and_then(Value::as_str).and_then(|text| text.parse::<u64>().ok())
+    {
+        object.insert("expires_in".to_owned(), Value::from(seconds));
+    }
+    Some(object)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REASONS: TokenReasons = TokenReasons { error: "x.error", response: "x.response" };
+
+    fn answer(status: u16, media: &str, body: &str) -> Answer {
+        Answer { status, content_type: Some(media.to_owned()), max_age: None, body: body.as_bytes().to_vec() }
+    }
+
+    #[test]
+    fn oidc_055_only_a_token_response_is_one() {
+        let json = "application/json";
+        let good = r#"{"access_token":"a","token_type":"bearer"}"#;
+        assert!(token_response(&answer(200, json, good), REASONS, false).is_ok());
+        for (status, media, body, reason) in [
+            (200, "text/html", good, "x.response"),
+            (200, json, "[]", "x.response"),
+            (200, json, r#"{"access_token":"a","token_type":"mac"}"#, "x.response"),
+            (200, json, r#"{"access_token":"a"}"#, "x.response"),
+            (200, json, r#"{"access_token":7,"token_type":"bearer"}"#, "x.response"),
+            (200, json, r#"{"token_type":"bearer"}"#, "x.response"),
+            (200, json, r#"{"error":"invalid_grant"}"#, "x.response"),
+            (200, json, r#"{"access_token":"a","access_token":"b","token_type":"bearer"}"#, "x.response"),
+            (201, json, good, "x.error"),
+            (400, json, r#"{"error":"invalid_grant"}"#, "x.error"),
+            (400, json, r#"{"error":{"type":"OAuthException","code":100}}"#, "x.error"),
+            (400, "text/html", "<p>", "x.error"),
+            (503, json, "{}", "net.status"),
+        ] {
+            let refused = token_response(&answer(status, media, body), REASONS, false).unwrap_err();
+            assert_eq!(refused.reason, reason, "{status} {media} {body}");
+        }
+    }
+
+    #[test]
+    fn form_encoded_answers_count_where_they_are_expected() {
+        let form =
+            answer(200, "application/x-www-form-urlencoded", "access_token=a&token_type=bearer&expires_in=5");
+        assert_eq!(token_response(&form, REASONS, true).unwrap()["expires_in"], 5);
+        assert!(token_response(&form, REASONS, false).is_err());
+        let twice = answer(
+            200,
+            "application/x-www-form-urlencoded",
+            "access_token=a&access_token=b&token_type=bearer",
+        );
+        assert!(token_response(&twice, REASONS, true).is_err());
+        let error = answer(200, "application/json", r#"{"error":"bad_verification_code"}"#);
+        assert_eq!(token_response(&error, REASONS, true).unwrap_err().reason, "x.error");
+    }
+}

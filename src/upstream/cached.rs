@@ -1,0 +1,268 @@
+//! A document of the provider, kept: fetched once however many wait for it, refreshed ahead of need, and
+//! used on while the provider is away.
+
+use crate::context::{Context, Timestamp};
+use crate::failure::{Failure, OAuthCode, UserMessage};
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How long a document is used on while its provider is away.
+const STALE: Duration = Duration::from_secs(24 * 3600);
+/// How long to wait after a failed refresh before the next.
+const RETRY: Duration = Duration::from_secs(30);
+/// At most one fetch on suspicion (an unknown key id) in this time.
+pub const COOL_DOWN: Duration = Duration::from_secs(30);
+
+struct Kept<T> {
+    value: Arc<T>,
+    fetched_at: Timestamp,
+    fresh_for: Duration,
+    retry_at: Timestamp,
+}
+
+struct State<T> {
+    kept: Option<Kept<T>>,
+    attempts: u64,
+    /// The latest attempt that failed, with its reason and note.
+    failed: Option<(u64, OAuthCode, &'static str, UserMessage, String)>,
+    /// When somebody last fetched on suspicion.
+    suspected_at: Option<Timestamp>,
+}
+
+/// What a fetch brings: the document, and for how long it is fresh.
+pub type Fetched<T> = Result<(T, Duration), Failure>;
+
+/// A kept document.
+pub(in crate::upstream) struct Cached<T> {
+    state: Mutex<State<T>>,
+    fetching: tokio::sync::Mutex<()>,
+}
+
+impl<T> Default for Cached<T> {
+    fn default() -> Self {
+        let state = State { kept: None, attempts: 0, failed: None, suspected_at: None };
+        Self { state: Mutex::new(state), fetching: tokio::sync::Mutex::new(()) }
+    }
+}
+
+impl<T> Cached<T> {
+    fn state(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is kept, however old.
+    pub fn peek(&self) -> Option<Arc<T>> {
+        self.state().kept.as_ref().map(|kept| kept.value.clone())
+    }
+
+    /// The reason why the latest fetch failed, if it did.
+    pub fn trouble(&self) -> Option<String> {
+        let state = self.state();
+        let (attempt, _, reason, _, note) = state.failed.as_ref()?;
+        (*attempt == state.attempts).then(|| format!("{reason}: {note}"))
+    }
+
+    /// Forgets the document, as when the address it came from is no longer the right one.
+    pub fn forget(&self) {
+        self.state().kept = None;
+    }
+
+    /// Whether four fifths of its time are over: time to refresh behind the scenes.
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        self.state().kept.as_ref().is_some_and(|kept| {
+            now >= kept.retry_at && now.since(kept.fetched_at) >= kept.fresh_for.saturating_mul(4) / 5
+        })
+    }
+
+    /// The document: kept, or fetched. Many callers share one fetch, and its failure.
+    pub async fn get<F: Future<Output = Fetched<T>>>(
+        &self,
+        context: &Context,
+        fetch: impl FnOnce() -> F,
+    ) -> Result<Arc<T>, Failure> {
+        let before = {
+            let state = self.state();
+            if let Some(value) = usable(&state, context.now()) {
+                return Ok(value);
+            }
+            state.attempts
+        };
+        let _turn = self.fetching.lock().await;
+        {
+            let state = self.state();
+            if let Some(value) = usable(&state, context.now()) {
+                return Ok(value);
+            }
+            // somebody fetched while we waited, in vain: waiting again would only add up
+            if let Some((attempt, code, reason, user, note)) = &state.failed
+                && *attempt > before
+            {
+                return Err(Failure::new(*code, reason, *user, note.clone()));
+            }
+        }
+        self.fetch(context, fetch).await
+    }
+
+    /// Fetches now, whatever is kept; used for refreshing behind the scenes.
+    pub async fn refresh<F: Future<Output = Fetched<T>>>(
+        &self,
+        context: &Context,
+        fetch: impl FnOnce() -> F,
+    ) -> Result<Arc<T>, Failure> {
+        let Ok(_turn) = self.fetching.try_lock() else {
+            return self.peek().ok_or_else(|| Failure::internal("upstream.cache", "a fetch is under way"));
+        };
+        self.fetch(context, fetch).await
+    }
+
+    /// Fetches because the kept document seems to be out of date, at most once per [`COOL_DOWN`]. `None`
+    /// if nothing newer than `seen` is to be had.
+    pub async fn suspect<F: Future<Output = Fetched<T>>>(
+        &self,
+        context: &Context,
+        seen: &Arc<T>,
+        fetch: impl FnOnce() -> F,
+    ) -> Result<Option<Arc<T>>, Failure> {
+        let _turn = self.fetching.lock().await;
+        let now = context.now();
+        {
+            let mut state = self.state();
+            let newer = state.kept.as_ref().map(|kept| &kept.value).filter(|value| !Arc::ptr_eq(value, seen));
+            if let Some(newer) = newer {
+                return Ok(Some(newer.clone()));
+            }
+            if state.suspected_at.is_some_and(|at| now.since(at) < COOL_DOWN) {
+                return Ok(None);
+            }
+            state.suspected_at = Some(now);
+        }
+        let value = self.fetch(context, fetch).await?;
+        Ok((!Arc::ptr_eq(&value, seen)).then_some(value))
+    }
+
+    async fn fetch<F: Future<Output = Fetched<T>>>(
+        &self,
+        context: &Context,
+        fetch: impl FnOnce() -> F,
+    ) -> Result<Arc<T>, Failure> {
+        let outcome = fetch().await;
+        let now = context.now();
+        let mut state = self.state();
+        state.attempts += 1;
+        match outcome {
+            Ok((value, fresh_for)) => {
+                let value = Arc::new(value);
+                state.failed = None;
+                state.kept = Some(Kept { value: value.clone(), fetched_at: now, fresh_for, retry_at: now });
+                Ok(value)
+            }
+            Err(failure) => {
+                let note = failure.detail.note.to_string();
+                state.failed = Some((state.attempts, failure.code, failure.reason, failure.user, note));
+                match &mut state.kept {
+                    Some(kept) if now.since(kept.fetched_at) < STALE => {
+                        kept.retry_at = now.plus(RETRY);
+                        Ok(kept.value.clone())
+                    }
+                    _ => Err(failure),
+                }
+            }
+        }
+    }
+}
+
+fn usable<T>(state: &State<T>, now: Timestamp) -> Option<Arc<T>> {
+    let kept = state.kept.as_ref()?;
+    let age = now.since(kept.fetched_at);
+    (age < kept.fresh_for || (age < STALE && now < kept.retry_at)).then(|| kept.value.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::{ManualClock, SeededEntropy};
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    struct Bench {
+        cached: Cached<u32>,
+        clock: Arc<ManualClock>,
+        context: Context,
+        fetches: AtomicU32,
+        away: std::sync::atomic::AtomicBool,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let clock = Arc::new(ManualClock::new(Timestamp(0)));
+            let context = Context::new(clock.clone(), Arc::new(SeededEntropy::new(1)));
+            Self { cached: Cached::default(), clock, context, fetches: AtomicU32::new(0), away: false.into() }
+        }
+        async fn fetch(&self) -> Fetched<u32> {
+            let count = self.fetches.fetch_add(1, Ordering::SeqCst) + 1;
+            tokio::task::yield_now().await;
+            if self.away.load(Ordering::SeqCst) {
+                Err(Failure::internal("net.connect", "away"))
+            } else {
+                Ok((count, Duration::from_secs(100)))
+            }
+        }
+        async fn get(&self) -> Result<u32, &'static str> {
+            self.cached.get(&self.context, || self.fetch()).await.map(|v| *v).map_err(|f| f.reason)
+        }
+    }
+
+    #[tokio::test]
+    async fn many_who_wait_share_one_fetch_and_its_failure() {
+        let bench = Bench::new();
+        let all = futures_util::future::join_all((0..50).map(|_| bench.get())).await;
+        assert!(all.iter().all(|one| *one == Ok(1)), "{all:?}");
+
+        let bench = Bench::new();
+        bench.away.store(true, Ordering::SeqCst);
+        let all = futures_util::future::join_all((0..50).map(|_| bench.get())).await;
+        assert!(all.iter().all(|one| *one == Err("net.connect")));
+        assert_eq!(bench.fetches.load(Ordering::SeqCst), 1);
+        bench.away.store(false, Ordering::SeqCst);
+        assert_eq!(bench.get().await, Ok(2), "a failure is not kept for those who come later");
+    }
+
+    #[tokio::test]
+    async fn an_old_document_is_used_while_the_provider_is_away_but_not_for_ever() {
+        let bench = Bench::new();
+        assert_eq!(bench.get().await, Ok(1));
+        bench.away.store(true, Ordering::SeqCst);
+        bench.clock.advance(Duration::from_secs(101));
+        assert_eq!(bench.get().await, Ok(1));
+        assert_eq!(bench.get().await, Ok(1));
+        assert_eq!(bench.fetches.load(Ordering::SeqCst), 2, "it is not asked again at once");
+        assert!(bench.cached.trouble().is_some());
+        bench.clock.advance(STALE);
+        assert_eq!(bench.get().await, Err("net.connect"));
+    }
+
+    #[tokio::test]
+    async fn suspicion_fetches_once_per_cool_down() {
+        let bench = Bench::new();
+        bench.get().await.unwrap();
+        let mut seen = bench.cached.peek().unwrap();
+        for _ in 0..100 {
+            if let Some(newer) = bench.cached.suspect(&bench.context, &seen, || bench.fetch()).await.unwrap()
+            {
+                seen = newer;
+            }
+        }
+        assert_eq!(bench.fetches.load(Ordering::SeqCst), 2);
+        bench.clock.advance(COOL_DOWN);
+        bench.cached.suspect(&bench.context, &seen, || bench.fetch()).await.unwrap();
+        assert_eq!(bench.fetches.load(Ordering::SeqCst), 3);
+    }
+
+    #[tokio::test]
+    async fn it_is_due_before_it_is_over() {
+        let bench = Bench::new();
+        bench.get().await.unwrap();
+        assert!(!bench.cached.is_due(Timestamp::from_secs(79)));
+        assert!(bench.cached.is_due(Timestamp::from_secs(80)));
+    }
+}

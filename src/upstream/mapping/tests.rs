@@ -1,0 +1,247 @@
+use super::*;
+use proptest::prelude::*;
+use serde_json::json;
+
+fn object(value: Json) -> Map<String, Json> {
+    let Json::Object(object) = value else { panic!("not an object") };
+    object
+}
+
+fn holds(expression: &str, claims: Json) -> bool {
+    let rule = rule("r", Target::Group(GroupName::new("g").unwrap()), expression);
+    let mapping = Mapping { rules: vec![rule], ..Mapping::default() };
+    !mapping.apply(&object(claims)).unwrap().assignments.is_empty()
+}
+
+fn rule(name: &str, target: Target, when: &str) -> Rule {
+    Rule { rule: name.to_owned(), target, when: Expression::new(when).unwrap() }
+}
+
+#[test]
+fn rules_assign_and_name_themselves() {
+    let group = Target::Group(GroupName::new("engineers").unwrap());
+    let role = Target::Role(RoleName::new("editor").unwrap());
+    let mapping = Mapping {
+        rules: vec![
+            rule("engineering", group.clone(), "'engineering' in claims.groups"),
+            rule("also", group.clone(), "true"),
+            rule("staff", role.clone(), "claims.staff"),
+        ],
+        ..Mapping::default()
+    };
+    let mapped = mapping.apply(&object(json!({"groups": ["a", "engineering"], "staff": 1}))).unwrap();
+    assert_eq!(mapped.assignments, BTreeMap::from([(group, "engineering".to_owned())]));
+    assert_eq!(mapping.reads(), BTreeSet::from(["groups", "staff"]));
+}
+
+#[test]
+fn only_true_counts() {
+    assert!(holds("claims.a", json!({"a": true})));
+    for other in [json!("true"), json!(1), json!([true]), json!({"a": 1}), json!(null), json!(false)] {
+        assert!(!holds("claims.a", json!({"a": other})), "{other}");
+    }
+}
+
+#[test]
+fn in_never_looks_for_a_part_of_a_text() {
+    for expression in [
+        "'admin' in claims.group",
+        "'admin' in claims['group']",
+        "'admin' in list(claims.group)",
+        "claims.x in claims.group",
+    ] {
+        assert!(!holds(expression, json!({"group": "not-admins", "x": "admin"})), "{expression}");
+        assert!(holds(expression, json!({"group": "admin", "x": "admin"})), "{expression}");
+        assert!(holds(expression, json!({"group": ["b", "admin"], "x": "admin"})), "{expression}");
+        assert!(!holds(expression, json!({"group": {"admin": true}, "x": "admin"})), "{expression}");
+    }
+    assert!(holds("claims.a in ['x', 'y']", json!({"a": "y"})));
+    assert!(holds("'a' not in claims.groups", json!({"groups": ["b"]})));
+    assert!(holds("'a' in claims.groups and 'b' in claims.groups", json!({"groups": ["b", "a"]})));
+}
+
+#[test]
+fn what_is_missing_gives_nothing_unless_a_default_stands_there() {
+    assert!(!holds("claims.a == 'x' or true", json!({})));
+    assert!(!holds("not claims.a", json!({})));
+    assert!(!holds("claims.a.b.c", json!({"a": 1})));
+    assert!(holds("claims.a | default('') == 'x' or true", json!({})));
+    assert!(holds("claims.a is undefined", json!({})));
+}
+
+#[test]
+fn errors_say_where() {
+    for (text, at) in [
+        ("", 0..0),
+        ("claim.x", 0..5),
+        ("claims.x and clams.y", 13..18),
+        ("claims.x | lenght", 11..17),
+        ("claims.x is odd", 12..15),
+        ("claims.x in 'admins'", 12..20),
+        ("claims.x * 9", 9..10),
+        ("range(9)", 0..5),
+        ("claims.x.upper()", 9..14),
+        ("claims.x == 'open", 12..17),
+        ("'a' in claims.b | first", 16..17),
+        ("'\\n' == claims.a", 1..2),
+    ] {
+        let error = Expression::new(text).unwrap_err();
+        assert_eq!(error.range, at, "{text}: {error}");
+    }
+    for text in ["claims.", "claims.x ==", "(claims.x", "'a' in", "claims.x claims.y", "not"] {
+        assert!(Expression::new(text).is_err(), "{text}");
+    }
+    assert!(Expression::new("(".repeat(1500)).is_err());
+    assert!(Expression::new("x".repeat(3000)).is_err());
+}
+
+#[test]
+fn link_043_what_is_not_mapped_gives_nothing() {
+    let claims = json!({
+        "roles": ["admin"], "groups": ["admins"], "permissions": ["*"], "admin": true, "sub": "victim",
+        "iss": "https://evil.test", "email_verified": true, "name": "Mallory"
+    });
+    let mapped = Mapping::default().apply(&object(claims)).unwrap();
+    assert_eq!(mapped.assignments, BTreeMap::new());
+    let profile = Profile { name: Some("Mallory".to_owned()), ..Profile::default() };
+    assert_eq!(mapped, Mapped { profile, passes_filter: true, ..Mapped::default() });
+}
+
+#[test]
+fn profile_fields_are_texts_that_pages_can_show() {
+    let claims = json!({
+        "name": " Alice ", "given_name": ["A"], "nickname": "a\u{0}b", "locale": {"country": "DE"},
+        "zoneinfo": "Europe/Berlin", "picture": "javascript:alert(1)", "family_name": "x".repeat(256), "email": 7
+    });
+    let mapped = Mapping::default().apply(&object(claims)).unwrap();
+    let expected = Profile {
+        name: Some("Alice".to_owned()),
+        zoneinfo: Some("Europe/Berlin".to_owned()),
+        ..Profile::default()
+    };
+    assert_eq!((mapped.profile, mapped.email), (expected, None));
+}
+
+#[test]
+fn profile_fields_can_come_from_elsewhere_or_not_at_all() {
+    let source = |text: &str| ProfileSource::From(Expression::new(text).unwrap());
+    let mapping = Mapping {
+        profile: BTreeMap::from([
+            (Field::Name, source("claims.first ~ ' ' ~ claims.last")),
+            (Field::Nickname, ProfileSource::Off),
+            (Field::Email, source("claims.mails | first")),
+        ]),
+        ..Mapping::default()
+    };
+    let claims = json!({"first": "A", "last": "B", "name": "x", "nickname": "n", "mails": ["a@x.test"]});
+    let mapped = mapping.apply(&object(claims)).unwrap();
+    assert_eq!(mapped.profile, Profile { name: Some("A B".to_owned()), ..Profile::default() });
+    assert_eq!(mapped.email.as_deref(), Some("a@x.test"));
+}
+
+#[test]
+fn large_and_deep_claims_are_refused_before_anything_is_evaluated() {
+    let many = json!({"a": vec![0; MAX_VALUES]});
+    assert_eq!(Mapping::default().apply(&object(many)), Err(ClaimsTooLarge));
+    let mut deep = json!(1);
+    for _ in 0..=MAX_DEPTH {
+        deep = json!([deep]);
+    }
+    assert_eq!(Mapping::default().apply(&object(json!({"a": deep}))), Err(ClaimsTooLarge));
+}
+
+#[test]
+fn an_expression_cannot_run_long() {
+    // the longest expression there can be, over the longest list
+    let text = vec!["'x' in claims.a"; 100].join(" or ");
+    let claims = json!({"a": vec!["y"; MAX_VALUES - 2]});
+    assert!(!holds(&text, claims));
+}
+
+fn any_json() -> impl Strategy<Value = Json> {
+    let leaf = prop_oneof![
+        Just(Json::Null),
+        any::<bool>().prop_map(Json::from),
+        any::<i64>().prop_map(Json::from),
+        any::<u64>().prop_map(Json::from),
+        any::<f64>().prop_map(Json::from),
+        "\\PC{0,12}".prop_map(Json::from),
+        Just(json!("engineering")),
+    ];
+    leaf.prop_recursive(4, 40, 6, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..6).prop_map(Json::from),
+            proptest::collection::btree_map("[a-z]{1,6}|groups|name|email", inner, 0..6)
+                .prop_map(|map| Json::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+fn any_claims() -> impl Strategy<Value = Map<String, Json>> {
+    let name = "[a-z]{1,3}|groups|name|email|picture|locale|sub|admin";
+    proptest::collection::btree_map(name, any_json(), 0..8).prop_map(|map| map.into_iter().collect())
+}
+
+fn full_mapping() -> Mapping {
+    let group = |name: &str| Target::Group(GroupName::new(name).unwrap());
+    let expressions = [
+        "'engineering' in claims.groups",
+        "claims.a == claims.b",
+        "claims.a < claims.b and claims.c >= 1",
+        "claims.a | lower | split(',') | first == 'x'",
+        "claims.groups | length > 2",
+        "claims.a | trim is startingwith('x')",
+        "claims['a'][0].b ~ claims.c == 'y' if claims.d is defined else claims.e",
+        "list(claims.a) | last in list(claims.b)",
+        "claims.name | upper | default('z') is string",
+    ];
+    let rules = expressions.iter().enumerate();
+    Mapping {
+        rules: rules.map(|(i, text)| rule(&format!("r{i}"), group(&format!("g{i}")), text)).collect(),
+        filter: Some(Expression::new("claims.admin").unwrap()),
+        domain: Some(Expression::new("claims.a").unwrap()),
+        email_verified: Some(Expression::new("claims.b").unwrap()),
+        profile: BTreeMap::from([(
+            Field::Nickname,
+            ProfileSource::From(Expression::new("claims.a ~ claims.b").unwrap()),
+        )]),
+    }
+}
+
+proptest! {
+    /// Law: mapping is total and a function of the claims alone.
+    #[test]
+    fn mapping_is_total_and_repeatable(claims in any_claims()) {
+        let mapping = full_mapping();
+        prop_assert_eq!(mapping.apply(&claims), mapping.apply(&claims));
+    }
+
+    /// Law: whatever is assigned was named by a rule of the configuration.
+    #[test]
+    fn nothing_is_assigned_but_what_a_rule_names(claims in any_claims()) {
+        let mapping = full_mapping();
+        let mapped = mapping.apply(&claims).unwrap();
+        for (target, by) in &mapped.assignments {
+            prop_assert!(mapping.rules.iter().any(|rule| rule.target == *target && rule.rule == *by));
+        }
+    }
+
+    /// Law: a claim that no expression reads and that is no profile field changes nothing.
+    #[test]
+    fn unread_claims_change_nothing(claims in any_claims(), extra in any_json()) {
+        let mapping = full_mapping();
+        let before = mapping.apply(&claims).unwrap();
+        let mut more = claims;
+        more.insert("zz_unread".to_owned(), extra);
+        prop_assert_eq!(mapping.apply(&more).unwrap(), before);
+    }
+
+    /// Law: no text makes the compiler panic, and what compiles evaluates without a panic.
+    #[test]
+    fn compiling_is_total(text in "[a-z .'()\\[\\]|=<>~,0-9]{0,60}|(claims|in|is|not|and|or|if|else|list|\\.|\\(|\\)|\\[|\\]|'x'|\\||first| ){0,20}", claims in any_claims()) {
+        if let Ok(expression) = Expression::new(text) {
+            let mapping = Mapping { filter: Some(expression), ..Mapping::default() };
+            let _ = mapping.apply(&claims);
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The authentication request (OIDC Core §3.1.2.1).
+
+use super::Oidc;
+use super::metadata::Discovered;
+use super::settings::{ResponseMode, Wish};
+use crate::context::Context;
+use crate::failure::{Failure, UserMessage};
+use crate::upstream::{BeginRequest, Begun, Departure};
+use openidconnect::core::{CoreAuthPrompt, CoreAuthenticationFlow, CoreClient};
+use openidconnect::{
+    AuthUrl, AuthenticationContextClass, ClientId, CsrfToken, IssuerUrl, JsonWebKeySet, LanguageTag,
+    LoginHint, Nonce, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope,
+};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+/// What must be remembered until the answer. It is sealed and bound to the browser by the flow.
+#[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Remembered {
+    pub nonce: String,
+    pub verifier: Option<String>,
+}
+
+impl Remembered {
+    /// From what `begin` gave away.
+    pub fn parse(state: &[u8]) -> Result<Self, Failure> {
+        serde_json::from_slice(state).map_err(|_| {
+            let note = "the remembered state of this sign-in cannot be read";
+            Failure { user: UserMessage::StartAgain, ..Failure::invalid_request("oidc.state", note) }
+        })
+    }
+}
+
+impl Oidc {
+    pub(super) fn begin(
+        &self,
+        context: &Context,
+        request: &BeginRequest,
+        discovered: &Discovered,
+    ) -> Result<Begun, Failure> {
+        let wrong = |note: &'static str| Failure::internal("oidc.request", note);
+        let remembered = Remembered {
+            nonce: context.secret_text(),
+            verifier: self.settings.pkce.then(|| context.secret_text()),
+        };
+        let issuer = IssuerUrl::new(self.settings.issuer.text.clone())
+            .map_err(|error| wrong("the issuer is no address").caused_by(error))?;
+        let callback = RedirectUrl::new(request.callback.clone())
+            .map_err(|error| wrong("our callback is no address").caused_by(error))?;
+        let client =
+            CoreClient::new(ClientId::new(self.settings.client_id.clone()), issuer, JsonWebKeySet::default())
+                .set_auth_uri(AuthUrl::from_url(discovered.authorization_endpoint.clone()));
+
+        let (state, nonce) = (request.state.clone(), remembered.nonce.clone());
+        let mut wanted = client
+            .authorize_url(
+                CoreAuthenticationFlow::AuthorizationCode,
+                move || CsrfToken::new(state),
+                move || Nonce::new(nonce),
+            )
+            .set_redirect_uri(Cow::Owned(callback))
+            .add_scopes(
+                self.settings.scopes.iter().filter(|scope| *scope != "openid").cloned().map(Scope::new),
+            );
+        if let Some(verifier) = &remembered.verifier {
+            let verifier = PkceCodeVerifier::new(verifier.clone());
+            wanted = wanted.set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier));
+        }
+        if self.settings.response_mode == ResponseMode::FormPost {
+            wanted = wanted.add_extra_param("response_mode", "form_post");
+        }
+        for (name, value) in &self.settings.authorize_params {
+            wanted = wanted.add_extra_param(name.clone(), value.clone());
+        }
+
+        // What an application wishes goes on only where the provider's settings let it (OIDC-069).
+        let passes = |wish: Wish| self.settings.pass.contains(&wish);
+        if passes(Wish::Prompt) {
+            let prompts: &[CoreAuthPrompt] =
+                match (request.silent, request.force_authentication, request.select_account) {
+                    (true, ..) => &[CoreAuthPrompt::None],
+                    (_, true, true) => &[CoreAuthPrompt::Login, CoreAuthPrompt::SelectAccount],
+                    (_, true, false) => &[CoreAuthPrompt::Login],
+                    (_, false, true) => &[CoreAuthPrompt::SelectAccount],
+                    (_, false, false) => &[],
+                };
+            wanted = prompts.iter().fold(wanted, |wanted, prompt| wanted.add_prompt(prompt.clone()));
+        }
+        if passes(Wish::MaxAge) {
+            // max_age makes the provider say auth_time (OIDC Core §2), which a forced sign-in needs for proof
+            let age = request.force_authentication.then_some(std::time::Duration::ZERO).or(request.max_age);
+            if let Some(age) = age {
+                wanted = wanted.set_max_age(age);
+            }
+        }
+        if passes(Wish::LoginHint)
+            && let Some(hint) = request.login_hint.as_ref().filter(|hint| is_plain(hint, 255))
+        {
+            wanted = wanted.set_login_hint(LoginHint::new(hint.clone()));
+        }
+        if passes(Wish::UiLocales) {
+            for locale in request.ui_locales.iter().filter(|tag| is_language_tag(tag)).take(8) {
+                wanted = wanted.add_ui_locale(LanguageTag::new(locale.clone()));
+            }
+        }
+        if passes(Wish::AcrValues) {
+            let values = request.acr_values.iter().filter(|acr| is_plain(acr, 255) && !acr.contains(' '));
+            for acr in values.take(8) {
+                wanted = wanted.add_auth_context_value(AuthenticationContextClass::new(acr.clone()));
+            }
+        }
+
+        let (url, ..) = wanted.url();
+        let state = serde_json::to_vec(&remembered)
+            .map(Zeroizing::new)
+            .map_err(|error| wrong("the state cannot be written").caused_by(error))?;
+        Ok(Begun { departure: Departure::RedirectTo(url), state })
+    }
+}
+
+fn is_plain(text: &str, most: usize) -> bool {
+    !text.is_empty() && text.len() <= most && !text.chars().any(char::is_control)
+}
+
+fn is_language_tag(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 35 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}

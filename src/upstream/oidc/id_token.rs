@@ -1,0 +1,243 @@
+//! The claims of an ID token (OIDC Core §2, §3.1.3.7), after its signature was verified. Pure: every check is
+//! total, and what is absent or malformed fails like what is wrong.
+
+use crate::context::Timestamp;
+use crate::failure::{Failure, OAuthCode};
+use crate::jose::Alg;
+use crate::jose::json::Object;
+use crate::upstream::Demanded;
+use crate::upstream::checks::{Checks, show};
+use crate::upstream::identity::Authentication;
+use aws_lc_rs::digest::{self, SHA256, SHA384, SHA512};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+use std::time::Duration;
+use subtle::ConstantTimeEq as _;
+
+/// What the token must be about.
+pub(super) struct Expectations<'a> {
+    pub issuer: &'a str,
+    pub client_id: &'a str,
+    pub nonce: &'a str,
+    pub now: Timestamp,
+    pub skew: Duration,
+    /// The greatest age since `iat`.
+    pub max_age: Duration,
+    /// The algorithm of its signature; it names the hash of `at_hash`.
+    pub alg: Alg,
+    pub access_token: &'a str,
+    pub code: &'a str,
+    pub state: Option<&'a str>,
+    pub demanded: &'a Demanded,
+}
+
+/// What the token proves.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Proven {
+    pub subject: String,
+    pub authentication: Authentication,
+    /// When the token ends, skew included.
+    pub expires_at: Timestamp,
+}
+
+/// Checks all claims in order; the first that fails ends it.
+pub(super) fn check(
+    claims: &Object,
+    expected: &Expectations<'_>,
+    checks: &mut Checks<'_>,
+) -> Result<Proven, Failure> {
+    let claim = |name: &str| claims.get(name);
+
+    let issuer = claim("iss").and_then(Value::as_str) == Some(expected.issuer);
+    checks.require("oidc.id_token.iss", issuer, expected.issuer, show(claim("iss")))?;
+
+    let subject = claim("sub").and_then(Value::as_str).filter(|sub| is_subject(sub)).map(str::to_owned);
+    checks.require(
+        "oidc.id_token.sub",
+        subject.is_some(),
+        "a text of 1 to 255 characters",
+        show(claim("sub")),
+    )?;
+    let subject = subject.unwrap_or_default();
+
+    let audiences = audiences(claim("aud"));
+    let for_us = audiences.as_ref().is_some_and(|all| all.contains(&expected.client_id));
+    checks.require("oidc.id_token.aud", for_us, expected.client_id, show_all(claim("aud")))?;
+
+    // §3.1.3.7 items 4 and 5: with several audiences azp says whom it was issued to
+    let several = audiences.is_some_and(|all| all.len() > 1);
+    let authorized = match claim("azp") {
+        None => !several,
+        Some(azp) => azp.as_str() == Some(expected.client_id),
+    };
+    checks.require("oidc.id_token.azp", authorized, expected.client_id, show(claim("azp")))?;
+
+    let expires_at = times(claims, expected, checks)?;
+
+    let nonce = claim("nonce").and_then(Value::as_str).unwrap_or_default();
+    let same = bool::from(nonce.as_bytes().ct_eq(expected.nonce.as_bytes())) && !nonce.is_empty();
+    let received = match claim("nonce") {
+        None => "absent",
+        Some(_) if same => "the same",
+        Some(_) => "another value",
+    };
+    checks.require("oidc.id_token.nonce", same, "the nonce of our request", received)?;
+
+    hash("oidc.id_token.at_hash", claim("at_hash"), Some(expected.access_token), expected.alg, checks)?;
+    hash("oidc.id_token.c_hash", claim("c_hash"), Some(expected.code), expected.alg, checks)?;
+    hash("oidc.id_token.c_hash", claim("s_hash"), expected.state, expected.alg, checks)?;
+
+    let auth_time = auth_time(claim("auth_time"), expected, checks)?;
+    let acr = acr(claim("acr"), expected, checks)?;
+    let text = |name: &str, most: usize| {
+        claim(name).and_then(Value::as_str).filter(|text| is_word(text, most)).map(str::to_owned)
+    };
+    let amr = match claim("amr") {
+        Some(Value::Array(methods)) => methods
+            .iter()
+            .filter_map(Value::as_str)
+            .filter(|method| is_word(method, 64))
+            .take(16)
+            .map(str::to_owned)
+            .collect(),
+        _ => Vec::new(),
+    };
+    let authentication = Authentication { auth_time, acr, amr, upstream_session: text("sid", 255) };
+    Ok(Proven { subject, authentication, expires_at })
+}
+
+/// OIDC Core §2: at most 255 characters; and nothing that nobody could tell apart when looking at it.
+fn is_subject(text: &str) -> bool {
+    text.len() <= 255 && !text.trim().is_empty() && !text.chars().any(char::is_control)
+}
+
+fn is_word(text: &str, most: usize) -> bool {
+    !text.is_empty() && text.len() <= most && !text.chars().any(char::is_control)
+}
+
+/// `aud` as a list: one text, or an array of texts that is not empty. Anything else is `None`.
+fn audiences(value: Option<&Value>) -> Option<Vec<&str>> {
+    match value? {
+        Value::String(one) => Some(vec![one]),
+        Value::Array(many) if !many.is_empty() => many.iter().map(Value::as_str).collect(),
+        _ => None,
+    }
+}
+
+fn show_all(value: Option<&Value>) -> String {
+    match value {
+        Some(Value::Array(many)) => {
+            many.iter().take(4).map(|one| show(Some(one))).collect::<Vec<_>>().join(", ")
+        }
+        other => show(other),
+    }
+}
+
+/// A NumericDate (RFC 7519 §2) of whole, non-negative seconds. A text, a fraction or null is none.
+fn seconds(value: Option<&Value>) -> Option<i64> {
+    value.and_then(Value::as_i64).filter(|seconds| *seconds >= 0)
+}
+
+fn whole(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// `exp` and `iat` are required, `nbf` is checked when present; all within the skew.
+fn times(
+    claims: &Object,
+    expected: &Expectations<'_>,
+    checks: &mut Checks<'_>,
+) -> Result<Timestamp, Failure> {
+    const NAME: &str = "oidc.id_token.time";
+    let (now, skew) = (expected.now.secs(), whole(expected.skew));
+    let show = |name: &str| format!("{name} {}", show(claims.get(name)));
+
+    let exp = seconds(claims.get("exp"));
+    let alive = exp.is_some_and(|exp| now < exp.saturating_add(skew));
+    checks.require(NAME, alive, format!("exp after {now}"), show("exp"))?;
+
+    let iat = seconds(claims.get("iat"));
+    let oldest = now.saturating_sub(whole(expected.max_age)).saturating_sub(skew);
+    let recent = iat.is_some_and(|iat| iat >= oldest && iat <= now.saturating_add(skew));
+    checks.require(NAME, recent, format!("iat between {oldest} and {now}"), show("iat"))?;
+
+    let begun = match claims.get("nbf") {
+        None => true,
+        nbf => seconds(nbf).is_some_and(|nbf| nbf <= now.saturating_add(skew)),
+    };
+    checks.require(NAME, begun, format!("nbf not after {now}, or none"), show("nbf"))?;
+    Ok(Timestamp::from_secs(exp.unwrap_or(now).saturating_add(skew)))
+}
+
+/// `at_hash`, `c_hash`, `s_hash` (OIDC Core §3.1.3.8, §3.3.2.10): the left half of the hash that goes with the
+/// signature's algorithm. Optional in the code flow, but never wrong.
+fn hash(
+    name: &'static str,
+    value: Option<&Value>,
+    of: Option<&str>,
+    alg: Alg,
+    checks: &mut Checks<'_>,
+) -> Result<(), Failure> {
+    let Some(value) = value else { return Ok(()) };
+    let algorithm = match alg {
+        Alg::RS256 | Alg::PS256 | Alg::ES256 => &SHA256,
+        Alg::RS384 | Alg::PS384 | Alg::ES384 => &SHA384,
+        Alg::RS512 | Alg::PS512 | Alg::ES512 | Alg::EdDSA => &SHA512,
+    };
+    let passed = of.is_some_and(|of| {
+        let digest = digest::digest(algorithm, of.as_bytes());
+        let left = digest.as_ref().get(..digest.as_ref().len() / 2).unwrap_or_default();
+        value.as_str() == Some(URL_SAFE_NO_PAD.encode(left).as_str())
+    });
+    checks.require(name, passed, "the hash of what came with it", show(Some(value)))
+}
+
+/// When the person proved themselves; required, and recent enough, where that was demanded (OIDC Core §2,
+/// §3.1.2.1).
+fn auth_time(
+    value: Option<&Value>,
+    expected: &Expectations<'_>,
+    checks: &mut Checks<'_>,
+) -> Result<Option<Timestamp>, Failure> {
+    let demanded = expected.demanded;
+    let skew = whole(expected.skew);
+    let at = seconds(value);
+    let since_begin = if demanded.force_authentication {
+        // without a beginning nothing can be shown to have happened after it
+        Some(demanded.begun_at.map_or(i64::MAX, |begun| begun.secs().saturating_sub(skew)))
+    } else {
+        None
+    };
+    let since_age =
+        demanded.max_age.map(|age| expected.now.secs().saturating_sub(whole(age)).saturating_sub(skew));
+    let earliest = since_begin.into_iter().chain(since_age).max();
+    let latest = expected.now.secs().saturating_add(skew);
+    let passed = match (value, at, earliest) {
+        (None, _, None) => true,
+        (_, Some(at), earliest) => at <= latest && earliest.is_none_or(|earliest| at >= earliest),
+        (_, None, _) => false,
+    };
+    let wanted =
+        earliest.map_or_else(|| "a time, or none".to_owned(), |earliest| format!("not before {earliest}"));
+    checks
+        .require("oidc.auth_time", passed, wanted, show(value))
+        .map_err(|failure| Failure { code: OAuthCode::UnmetAuthenticationRequirements, ..failure })?;
+    Ok(at.map(Timestamp::from_secs))
+}
+
+/// The context class; one of those demanded, where any was (OIDC Core §5.5.1.1).
+fn acr(
+    value: Option<&Value>,
+    expected: &Expectations<'_>,
+    checks: &mut Checks<'_>,
+) -> Result<Option<String>, Failure> {
+    let said = value.and_then(Value::as_str).filter(|acr| is_word(acr, 255));
+    let wanted = &expected.demanded.acr_values;
+    let passed = wanted.is_empty() || said.is_some_and(|said| wanted.iter().any(|acr| acr == said));
+    let words = if wanted.is_empty() { "any".to_owned() } else { wanted.join(" or ") };
+    checks
+        .require("oidc.id_token.acr", passed, words, show(value))
+        .map_err(|failure| Failure { code: OAuthCode::UnmetAuthenticationRequirements, ..failure })?;
+    Ok(said.map(str::to_owned))
+}

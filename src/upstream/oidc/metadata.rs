@@ -1,0 +1,132 @@
+//! What the provider publishes: its discovery document and its keys, both kept.
+
+use super::Oidc;
+use crate::context::Context;
+use crate::failure::{Failure, OAuthCode, UserMessage};
+use crate::jose::{JwkSet, json};
+use crate::outbound::{Answer, MAX_BODY, Request};
+use crate::upstream::answers::is_json;
+use crate::upstream::cached::Fetched;
+use crate::upstream::checks::clean;
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+use url::Url;
+
+/// The part of a discovery document that is used (OIDC Discovery §3, RFC 9207 §3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Discovered {
+    pub authorization_endpoint: Url,
+    pub token_endpoint: Url,
+    pub jwks_uri: Url,
+    pub userinfo_endpoint: Option<Url>,
+    /// It says that its answers carry `iss`: then one without is refused.
+    pub sends_iss: bool,
+}
+
+fn trouble(reason: &'static str, note: &'static str) -> Failure {
+    Failure::new(OAuthCode::TemporarilyUnavailable, reason, UserMessage::ProviderUnavailable, note)
+}
+
+/// How long a document is fresh: what the provider says, within bounds.
+fn fresh_for(answer: &Answer, least: Duration, usual: Duration, most: Duration) -> Duration {
+    answer.max_age.unwrap_or(usual).clamp(least, most)
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+
+impl Oidc {
+    /// The discovery document, kept or fetched.
+    pub(super) async fn discover(&self, context: &Context) -> Result<Arc<Discovered>, Failure> {
+        self.discovered.get(context, || self.fetch_discovery()).await
+    }
+
+    /// The provider's keys, kept or fetched.
+    pub(super) async fn keys(
+        &self,
+        context: &Context,
+        discovered: &Discovered,
+    ) -> Result<Arc<(Url, JwkSet)>, Failure> {
+        if self.keys.peek().is_some_and(|kept| kept.0 != discovered.jwks_uri) {
+            self.keys.forget();
+        }
+        self.keys.get(context, || self.fetch_keys(discovered)).await
+    }
+
+    /// Newer keys than `seen`, because a token names one that we do not have.
+    pub(super) async fn newer_keys(
+        &self,
+        context: &Context,
+        discovered: &Discovered,
+        seen: &Arc<(Url, JwkSet)>,
+    ) -> Result<Option<Arc<(Url, JwkSet)>>, Failure> {
+        self.keys.suspect(context, seen, || self.fetch_keys(discovered)).await
+    }
+
+    /// Refreshes what is due. Failures are kept by the caches and told by `health`.
+    pub(super) async fn refresh(&self, context: &Context) {
+        if self.discovered.is_due(context.now()) {
+            let _ = self.discovered.refresh(context, || self.fetch_discovery()).await;
+        }
+        if self.keys.is_due(context.now())
+            && let Some(discovered) = self.discovered.peek()
+        {
+            let _ = self.keys.refresh(context, || self.fetch_keys(&discovered)).await;
+        }
+    }
+
+    async fn fetch_discovery(&self) -> Fetched<Discovered> {
+        // OIDC Discovery §4: appended to the issuer, whether or not it ends in a slash
+        let address =
+            format!("{}/.well-known/openid-configuration", self.settings.issuer.text.trim_end_matches('/'));
+        let url = Url::parse(&address)
+            .map_err(|error| trouble("oidc.discovery", "the issuer gives no address").caused_by(error))?;
+        let answer = self.outbound.send(Request::get(url), MAX_BODY).await?.ok()?;
+        let discovered = self.read_discovery(&answer)?;
+        Ok((discovered, fresh_for(&answer, 5 * MINUTE, HOUR, 24 * HOUR)))
+    }
+
+    fn read_discovery(&self, answer: &Answer) -> Result<Discovered, Failure> {
+        let object = Some(answer)
+            .filter(|answer| is_json(answer))
+            .and_then(|answer| json::object(&answer.body).ok())
+            .ok_or_else(|| trouble("oidc.discovery", "the discovery document is not one JSON object"))?;
+        // letter by letter (OIDC Discovery §4.3): whoever publishes another issuer is another issuer
+        let issuer = object.get("issuer").and_then(Value::as_str).unwrap_or_default();
+        if issuer != self.settings.issuer.text {
+            return Err(trouble("oidc.discovery.issuer", "the discovery document is another issuer's")
+                .expected(self.settings.issuer.text.clone(), clean(issuer)));
+        }
+        let endpoint = |name: &'static str| -> Result<Option<Url>, Failure> {
+            let Some(value) = object.get(name).filter(|value| !value.is_null()) else { return Ok(None) };
+            let url = value.as_str().and_then(|text| Url::parse(text).ok()).ok_or_else(|| {
+                trouble("oidc.discovery", "an endpoint in the discovery document is no address")
+                    .expected(name, "")
+            })?;
+            self.outbound.check_url(&url)?;
+            Ok(Some(url))
+        };
+        let required = |name: &'static str| {
+            endpoint(name)?.ok_or_else(|| {
+                trouble("oidc.discovery", "the discovery document lacks an endpoint").expected(name, "absent")
+            })
+        };
+        Ok(Discovered {
+            authorization_endpoint: required("authorization_endpoint")?,
+            token_endpoint: required("token_endpoint")?,
+            jwks_uri: required("jwks_uri")?,
+            userinfo_endpoint: endpoint("userinfo_endpoint")?,
+            sends_iss: object.get("authorization_response_iss_parameter_supported")
+                == Some(&Value::Bool(true)),
+        })
+    }
+
+    async fn fetch_keys(&self, discovered: &Discovered) -> Fetched<(Url, JwkSet)> {
+        let url = discovered.jwks_uri.clone();
+        let answer = self.outbound.send(Request::get(url.clone()), MAX_BODY).await?.ok()?;
+        let keys = JwkSet::parse(&answer.body)
+            .map_err(|error| trouble("oidc.jwks", "the provider's key set is not one").caused_by(error))?;
+        Ok(((url, keys), fresh_for(&answer, MINUTE, 10 * MINUTE, HOUR)))
+    }
+}

@@ -1,0 +1,163 @@
+//! Userinfo (OIDC Core §5.3): asked where the ID token does not say all that is needed, believed only about
+//! the same subject.
+
+use super::Oidc;
+use super::metadata::Discovered;
+use super::settings::Userinfo;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::jose::json::{self, Object};
+use crate::outbound::{Answer, MAX_BODY, Request};
+use crate::upstream::answers::is_json;
+use crate::upstream::checks::{Checks, refused, show};
+use serde_json::Value;
+
+const FORMAT: &str = "oidc.userinfo.format";
+
+/// Claims of the protocol: an ID token has them, userinfo has no say in them.
+const PROTOCOL: &[&str] = &[
+    "iss",
+    "sub",
+    "aud",
+    "exp",
+    "iat",
+    "nbf",
+    "jti",
+    "nonce",
+    "azp",
+    "acr",
+    "amr",
+    "auth_time",
+    "at_hash",
+    "c_hash",
+    "s_hash",
+    "sid",
+];
+
+impl Oidc {
+    /// Whether the ID token leaves out something that is wanted.
+    pub(super) fn needs_userinfo(&self, id_token: &Object) -> bool {
+        match self.settings.userinfo {
+            Userinfo::Always => true,
+            Userinfo::Never => false,
+            Userinfo::WhenNeeded => self.wanted.iter().any(|claim| !id_token.contains_key(claim)),
+        }
+    }
+
+    /// Fetches userinfo and checks that it is about the same person.
+    pub(super) async fn userinfo(
+        &self,
+        context: &Context,
+        discovered: &Discovered,
+        access_token: &str,
+        subject: &str,
+        checks: &mut Checks<'_>,
+    ) -> Result<Object, Failure> {
+        let endpoint = match &discovered.userinfo_endpoint {
+            Some(endpoint) => endpoint.clone(),
+            None if self.settings.userinfo == Userinfo::Always => {
+                return Err(checks.fail(refused(FORMAT, "the provider has no userinfo endpoint")));
+            }
+            None => return Ok(Object::new()),
+        };
+        let request = Request::get(endpoint).header("authorization", format!("Bearer {access_token}"));
+        let answer =
+            self.outbound.send(request, MAX_BODY).await.map_err(|fault| checks.fail(fault.into()))?;
+        let answer = answer.ok().map_err(|failure| checks.fail(failure))?;
+        let signed = answer.content_type.as_deref() == Some("application/jwt");
+        let claims = if signed {
+            self.signed_userinfo(context, discovered, &answer, checks).await?
+        } else {
+            let expected = if self.settings.userinfo_signed { "a signed answer" } else { "one JSON object" };
+            let object = Some(&answer)
+                .filter(|answer| !self.settings.userinfo_signed && is_json(answer))
+                .and_then(|answer| json::object(&answer.body).ok());
+            let received = answer.content_type.clone().unwrap_or_else(|| "no media type".to_owned());
+            checks.require(FORMAT, object.is_some(), expected, received)?;
+            object.unwrap_or_default()
+        };
+        // OIDC Core §5.3.2: the one defence against another person's answer
+        let passed = claims.get("sub").and_then(Value::as_str) == Some(subject);
+        checks.require("oidc.userinfo.sub", passed, "the ID token's sub", show(claims.get("sub")))?;
+        Ok(claims)
+    }
+
+    async fn signed_userinfo(
+        &self,
+        context: &Context,
+        discovered: &Discovered,
+        answer: &Answer,
+        checks: &mut Checks<'_>,
+    ) -> Result<Object, Failure> {
+        let token = std::str::from_utf8(&answer.body).unwrap_or_default().trim();
+        let verified = self.verify(context, discovered, token, checks).await?;
+        let iss = verified.claims.get("iss").and_then(Value::as_str);
+        let aud = match verified.claims.get("aud") {
+            Some(Value::String(one)) => *one == self.settings.client_id,
+            Some(Value::Array(many)) => many.iter().any(|one| one.as_str() == Some(&self.settings.client_id)),
+            _ => false,
+        };
+        let passed = iss == Some(&self.settings.issuer.text) && aud;
+        let received =
+            format!("iss {}, aud {}", show(verified.claims.get("iss")), show(verified.claims.get("aud")));
+        checks.require(FORMAT, passed, "signed by the issuer for us", received)?;
+        Ok(verified.claims)
+    }
+}
+
+/// Adds to the ID token's claims what only userinfo says. The address and its proof are one: both come from
+/// the same answer.
+pub(super) fn merge(mut id_token: Object, userinfo: Object) -> Object {
+    let same_address = match (id_token.get("email"), userinfo.get("email")) {
+        (None, Some(_)) => {
+            id_token.remove("email_verified");
+            true
+        }
+        (mine, theirs) => mine == theirs,
+    };
+    for (name, value) in userinfo {
+        let about_address = name == "email" || name == "email_verified";
+        if !PROTOCOL.contains(&name.as_str()) && (!about_address || same_address) {
+            id_token.entry(name).or_insert(value);
+        }
+    }
+    id_token
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn merged(id_token: Value, userinfo: Value) -> Value {
+        let (Value::Object(a), Value::Object(b)) = (id_token, userinfo) else { panic!("objects") };
+        Value::Object(merge(a, b))
+    }
+
+    #[test]
+    fn an_address_and_its_proof_come_from_one_answer() {
+        assert_eq!(
+            merged(json!({"email_verified": true}), json!({"email": "b@x.test"})),
+            json!({"email": "b@x.test"})
+        );
+        assert_eq!(
+            merged(json!({"email": "a@x.test"}), json!({"email": "b@x.test", "email_verified": true})),
+            json!({"email": "a@x.test"})
+        );
+        assert_eq!(
+            merged(json!({"email": "a@x.test"}), json!({"email": "a@x.test", "email_verified": true})),
+            json!({"email": "a@x.test", "email_verified": true})
+        );
+        assert_eq!(
+            merged(json!({"email": "a@x.test"}), json!({"email_verified": true})),
+            json!({"email": "a@x.test"})
+        );
+    }
+
+    #[test]
+    fn userinfo_has_no_say_in_the_protocol() {
+        let id = json!({"iss": "a", "sub": "b"});
+        let said = json!({"sub": "b", "iss": "x", "acr": "x", "auth_time": 1, "sid": "x", "name": "n"});
+        assert_eq!(merged(id, said), json!({"iss": "a", "sub": "b", "name": "n"}));
+    }
+}
