@@ -22,14 +22,18 @@ pub async fn authorize(
 ) -> Result<Outcome, Refused> {
     let snapshot = app.now();
     let find = |id: &str| snapshot.clients.get(id).cloned();
-    let validated =
-        authorization::parse(parameters, find, &snapshot.offer).map_err(|refusal| match refusal {
+    let named =
+        parameters.get("client_id").and_then(|id| snapshot.client(id)).map(|client| client.id.clone());
+    let validated = authorization::parse(parameters, find, &snapshot.offer).map_err(|refusal| {
+        let refused = match refusal {
             Refusal::Page(failure) => Refused::from(failure),
             Refusal::Redirect(failure, redirect) => Refused::from(failure).to_client(&redirect),
-        })?;
+        };
+        refused.of_client(named.as_ref())
+    })?;
     let mut request = validated.request;
     let subject = hinted(app, &snapshot, &mut request)
-        .map_err(|failure| Refused::from(failure).to_client(&validated.redirect))?;
+        .map_err(|failure| Refused::from(failure).to_client(&validated.redirect).of_client(named.as_ref()))?;
     let mut flow = FlowState::begin(app, request, snapshot.settings.sign_in.lifetime);
     flow.subject = subject;
     flow.idp_hint = parameters.get("idp_hint").map(str::to_owned);

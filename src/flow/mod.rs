@@ -21,6 +21,7 @@ pub mod consent;
 pub mod discovery;
 pub mod introspect;
 pub mod logout;
+pub mod read;
 pub mod refusals;
 pub mod resume;
 pub mod revoke;
@@ -29,6 +30,7 @@ pub mod sign_in;
 pub mod standing;
 pub mod state;
 pub mod token;
+pub mod upkeep;
 pub mod userinfo;
 
 use crate::accounts::Directory;
@@ -45,7 +47,7 @@ use crate::store::{Store, StoreError};
 use crate::tokens::handle::{Flow, Handle};
 use crate::tokens::seal::Sealer;
 use crate::upstream::{Departure, Registry};
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use browser::Changes;
 use secrecy::ExposeSecret as _;
 use std::collections::BTreeMap;
@@ -60,6 +62,8 @@ pub struct App {
     /// What seals flows, forms and keys.
     pub sealer: Sealer,
     snapshot: ArcSwap<Snapshot>,
+    /// Why the last reload failed, if it did.
+    reload_problem: ArcSwapOption<String>,
     /// One rebuild at a time, so that an older one cannot overwrite a newer.
     rebuilding: tokio::sync::Mutex<()>,
 }
@@ -118,6 +122,7 @@ impl App {
             store,
             sealer,
             snapshot: ArcSwap::from_pointee(snapshot),
+            reload_problem: ArcSwapOption::empty(),
             rebuilding: tokio::sync::Mutex::new(()),
         }))
     }
@@ -134,6 +139,15 @@ impl App {
         let next = build(&self.context, &self.store, &self.sealer, settings, upstreams).await?;
         self.snapshot.store(Arc::new(next));
         Ok(())
+    }
+    /// Notes why a reload failed, or that the last one did not; shown by health and metrics.
+    pub fn note_reload(&self, problem: Option<String>) {
+        metrics::gauge!("countersign_configuration_stale").set(if problem.is_some() { 1.0 } else { 0.0 });
+        self.reload_problem.store(problem.map(Arc::new));
+    }
+    /// Why the last reload failed, if it did: then an older configuration is in force.
+    pub fn reload_problem(&self) -> Option<Arc<String>> {
+        self.reload_problem.load_full()
     }
     /// Takes over what was changed by command since, if anything was. Whether it did.
     ///

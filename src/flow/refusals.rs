@@ -23,6 +23,8 @@ pub struct Inner {
     pub trace: Trace,
     /// The provider that it concerns.
     pub provider: Option<ProviderId>,
+    /// The client that it concerns, where there is no flow yet.
+    pub client: Option<ClientId>,
     /// The sign-in in progress, for the ways on.
     pub flow: Option<FlowState>,
     /// Where the application may be told. Without it, only the person is.
@@ -37,6 +39,7 @@ impl From<Failure> for Refused {
             failure,
             trace: Trace::default(),
             provider: None,
+            client: None,
             flow: None,
             redirect: None,
             changes: Changes::none(),
@@ -77,6 +80,12 @@ impl Refused {
         self.0.provider = Some(provider.clone());
         self
     }
+    /// The client that it concerns.
+    #[must_use]
+    pub fn of_client(mut self, client: Option<&ClientId>) -> Self {
+        self.0.client = client.cloned();
+        self
+    }
     /// The steps of validation.
     #[must_use]
     pub fn traced(mut self, trace: Trace) -> Self {
@@ -91,7 +100,7 @@ impl Refused {
     }
     /// The client that it concerns.
     pub fn client(&self) -> Option<&ClientId> {
-        self.0.flow.as_ref().map(|flow| &flow.request.client)
+        self.0.flow.as_ref().map(|flow| &flow.request.client).or(self.0.client.as_ref())
     }
 }
 

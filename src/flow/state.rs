@@ -15,6 +15,7 @@ use crate::tokens::handle::{Digest, Flow, Handle};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
@@ -24,6 +25,8 @@ const PURPOSE: &str = "flow";
 const PENDING: &str = "flow.pending";
 /// The largest cookie, in bytes; browsers keep 4 KiB with name and attributes (RFC 6265 §6.1).
 const LARGEST: usize = 3 * 1024;
+/// For how long after its end a flow still leads back to the application.
+const LATE: Duration = Duration::from_secs(24 * 3600);
 /// What stands before the key of a flow that was too large for a cookie.
 const ROW: &str = "row.";
 
@@ -92,7 +95,7 @@ pub struct Away {
 
 impl FlowState {
     /// A sign-in that begins now, and its handle.
-    pub fn begin(app: &App, request: AuthorizationRequest, lifetime: std::time::Duration) -> Self {
+    pub fn begin(app: &App, request: AuthorizationRequest, lifetime: Duration) -> Self {
         let now = app.context.now();
         Self {
             handle: Handle::<Flow>::new(&app.context).expose().to_owned(),
@@ -240,7 +243,9 @@ pub async fn keep(
         let sealed = app.sealer.seal(PENDING, key.as_bytes(), &plain, &app.context)?;
         let expires_at = flow.expires_at;
         app.store
-            .write(move |tx| -> Result<_, StoreError> { tx.put_pending(&digest, &sealed, expires_at) })
+            .write(move |tx| -> Result<_, StoreError> {
+                tx.put_pending(&digest, &sealed, expires_at.plus(LATE))
+            })
             .await?;
         value = format!("{ROW}{key}");
     }
@@ -248,7 +253,8 @@ pub async fn keep(
     for short in surplus(app, browser, short).await {
         changes.flows.insert(short, FlowCookie::Forget);
     }
-    let lifetime = flow.expires_at.since(app.context.now());
+    // Longer than the flow itself, so that whoever comes too late is led back to the application.
+    let lifetime = flow.expires_at.plus(LATE).since(app.context.now());
     changes.flows.insert(short.to_owned(), FlowCookie::Keep { value, lifetime, cross_site });
     Ok(changes)
 }

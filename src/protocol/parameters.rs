@@ -20,6 +20,8 @@ const LONG: &[&str] = &[
     "access_token",
     "claims",
     "client_assertion",
+    // providers' codes, at our callback
+    "code",
     "id_token_hint",
     "registration",
     "request",
@@ -132,6 +134,11 @@ impl<'a> Parameters<'a> {
     /// All values of a parameter that may be repeated.
     pub fn all<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s str> {
         self.pairs.iter().filter(move |pair| pair.name == name && pair.defect.is_none()).map(|p| &*p.value)
+    }
+
+    /// All names and values, in the order in which they came; call [`Parameters::check`] first.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.pairs.iter().filter(|pair| pair.defect.is_none()).map(|pair| (&*pair.name, &*pair.value))
     }
 
     /// Whether the parameter was sent with a value, sound or not.

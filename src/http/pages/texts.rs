@@ -52,6 +52,13 @@ texts! {
     consent_lead(app) = "{app} would like to";
     consent_destination(host) = "If you allow it, you continue to {host}.";
     consent_note = "Only allow apps that you know and trust.";
+    scope_openid = "know who you are: an id of yours that stays the same";
+    scope_profile = "see your profile: your name and picture";
+    scope_email = "see your e-mail address";
+    scope_groups = "see the groups you belong to";
+    scope_roles = "see your roles";
+    scope_permissions = "see what you are permitted to do";
+    scope_offline = "keep this access while you are away";
     allow = "Allow";
     deny = "Do not allow";
 

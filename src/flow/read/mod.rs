@@ -1,0 +1,3 @@
+//! Lists and views: reading that decides nothing.
+
+pub mod health;

@@ -1,0 +1,72 @@
+//! What goes on beside the requests: taking over changes made by command, removing what has expired,
+//! fetching what providers will need.
+
+use crate::flow::App;
+use crate::store::StoreError;
+use crate::upstream::Registry;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often changes made by command are looked for.
+const REFRESH: Duration = Duration::from_secs(1);
+/// How often expired rows are removed.
+const SWEEP: Duration = Duration::from_secs(60);
+/// How many expired rows of each kind are removed at a time.
+const BATCH: u32 = 500;
+/// How often a provider that has not answered yet is asked again.
+const WARM: Duration = Duration::from_secs(30);
+
+/// Runs until it is dropped.
+pub async fn run(app: Arc<App>) {
+    tokio::join!(refresh(&app), sweep(&app), warm(&app));
+}
+
+async fn refresh(app: &App) {
+    loop {
+        tokio::time::sleep(REFRESH).await;
+        match app.refresh().await {
+            Ok(true) => tracing::info!("took over changes made by command"),
+            Ok(false) => {}
+            Err(failure) => tracing::warn!(?failure, "changes made by command cannot be read"),
+        }
+    }
+}
+
+async fn sweep(app: &App) {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        loop {
+            let now = app.context.now();
+            match app.store.write::<_, StoreError, _>(move |tx| tx.sweep(now, BATCH)).await {
+                Ok(swept) if swept.more => {}
+                Ok(_) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "expired rows cannot be removed");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// Asks providers ahead of need. Each is asked by a task of its own: one that hangs holds up no other.
+async fn warm(app: &Arc<App>) {
+    let mut seen: Option<Arc<Registry>> = None;
+    loop {
+        let registry = app.now().upstreams.clone();
+        let is_new = !seen.as_ref().is_some_and(|seen| Arc::ptr_eq(seen, &registry));
+        for entry in registry.iter().filter(|entry| entry.policy.enabled) {
+            if !is_new && !entry.upstream.form_targets().is_empty() {
+                continue;
+            }
+            let (app, entry) = (app.clone(), entry.clone());
+            tokio::spawn(async move {
+                if let Err(failure) = entry.upstream.warm(&app.context).await {
+                    tracing::warn!(provider = %entry.id, ?failure, "a provider cannot be reached");
+                }
+            });
+        }
+        seen = Some(registry);
+        tokio::time::sleep(WARM).await;
+    }
+}

@@ -1,0 +1,366 @@
+//! Answering. The only place where a [`Failure`] becomes a page, a redirect or JSON, and where headers that
+//! every answer needs are decided.
+
+use crate::clients::Client;
+use crate::clients::redirect::{Location, ValidatedRedirect};
+use crate::failure::{Failure, OAuthCode, UserMessage};
+use crate::flow::browser::{Browser, Changes};
+use crate::flow::refusals::{self, Concerning, Refused};
+use crate::flow::sign_in::{self, List};
+use crate::flow::state::{FlowState, Stage};
+use crate::flow::{Outcome, Snapshot, Step};
+use crate::http::pages::{
+    AppLink, AutoPostPage, DeparturePage, ErrorPage, Field, Href, Icon, Page, ProviderButton, SignInForm,
+    StartAgainPage, content_security_policy, form_target,
+};
+use crate::http::{Site, cookies, csrf, request};
+use crate::ids::ReferenceId;
+use crate::upstream::Departure;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use url::Url;
+
+/// How a failure is told.
+#[derive(Debug)]
+pub enum Delivery<'a> {
+    /// To the person alone.
+    Page,
+    /// To the application, at an address that was validated.
+    Redirect(&'a ValidatedRedirect),
+    /// To the program that asked (RFC 6749 §5.2).
+    Json,
+}
+
+/// The form's names, to which its token is bound.
+pub mod form {
+    /// The list of providers.
+    pub const SIGN_IN: &str = "sign-in";
+    /// The consent page.
+    pub const CONSENT: &str = "consent";
+}
+
+/// What a handler of pages answers with.
+pub async fn settle(
+    site: &Site,
+    request: &HttpRequest,
+    browser: &Browser,
+    result: Result<Outcome, Refused>,
+) -> HttpResponse {
+    match result {
+        Ok(outcome) => moved(site, outcome),
+        Err(refused) => refuse(site, request, browser, refused).await,
+    }
+}
+
+/// An answer of this status that carries the changes of the browser's cookies.
+fn answer(site: &Site, status: StatusCode, changes: &Changes) -> HttpResponseBuilder {
+    let mut response = HttpResponse::build(status);
+    for cookie in cookies::written(changes, site.app.now().settings.issuer.is_https()) {
+        response.cookie(cookie);
+    }
+    response.insert_header((header::CACHE_CONTROL, "no-store"));
+    response
+}
+
+/// A page.
+pub fn page(site: &Site, status: StatusCode, page: &dyn Page, changes: &Changes) -> HttpResponse {
+    match page.render() {
+        Ok(html) => answer(site, status, changes)
+            .insert_header((header::CONTENT_SECURITY_POLICY, content_security_policy(page)))
+            .content_type("text/html; charset=utf-8")
+            .body(html),
+        Err(error) => {
+            tracing::error!(%error, "a page cannot be rendered");
+            answer(site, StatusCode::INTERNAL_SERVER_ERROR, changes)
+                .content_type("text/plain; charset=utf-8")
+                .body(UserMessage::OurFault.text())
+        }
+    }
+}
+
+/// A redirect to an address of ours, of a provider, or of an application that was validated: always 303, so
+/// that no form is ever sent on (RFC 9700 §4.12).
+fn see_other(site: &Site, location: &str, changes: &Changes) -> HttpResponse {
+    match HeaderValue::from_str(location) {
+        Ok(location) => {
+            answer(site, StatusCode::SEE_OTHER, changes).insert_header((header::LOCATION, location)).finish()
+        }
+        Err(_) => {
+            tracing::error!("an address cannot stand in a header");
+            answer(site, StatusCode::INTERNAL_SERVER_ERROR, changes).finish()
+        }
+    }
+}
+
+/// A redirect to an application.
+pub fn to_client(site: &Site, location: &Location, changes: &Changes) -> HttpResponse {
+    see_other(site, location.as_str(), changes)
+}
+
+/// The browser moves on.
+pub fn moved(site: &Site, outcome: Outcome) -> HttpResponse {
+    let changes = &outcome.changes;
+    let issuer = &site.app.now().settings.issuer;
+    match outcome.step {
+        Step::Client(location) => to_client(site, &location, changes),
+        Step::SignIn(flow) => {
+            see_other(site, &issuer.at(&format!("/sign-in?flow={}", flow.expose())), changes)
+        }
+        Step::Consent(flow) => {
+            see_other(site, &issuer.at(&format!("/consent?flow={}", flow.expose())), changes)
+        }
+        Step::Continue(flow) => {
+            see_other(site, &issuer.at(&format!("/continue?flow={}", flow.expose())), changes)
+        }
+        Step::Provider { name, departure, by_page } => depart(site, name, departure, by_page, changes),
+    }
+}
+
+fn depart(site: &Site, name: String, departure: Departure, by_page: bool, changes: &Changes) -> HttpResponse {
+    let frame = site.assets().frame();
+    match departure {
+        Departure::RedirectTo(url) if !by_page => see_other(site, url.as_str(), changes),
+        Departure::RedirectTo(url) => match Href::absolute(&url) {
+            Some(href) => page(site, StatusCode::OK, &DeparturePage { frame, name, href }, changes),
+            None => see_other(site, url.as_str(), changes),
+        },
+        Departure::PostForm { action, fields } => {
+            let Some(href) = Href::absolute(&action) else {
+                tracing::error!("a provider's address is no place for a form");
+                return answer(site, StatusCode::INTERNAL_SERVER_ERROR, changes).finish();
+            };
+            let form = AutoPostPage {
+                frame,
+                recipient: name,
+                targets: form_target(&action).into_iter().collect(),
+                action: href,
+                fields: fields.into_iter().map(|(name, value)| Field::new(name, value)).collect(),
+            };
+            page(site, StatusCode::OK, &form, changes)
+        }
+    }
+}
+
+/// The HTTP status of a refusal that is a page.
+pub fn status(failure: &Failure) -> StatusCode {
+    match failure.reason {
+        "request.host" => return StatusCode::MISDIRECTED_REQUEST,
+        "request.body_too_large" => return StatusCode::PAYLOAD_TOO_LARGE,
+        "request.body_timeout" => return StatusCode::REQUEST_TIMEOUT,
+        "request.too_large" => return StatusCode::URI_TOO_LONG,
+        "request.content_type" => return StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        _ => {}
+    }
+    let policy = ["provider.", "link.", "user.", "request.csrf", "request.origin"];
+    if policy.iter().any(|prefix| failure.reason.starts_with(prefix)) && failure.reason != "provider.mismatch"
+    {
+        return StatusCode::FORBIDDEN;
+    }
+    match (failure.user, failure.code) {
+        (UserMessage::NotFound, _) => StatusCode::NOT_FOUND,
+        (_, OAuthCode::ServerError | OAuthCode::TemporarilyUnavailable | OAuthCode::SlowDown) => {
+            StatusCode::from_u16(failure.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        }
+        _ => StatusCode::BAD_REQUEST,
+    }
+}
+
+/// Whether the answer is an ordinary one that no operator needs to look into: `prompt=none` where something
+/// was missing (OIDC Core §3.1.2.6).
+fn is_ordinary(failure: &Failure) -> bool {
+    matches!(
+        failure.code,
+        OAuthCode::LoginRequired
+            | OAuthCode::ConsentRequired
+            | OAuthCode::InteractionRequired
+            | OAuthCode::AccountSelectionRequired
+    )
+}
+
+/// Tells a refusal, after recording it, to whoever may know: the application where its address was validated,
+/// else the person, with the ways on.
+pub async fn refuse(site: &Site, request: &HttpRequest, browser: &Browser, refused: Refused) -> HttpResponse {
+    let app = &site.app;
+    let client = refused.client().cloned();
+    let mut refused = *refused.0;
+    if is_ordinary(&refused.failure)
+        && let Some(redirect) = &refused.redirect
+    {
+        let location = redirect.with_error(app.now().settings.issuer.as_str(), &refused.failure);
+        return to_client(site, &location, &refused.changes);
+    }
+    let source =
+        if browser.source.is_empty() { request::source(site, request) } else { browser.source.clone() };
+    let about = Concerning {
+        provider: refused.provider.as_ref(),
+        client: client.as_ref(),
+        source: &source,
+        steps: refused.trace.steps(),
+    };
+    let reference = refusals::record(app, &refused.failure, about).await;
+    if let Some(redirect) = &refused.redirect {
+        let location = redirect.with_error(app.now().settings.issuer.as_str(), &refused.failure);
+        return to_client(site, &location, &refused.changes);
+    }
+    let snapshot = app.now();
+    let named = client.as_ref().and_then(|id| snapshot.client(id.as_str()));
+    let back_to_app = named.as_deref().and_then(|client| app_link(client, refused.flow.as_ref()));
+    let status = status(&refused.failure);
+    let frame = site.assets().frame();
+    if matches!(refused.failure.user, UserMessage::StartAgain | UserMessage::OtherBrowser) {
+        let again = refused.flow.as_ref().and_then(|flow| restart(&snapshot, flow));
+        let home = || Href::local(format!("{}/", snapshot.settings.issuer.base_path()));
+        let start = again.or_else(|| if back_to_app.is_some() { None } else { home() });
+        let view = StartAgainPage {
+            frame,
+            title: refused.failure.user.title().to_owned(),
+            text: refused.failure.user.text().to_owned(),
+            reference: Some(reference),
+            start,
+            back_to_app,
+        };
+        return page(site, status, &view, &refused.changes);
+    }
+    let mut view = ErrorPage::of(frame, refused.failure.user, Some(reference));
+    view.back_to_app = back_to_app;
+    if let Some(flow) = refused.flow.take()
+        && !matches!(flow.stage, Stage::Finished)
+    {
+        if let Ok(handle) = flow.handle() {
+            let path = format!("{}/continue?flow={}", snapshot.settings.issuer.base_path(), handle.expose());
+            view.retry = Href::local(path);
+        }
+        if let Ok(list) = sign_in::ways(app, &snapshot, browser, flow).await {
+            view.other_ways = sign_in_form(site, browser, &list).ok();
+            refused.changes.then(list.changes);
+        }
+    }
+    page(site, status, &view, &refused.changes)
+}
+
+/// The failure as JSON for a program (RFC 6749 §5.2), after recording it. Details stay with us.
+pub async fn json(
+    site: &Site,
+    request: &HttpRequest,
+    failure: &Failure,
+    about: Concerning<'_>,
+) -> HttpResponse {
+    let source = request::source(site, request);
+    refusals::record(&site.app, failure, Concerning { source: &source, ..about }).await;
+    let status = match status(failure) {
+        limit @ (StatusCode::PAYLOAD_TOO_LARGE
+        | StatusCode::REQUEST_TIMEOUT
+        | StatusCode::URI_TOO_LONG
+        | StatusCode::UNSUPPORTED_MEDIA_TYPE) => limit,
+        _ => StatusCode::from_u16(failure.code.status()).unwrap_or(StatusCode::BAD_REQUEST),
+    };
+    json_error(status, failure)
+}
+
+/// The body of a failure as JSON, without recording it.
+pub fn json_error(status: StatusCode, failure: &Failure) -> HttpResponse {
+    HttpResponse::build(status).insert_header((header::CACHE_CONTROL, "no-store")).json(serde_json::json!({
+        "error": failure.code.as_str(),
+        "error_description": failure.user.title(),
+    }))
+}
+
+/// A failure that needs no record, as a page: wrong host, no such page, too many requests.
+pub fn plain_page(site: &Site, failure: &Failure, reference: Option<ReferenceId>) -> HttpResponse {
+    let mut view = ErrorPage::of(site.assets().frame(), failure.user, reference);
+    view.retry = Href::local(format!("{}/", site.app.now().settings.issuer.base_path()));
+    page(site, status(failure), &view, &Changes::none())
+}
+
+/// The form with one button for each provider.
+///
+/// # Errors
+/// When sealing its token fails.
+pub fn sign_in_form(site: &Site, browser: &Browser, list: &List) -> Result<SignInForm, Failure> {
+    let app = &site.app;
+    let handle = list.flow.handle()?;
+    let providers = list
+        .providers
+        .iter()
+        .map(|(id, display)| ProviderButton {
+            id: id.clone(),
+            name: display.name.clone(),
+            icon: Icon::named(display.icon.as_deref(), id, &display.name),
+            last_used: browser.last_used.as_ref() == Some(id),
+        })
+        .collect();
+    Ok(SignInForm {
+        action: local(site, "/sign-in")?,
+        flow: handle.expose().to_owned(),
+        csrf: csrf::token(&app.sealer, &app.context, form::SIGN_IN, handle.expose())?,
+        providers,
+        targets: list.targets.clone(),
+    })
+}
+
+/// A path of ours as an address for pages.
+///
+/// # Errors
+/// Only where the issuer's own path is no path.
+pub fn local(site: &Site, path: &str) -> Result<Href, Failure> {
+    Href::local(format!("{}{path}", site.app.now().settings.issuer.base_path()))
+        .ok_or_else(|| Failure::internal("http.path", "a path of ours cannot be linked"))
+}
+
+/// The way back to an application: its start page, or else the root of the address where it is answered.
+pub fn app_link(client: &Client, flow: Option<&FlowState>) -> Option<AppLink> {
+    let home = client.home_uri.as_deref().and_then(Href::parse);
+    let root = || {
+        let redirect = flow?.request.redirect(client).ok()?;
+        let url = Url::parse(redirect.uri()).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+        Href::absolute(&url.join("/").ok()?)
+    };
+    home.or_else(root).map(|href| AppLink { name: client.name.clone(), href })
+}
+
+/// The application's request again, so that a sign-in that was lost begins anew. Not for one that was
+/// answered: the application has used up its `state`.
+fn restart(snapshot: &Snapshot, flow: &FlowState) -> Option<Href> {
+    if matches!(flow.stage, Stage::Finished) {
+        return None;
+    }
+    let request = &flow.request;
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.append_pair("response_type", "code").append_pair("client_id", request.client.as_str());
+    let mut prompts = Vec::new();
+    for (wanted, word) in [
+        (request.prompt.login, "login"),
+        (request.prompt.consent, "consent"),
+        (request.prompt.select_account, "select_account"),
+    ] {
+        if wanted {
+            prompts.push(word);
+        }
+    }
+    let joined = |words: &[String]| (!words.is_empty()).then(|| words.join(" "));
+    let challenge = request.challenge.as_ref().map(|challenge| challenge.as_str().to_owned());
+    let optional = [
+        ("code_challenge_method", challenge.as_ref().map(|_| "S256".to_owned())),
+        ("code_challenge", challenge),
+        ("redirect_uri", request.redirect_uri.clone()),
+        ("scope", (!request.scope.is_empty()).then(|| request.scope.to_string())),
+        ("state", request.state.clone()),
+        ("nonce", request.nonce.clone()),
+        ("prompt", (!prompts.is_empty()).then(|| prompts.join(" "))),
+        ("max_age", request.max_age.map(|age| age.as_secs().to_string())),
+        ("login_hint", request.login_hint.clone()),
+        ("idp_hint", flow.idp_hint.clone()),
+        ("ui_locales", joined(&request.ui_locales)),
+        ("acr_values", joined(&request.acr_values)),
+    ];
+    for (name, value) in optional {
+        if let Some(value) = value {
+            query.append_pair(name, &value);
+        }
+    }
+    for resource in &request.resources {
+        query.append_pair("resource", resource);
+    }
+    Href::local(format!("{}/authorize?{}", snapshot.settings.issuer.base_path(), query.finish()))
+}

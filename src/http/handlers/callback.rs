@@ -1,0 +1,52 @@
+//! `/upstream/{provider}/callback`: where every provider's answer comes, by GET or POST.
+
+use crate::flow::Outcome;
+use crate::flow::browser::Browser;
+use crate::flow::callback;
+use crate::flow::refusals::Refused;
+use crate::http::{Site, delivery, request};
+use crate::protocol::Parameters;
+use crate::upstream::CallbackMethod;
+use actix_web::{HttpRequest, HttpResponse, web};
+
+/// By GET: the answer is in the query.
+pub async fn get(site: web::Data<Site>, request: HttpRequest, provider: web::Path<String>) -> HttpResponse {
+    let browser = match request::browser(&site, &request) {
+        Ok(browser) => browser,
+        Err(failure) => return delivery::refuse(&site, &request, &Browser::default(), failure.into()).await,
+    };
+    let result = finish(&site, &browser, &provider, CallbackMethod::Get, request.query_string()).await;
+    delivery::settle(&site, &request, &browser, result).await
+}
+
+/// By POST: the answer is in the form, which comes from the provider's site and so has no token of ours; the
+/// state does its work.
+pub async fn post(
+    site: web::Data<Site>,
+    request: HttpRequest,
+    provider: web::Path<String>,
+    payload: web::Payload,
+) -> HttpResponse {
+    let browser = match request::browser(&site, &request) {
+        Ok(browser) => browser,
+        Err(failure) => return delivery::refuse(&site, &request, &Browser::default(), failure.into()).await,
+    };
+    let result = match request::form(&site, &request, payload).await {
+        Ok(body) => finish(&site, &browser, &provider, CallbackMethod::Post, &body).await,
+        Err(failure) => Err(failure.into()),
+    };
+    delivery::settle(&site, &request, &browser, result).await
+}
+
+async fn finish(
+    site: &Site,
+    browser: &Browser,
+    provider: &str,
+    method: CallbackMethod,
+    encoded: &str,
+) -> Result<Outcome, Refused> {
+    let parameters = Parameters::decode(encoded)?;
+    parameters.check()?;
+    let parameters = parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    callback::callback(&site.app, browser, provider, method, parameters).await
+}

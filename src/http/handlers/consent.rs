@@ -1,0 +1,116 @@
+//! `/consent`: may the application have what it asks for?
+
+use crate::accounts::Account;
+use crate::flow::Outcome;
+use crate::flow::browser::{Browser, Changes};
+use crate::flow::consent::{self, Asking, Question};
+use crate::flow::refusals::Refused;
+use crate::flow::state;
+use crate::http::delivery::{self, form};
+use crate::http::pages::{ConsentPage, ScopeLine};
+use crate::http::{Site, csrf, request};
+use crate::protocol::Parameters;
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use url::Url;
+
+/// The question.
+pub async fn get(site: web::Data<Site>, request: HttpRequest) -> HttpResponse {
+    let browser = match request::browser(&site, &request) {
+        Ok(browser) => browser,
+        Err(failure) => return delivery::refuse(&site, &request, &Browser::default(), failure.into()).await,
+    };
+    match show(&site, &request, &browser).await {
+        Ok(response) => response,
+        Err(refused) => delivery::refuse(&site, &request, &browser, refused).await,
+    }
+}
+
+async fn show(site: &Site, request: &HttpRequest, browser: &Browser) -> Result<HttpResponse, Refused> {
+    let parameters = Parameters::decode(request.query_string())?;
+    parameters.check()?;
+    let question = match consent::ask(&site.app, browser, parameters.get("flow")).await? {
+        Asking::Show(question) => question,
+        Asking::Elsewhere(outcome) => return Ok(delivery::moved(site, outcome)),
+    };
+    let app = &site.app;
+    let handle = question.flow.handle()?;
+    let page = ConsentPage {
+        frame: site.assets().frame(),
+        app_name: question.client.name.clone(),
+        account: known_as(&question.account),
+        scopes: lines(site, &question),
+        destination: Url::parse(question.redirect.uri())
+            .ok()
+            .and_then(|url| url.host_str().map(str::to_owned)),
+        action: delivery::local(site, "/consent")?,
+        flow: handle.expose().to_owned(),
+        csrf: csrf::token(&app.sealer, &app.context, form::CONSENT, handle.expose())?,
+        targets: vec![question.redirect.form_target()],
+    };
+    Ok(delivery::page(site, StatusCode::OK, &page, &Changes::none()))
+}
+
+/// What a person recognises themselves by.
+fn known_as(account: &Account) -> String {
+    let address = account.primary_email().map(|email| email.address.as_str().to_owned());
+    let profile = &account.profile;
+    address
+        .or_else(|| profile.preferred_username.clone())
+        .or_else(|| profile.name.clone())
+        .unwrap_or_else(|| account.id.to_string())
+}
+
+fn lines(site: &Site, question: &Question) -> Vec<ScopeLine> {
+    let settings = &site.app.now().settings;
+    let t = site.assets().frame().t;
+    let standard = |scope: &str| match scope {
+        "openid" => Some(t.scope_openid()),
+        "profile" => Some(t.scope_profile()),
+        "email" => Some(t.scope_email()),
+        "groups" => Some(t.scope_groups()),
+        "roles" => Some(t.scope_roles()),
+        "permissions" => Some(t.scope_permissions()),
+        "offline_access" => Some(t.scope_offline()),
+        _ => None,
+    };
+    question
+        .flow
+        .request
+        .scope
+        .iter()
+        .map(|scope| {
+            let custom = settings.scopes.get(scope).map(|custom| custom.description.clone());
+            let text = custom.or_else(|| standard(scope)).unwrap_or_else(|| scope.to_owned());
+            ScopeLine { name: scope.to_owned(), text }
+        })
+        .collect()
+}
+
+/// The answer.
+pub async fn post(site: web::Data<Site>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    let browser = match request::browser(&site, &request) {
+        Ok(browser) => browser,
+        Err(failure) => return delivery::refuse(&site, &request, &Browser::default(), failure.into()).await,
+    };
+    let result = decide(&site, &request, &browser, payload).await;
+    delivery::settle(&site, &request, &browser, result).await
+}
+
+async fn decide(
+    site: &Site,
+    request: &HttpRequest,
+    browser: &Browser,
+    payload: web::Payload,
+) -> Result<Outcome, Refused> {
+    csrf::check_origin(request.headers(), &site.app.now().settings.issuer.origin())?;
+    let body = request::form(site, request, payload).await?;
+    let parameters = Parameters::decode(&body)?;
+    parameters.check()?;
+    let flow = state::open(&site.app, browser, parameters.get("flow")).await?;
+    let app = &site.app;
+    let handle = flow.handle()?;
+    csrf::check_token(&app.sealer, app.context.now(), form::CONSENT, handle.expose(), parameters.get("csrf"))
+        .map_err(|failure| Refused::from(failure).in_flow(&flow))?;
+    consent::answer(app, browser, flow, parameters.get("decision")).await
+}

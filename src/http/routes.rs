@@ -1,0 +1,122 @@
+//! The one table of what can be reached, and by whom. The server registers exactly these rows; a path with
+//! another method answers 405, and everything else 404.
+
+use crate::http::handlers::{authorize, callback, consent, home, resume, sign_in, statics};
+use actix_web::http::Method;
+use actix_web::{Route, web};
+
+/// Who may call a route, and what speaks for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caller {
+    /// Anyone; the answer is the same for all.
+    Public,
+    /// Anyone's browser, on behalf of an application: client and redirect URI are checked.
+    Application,
+    /// The browser that began the sign-in: it brings the flow's cookie.
+    FlowBrowser,
+    /// The same, by a form of ours: token and origin are checked too.
+    FlowForm,
+    /// A person by their session's cookie; a form of ours where it changes anything.
+    Session,
+    /// A provider, through the browser that departed to it: state and cookie are checked.
+    Provider,
+    /// A client, by its credentials.
+    Client,
+    /// Whoever holds an access token.
+    Bearer,
+}
+
+/// Which scripts of other origins may read the answer. Never with credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cors {
+    /// None.
+    Never,
+    /// Those of any origin: the answer is public.
+    Anyone,
+    /// Those of the origins that clients registered.
+    Clients,
+}
+
+/// One row.
+pub struct Row {
+    /// The method.
+    pub method: Method,
+    /// The path below the issuer's own, as a pattern.
+    pub path: &'static str,
+    /// Who may call it.
+    pub caller: Caller,
+    /// Which scripts may read the answer.
+    pub cors: Cors,
+    /// Whether requests to it count against the limit of one address.
+    pub limited: bool,
+    /// What answers.
+    pub handler: fn() -> Route,
+}
+
+impl std::fmt::Debug for Row {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {} ({:?})", self.method, self.path, self.caller)
+    }
+}
+
+macro_rules! table {
+    ($($method:ident $path:literal $caller:ident $cors:ident $limited:literal $($handler:ident)::+;)*) => {
+        vec![$(Row {
+            method: Method::$method,
+            path: $path,
+            caller: Caller::$caller,
+            cors: Cors::$cors,
+            limited: $limited,
+            handler: || web::method(Method::$method).to($($handler)::+),
+        },)*]
+    };
+}
+
+/// All routes of the public listener.
+pub fn public() -> Vec<Row> {
+    table! {
+        GET  "/"                              Public      Never   true  home::get;
+        GET  "/authorize"                     Application Never   true  authorize::get;
+        POST "/authorize"                     Application Never   true  authorize::post;
+        GET  "/sign-in"                       FlowBrowser Never   true  sign_in::get;
+        POST "/sign-in"                       FlowForm    Never   true  sign_in::post;
+        GET  "/upstream/{provider}/callback"  Provider    Never   true  callback::get;
+        POST "/upstream/{provider}/callback"  Provider    Never   true  callback::post;
+        GET  "/continue"                      FlowBrowser Never   true  resume::get;
+        GET  "/consent"                       FlowBrowser Never   true  consent::get;
+        POST "/consent"                       FlowForm    Never   true  consent::post;
+        GET  "/static/{name}"                 Public      Never   false statics::get;
+        GET  "/favicon.ico"                   Public      Never   false statics::favicon;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_row_is_there_once() {
+        let mut seen = BTreeSet::new();
+        for row in public() {
+            assert!(seen.insert((row.method.to_string(), row.path)), "{row:?} twice");
+            assert!(row.path.starts_with('/'));
+        }
+    }
+
+    #[test]
+    fn pages_are_never_read_by_scripts_of_others_and_forms_are_posts() {
+        for row in public() {
+            let page = matches!(
+                row.caller,
+                Caller::Application
+                    | Caller::FlowBrowser
+                    | Caller::FlowForm
+                    | Caller::Session
+                    | Caller::Provider
+            );
+            assert!(!page || row.cors == Cors::Never, "{row:?}");
+            assert!(row.caller != Caller::FlowForm || row.method == Method::POST, "{row:?}");
+        }
+    }
+}

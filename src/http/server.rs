@@ -1,0 +1,335 @@
+//! The two listeners, and what stands before every handler of the public one: host, limits, headers.
+
+use crate::config::Settings;
+use crate::config::settings::TlsFiles;
+use crate::failure::{Failure, OAuthCode, UserMessage};
+use crate::flow::{App, upkeep};
+use crate::http::handlers::home;
+use crate::http::{Site, delivery, management, request, routes};
+use actix_web::body::MessageBody;
+use actix_web::dev::{Server, ServerHandle, ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::middleware::{Compress, Next, from_fn};
+use actix_web::{Error, HttpResponse, HttpServer, web};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A client may take this long to send the head of a request; then 408.
+const HEAD: Duration = Duration::from_secs(5);
+/// An idle connection is closed after this.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Requests in progress may take this long to finish when the server stops.
+const GRACE: u64 = 10;
+
+/// Sockets, bound before anything is served, so that a port that is taken is known at once.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For people and applications.
+    pub public: Vec<TcpListener>,
+    /// For operators.
+    pub management: TcpListener,
+}
+
+impl Listeners {
+    /// Binds what the settings name.
+    ///
+    /// # Errors
+    /// With the address in the message.
+    pub fn bind(settings: &Settings) -> io::Result<Self> {
+        let bind = |address: &SocketAddr| {
+            TcpListener::bind(address)
+                .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))
+        };
+        let public = settings.public.listen.iter().map(bind).collect::<io::Result<Vec<_>>>()?;
+        Ok(Self { public, management: bind(&settings.management)? })
+    }
+}
+
+/// A server that runs.
+pub struct Serving {
+    public: Server,
+    management: Server,
+    handles: [ServerHandle; 2],
+    upkeep: tokio::task::JoinHandle<()>,
+}
+
+/// Binds, serves until the process is told to stop (SIGINT, SIGTERM), and finishes what is in progress.
+///
+/// # Errors
+/// When a port is taken, or TLS files or branding cannot be used.
+pub async fn serve(app: Arc<App>) -> io::Result<()> {
+    let listeners = Listeners::bind(&app.now().settings)?;
+    let serving = Serving::start(app, listeners)?;
+    let handles = serving.handles.clone();
+    tokio::spawn(async move {
+        told_to_stop().await;
+        tracing::info!("stopping");
+        for handle in handles {
+            handle.stop(true).await;
+        }
+    });
+    serving.finished().await
+}
+
+async fn told_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        Err(_) => {
+            let _ = tokio::signal::ctrl_c().await;
+        }
+    }
+}
+
+impl Serving {
+    /// Serves on sockets that are bound.
+    ///
+    /// # Errors
+    /// When TLS files or branding cannot be used.
+    pub fn start(app: Arc<App>, listeners: Listeners) -> io::Result<Self> {
+        management::recorder();
+        let settings = app.now().settings.clone();
+        let site = web::Data::new(Site::new(app.clone()).map_err(io::Error::other)?);
+        let house = web::Data::from(app.clone());
+        let gate = web::Data::new(Gate::new(&settings));
+        let base = settings.issuer.base_path().to_owned();
+        let (served, shared) = (house.clone(), site.clone());
+        let mut server = HttpServer::new(move || {
+            actix_web::App::new()
+                .app_data(served.clone())
+                .app_data(shared.clone())
+                .app_data(gate.clone())
+                .wrap(Compress::default())
+                .wrap(from_fn(guard))
+                .configure(|config| configure(config, &base))
+                .default_service(web::to(home::nothing))
+        })
+        .client_request_timeout(HEAD)
+        .client_disconnect_timeout(HEAD)
+        .keep_alive(KEEP_ALIVE)
+        .shutdown_timeout(GRACE)
+        .disable_signals();
+        if settings.public.workers > 0 {
+            server = server.workers(settings.public.workers);
+        }
+        let tls = settings.public.tls.as_ref().map(tls).transpose()?;
+        for listener in listeners.public {
+            server = match &tls {
+                Some(tls) => server.listen_rustls_0_23(listener, tls.clone())?,
+                None => server.listen(listener)?,
+            };
+        }
+        let management = HttpServer::new(move || {
+            actix_web::App::new().app_data(house.clone()).configure(management::configure)
+        })
+        .workers(1)
+        .client_request_timeout(HEAD)
+        .disable_signals()
+        .listen(listeners.management)?;
+        let (public, management) = (server.run(), management.run());
+        let handles = [public.handle(), management.handle()];
+        let upkeep = tokio::spawn(upkeep::run(app));
+        Ok(Self { public, management, handles, upkeep })
+    }
+    /// What stops the server.
+    pub fn handles(&self) -> [ServerHandle; 2] {
+        self.handles.clone()
+    }
+    /// Waits until it has stopped.
+    ///
+    /// # Errors
+    /// When a listener fails.
+    pub async fn finished(self) -> io::Result<()> {
+        let done = tokio::try_join!(self.public, self.management);
+        self.upkeep.abort();
+        done.map(|_| ())
+    }
+}
+
+/// Registers the table's rows, path by path; another method on a known path answers 405.
+fn configure(config: &mut web::ServiceConfig, base: &str) {
+    let mut paths: BTreeMap<&'static str, Vec<routes::Row>> = BTreeMap::new();
+    for row in routes::public() {
+        paths.entry(row.path).or_default().push(row);
+    }
+    for (path, rows) in paths {
+        let mut resource = web::resource(format!("{base}{path}"));
+        let mut allowed: BTreeSet<&str> = BTreeSet::new();
+        for row in &rows {
+            allowed.insert(row.method.as_str());
+            // HEAD is GET without a body (RFC 9110 §9.3.2); the server leaves the body out.
+            resource = resource.route((row.handler)());
+        }
+        let allowed = allowed.into_iter().collect::<Vec<_>>().join(", ");
+        config.service(resource.default_service(web::to(move || {
+            let allowed = allowed.clone();
+            async move { HttpResponse::MethodNotAllowed().insert_header((header::ALLOW, allowed)).finish() }
+        })));
+    }
+}
+
+/// Certificate and key for the public listener.
+fn tls(files: &TlsFiles) -> io::Result<rustls::ServerConfig> {
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    let bad = |path: &std::path::Path, what: &str, error: &dyn std::fmt::Display| {
+        io::Error::new(io::ErrorKind::InvalidData, format!("{what} {}: {error}", path.display()))
+    };
+    let chain = CertificateDer::pem_file_iter(&files.certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| bad(&files.certificate, "the certificate", &error))?;
+    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| bad(&files.key, "the key", &error))?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
+        .map_err(|error| bad(&files.certificate, "the certificate and key", &error))
+}
+
+/// The limit of requests from one address.
+struct Gate {
+    limiter: Option<DefaultKeyedRateLimiter<IpAddr>>,
+    unlimited: BTreeSet<String>,
+}
+
+impl Gate {
+    fn new(settings: &Settings) -> Self {
+        let quota = settings.limits.requests_per_minute.and_then(NonZeroU32::new).map(Quota::per_minute);
+        let base = settings.issuer.base_path();
+        let unlimited = routes::public()
+            .iter()
+            .filter(|row| !row.limited)
+            .map(|row| format!("{base}{}", row.path))
+            .collect();
+        Self { limiter: quota.map(RateLimiter::keyed), unlimited }
+    }
+    /// After how many seconds the address may come again, if it may not now.
+    fn wait(&self, address: IpAddr) -> Option<u64> {
+        let limiter = self.limiter.as_ref()?;
+        // One subscriber commonly has a whole /64 (RFC 6177).
+        let key = match address {
+            IpAddr::V4(_) => address,
+            IpAddr::V6(ip) => {
+                let [a, b, c, d, ..] = ip.segments();
+                IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+            }
+        };
+        if limiter.len() > 100_000 {
+            limiter.retain_recent();
+        }
+        use governor::clock::Clock as _;
+        let refused = limiter.check_key(&key).err()?;
+        Some(
+            refused
+                .wait_time_from(governor::clock::DefaultClock::default().now())
+                .as_secs()
+                .saturating_add(1),
+        )
+    }
+}
+
+/// What stands before every handler, and the headers of every answer.
+async fn guard(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<actix_web::body::BoxBody>, Error> {
+    let (Some(site), Some(gate)) =
+        (request.app_data::<web::Data<Site>>().cloned(), request.app_data::<web::Data<Gate>>().cloned())
+    else {
+        return Ok(request.into_response(HttpResponse::InternalServerError().finish()));
+    };
+    let method = request.method().clone();
+    let pattern = request.match_pattern();
+    let settings = site.app.now().settings.clone();
+    let https = settings.issuer.is_https();
+    let refused = check(&site, &gate, &request, pattern.as_deref(), &settings);
+    let mut response = match refused {
+        Some(response) => request.into_response(response),
+        None => next.call(request).await?.map_into_boxed_body(),
+    };
+    dress(&mut response, https);
+    count(&method, pattern.as_deref(), response.status().as_u16());
+    Ok(response)
+}
+
+fn check(
+    site: &Site,
+    gate: &Gate,
+    request: &ServiceRequest,
+    pattern: Option<&str>,
+    settings: &Settings,
+) -> Option<HttpResponse> {
+    let target = request.uri().authority().map(|authority| authority.as_str());
+    if let Err(failure) = request::check_host(site, request.headers(), target) {
+        return Some(delivery::plain_page(site, &failure, None));
+    }
+    if pattern.is_some_and(|pattern| gate.unlimited.contains(pattern)) {
+        return None;
+    }
+    let peer = request.peer_addr().map(|addr| addr.ip());
+    let address = request::client_address(peer, request.headers(), &settings.public.trusted_proxies);
+    let wait = gate.wait(address)?;
+    let failure = Failure::new(
+        OAuthCode::SlowDown,
+        "request.rate",
+        UserMessage::TooMany,
+        "too many requests from one address",
+    );
+    metrics::counter!("countersign_requests_limited_total").increment(1);
+    let for_people = request
+        .headers()
+        .get(header::ACCEPT)
+        .and_then(|accept| accept.to_str().ok())
+        .is_some_and(|accept| accept.contains("text/html"));
+    let mut response = if for_people {
+        delivery::plain_page(site, &failure, None)
+    } else {
+        delivery::json_error(delivery::status(&failure), &failure)
+    };
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait));
+    Some(response)
+}
+
+/// The headers that every answer has, where its handler set none of its own.
+fn dress(response: &mut ServiceResponse<actix_web::body::BoxBody>, https: bool) {
+    let mut defaults = vec![
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()"),
+    ];
+    if https {
+        defaults.push((header::STRICT_TRANSPORT_SECURITY, "max-age=31536000"));
+    }
+    let headers = response.headers_mut();
+    for (name, value) in defaults {
+        if !headers.contains_key(&name) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+    }
+}
+
+fn count(method: &Method, pattern: Option<&str>, status: u16) {
+    // Patterns and not paths: what strangers make up must not become labels.
+    let route = pattern.unwrap_or("none").to_owned();
+    let method = match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        _ => "other",
+    };
+    metrics::counter!("countersign_http_requests_total", "method" => method, "route" => route, "status" => status.to_string())
+        .increment(1);
+}
