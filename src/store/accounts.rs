@@ -115,8 +115,9 @@ impl Tx<'_> {
                 .on_conflict(accounts::id)
                 .do_nothing()
                 .execute(c)?;
-            if added == 1 && !emails.is_empty() {
-                diesel::insert_into(account_emails::table).values(&emails).execute(c)?;
+            // Row by row: for several at once diesel would begin a transaction of its own on SQLite.
+            for email in emails.iter().take_while(|_| added == 1) {
+                diesel::insert_into(account_emails::table).values(email).execute(c)?;
             }
             Ok(added)
         })
@@ -219,6 +220,9 @@ impl Tx<'_> {
         after: Option<&AccountId>,
         limit: u32,
     ) -> Result<Vec<Account>, StoreError> {
+        if filter.contains('\0') {
+            return Ok(Vec::new());
+        }
         let after = after.map_or("", AccountId::as_str);
         let pattern = contains(&filter.to_lowercase());
         let limit = i64::from(limit);
@@ -317,13 +321,12 @@ impl Tx<'_> {
         attempt!(self, c => {
             let old = account_emails::table.filter(account_emails::account.eq(id.as_str()));
             diesel::delete(old).execute(c)?;
-            if rows.is_empty() {
-                return Ok(0);
+            for row in &rows {
+                diesel::insert_into(account_emails::table).values(row).execute(c)?;
             }
-            diesel::insert_into(account_emails::table).values(&rows).execute(c)
+            Ok(())
         })
-        .map_err(proved)?;
-        Ok(())
+        .map_err(proved)
     }
 }
 
@@ -343,7 +346,7 @@ fn gather(rows: Vec<(AccountRow, Option<EmailRow>)>) -> Result<Vec<Account>, Sto
 /// A LIKE pattern for texts that contain this one.
 fn contains(text: &str) -> String {
     let mut pattern = String::from("%");
-    for c in text.chars().filter(|c| *c != '\0') {
+    for c in text.chars() {
         if matches!(c, '%' | '_' | '\\') {
             pattern.push('\\');
         }

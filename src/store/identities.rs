@@ -54,9 +54,21 @@ impl Row {
     }
 }
 
+/// What the index of PostgreSQL can take for the key's parts together, in bytes, with room to spare.
+const KEY: usize = 2048;
+
+/// Whether both databases can store the key; neither has one that they cannot.
+fn storable_key(key: &IdentityKey) -> bool {
+    let parts = [key.provider.as_str(), &key.issuer, &key.subject, &key.format];
+    parts.iter().map(|part| part.len()).sum::<usize>() <= KEY && parts.iter().all(|part| !part.contains('\0'))
+}
+
 impl Tx<'_> {
     /// The link of this external identity.
     pub fn identity(&mut self, key: &IdentityKey) -> Result<Option<Identity>, StoreError> {
+        if !storable_key(key) {
+            return Ok(None);
+        }
         let row: Option<Row> = on!(self, c => identities::table
             .filter(identities::provider.eq(key.provider.as_str()))
             .filter(identities::issuer.eq(&key.issuer))
@@ -82,8 +94,11 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// `Conflict("identity")` if it is linked already, to whomever; `Conflict("reference")` if there is no
-    /// such account.
+    /// such account; `Conflict("identity_key")` if the key is longer than 2048 bytes or has a NUL.
     pub fn insert_identity(&mut self, identity: &Identity) -> Result<(), StoreError> {
+        if !storable_key(&identity.key) {
+            return Err(StoreError::Conflict("identity_key"));
+        }
         let row = Row::new(identity);
         let added = on!(self, c => diesel::insert_into(identities::table)
             .values(&row)

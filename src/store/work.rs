@@ -164,3 +164,17 @@ impl Drop for Crew {
         }
     }
 }
+
+#[cfg(test)]
+pub(super) mod testing {
+    use super::*;
+
+    /// An inbox in which these closures wait and no others will come.
+    pub fn inbox(jobs: Vec<Box<dyn Job>>) -> Inbox {
+        let (sender, receiver) = sync_channel(QUEUE);
+        for job in jobs {
+            sender.send(Waiting { job, mode: Mode::Write, since: Instant::now() }).unwrap();
+        }
+        Inbox(Arc::new(Mutex::new(receiver)))
+    }
+}

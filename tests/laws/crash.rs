@@ -1,0 +1,142 @@
+//! ADMIN-031: a process that is killed loses nothing that it had answered, and leaves nothing half-done.
+
+use crate::fixtures::*;
+use crate::laws;
+use crate::place::Place;
+use countersign::accounts::IdentityKey;
+use countersign::config::settings::Database;
+use countersign::ids::AccountId;
+use countersign::store::{CodeOutcome, Store};
+use countersign::tokens::handle::Digest;
+use secrecy::ExposeSecret as _;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Command, Stdio};
+
+const CHILD: &str = "COUNTERSIGN_LAWS_CHILD";
+
+laws!(admin_031_what_was_answered_survives_a_kill);
+
+fn subject(account: &AccountId) -> IdentityKey {
+    identity(account, "globex", account.as_str()).key
+}
+
+/// Each number of the child is one sign-in: account and identity, then a code made, then it is redeemed.
+async fn sign_in(store: &Store, told: std::sync::Arc<std::sync::Mutex<std::io::Stdout>>) {
+    let account = account();
+    let grant = grant(&account.id);
+    let code = code(&grant);
+    let (id, digest) = (account.id.clone(), code.digest.clone());
+    let tell = |word: &str, what: &str| {
+        let mut out = told.lock().unwrap();
+        writeln!(out, "\n{word} {what}").unwrap();
+        out.flush().unwrap();
+    };
+    write(store, move |tx| {
+        tx.insert_account(&account)?;
+        tx.insert_identity(&identity(&account.id, "globex", account.id.as_str()))?;
+        tx.insert_grant(&grant)?;
+        tx.insert_code(&code)
+    })
+    .await
+    .unwrap();
+    tell("made", id.as_str());
+    let used = digest.clone();
+    let outcome = write(store, move |tx| tx.consume_code(&used, NOW)).await.unwrap();
+    assert!(matches!(outcome, CodeOutcome::Fresh(_)));
+    tell("used", digest.as_str());
+}
+
+/// The process that is killed; does nothing when run as a test of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn child() {
+    let Ok(address) = std::env::var(CHILD) else { return };
+    let database = if address.starts_with("postgres") {
+        Database::Postgres { url: address.into(), connections: 4 }
+    } else {
+        Database::Sqlite { path: address.into(), readers: 1 }
+    };
+    let store = Store::open(&database).unwrap();
+    let told = std::sync::Arc::new(std::sync::Mutex::new(std::io::stdout()));
+    let tasks: Vec<_> = (0..16)
+        .map(|_| {
+            let (store, told) = (store.clone(), told.clone());
+            tokio::spawn(async move {
+                loop {
+                    sign_in(&store, told.clone()).await;
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+}
+
+async fn admin_031_what_was_answered_survives_a_kill(place: Place) {
+    drop(place.store());
+    let address = match &place.database {
+        Database::Sqlite { path, .. } => path.to_str().unwrap().to_owned(),
+        Database::Postgres { url, .. } => url.expose_secret().to_owned(),
+    };
+    let mut process = Command::new(std::env::current_exe().unwrap())
+        .args(["crash::child", "--exact", "--nocapture"])
+        .env(CHILD, address)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+    let (mut made, mut used) = (Vec::new(), Vec::new());
+    let mut killed = false;
+    // after the kill, what it still said before counts too
+    while let Some(Ok(line)) = lines.next() {
+        match line.split_once(' ') {
+            Some(("made", id)) if id.len() == 22 => made.push(AccountId::new(id).unwrap()),
+            Some(("used", digest)) if digest.len() == 64 => used.push(Digest::from_stored(digest.to_owned())),
+            _ => {}
+        }
+        if used.len() >= 100 && !killed {
+            process.kill().unwrap();
+            killed = true;
+        }
+    }
+    process.wait().unwrap();
+    assert!(killed, "the child ended by itself after {} answers", made.len() + used.len());
+
+    let store = place.open();
+    let answered = made.clone();
+    let count = answered.len();
+    let found = read(&store, move |tx| {
+        let mut found = 0;
+        for id in &answered {
+            found += usize::from(tx.account(id)?.is_some() && tx.identity(&subject(id))?.is_some());
+        }
+        Ok(found)
+    })
+    .await
+    .unwrap();
+    assert_eq!(found, count);
+    let count = used.len();
+    let replayed = write(&store, move |tx| {
+        let mut replayed = 0;
+        for digest in &used {
+            replayed += usize::from(matches!(tx.consume_code(digest, NOW)?, CodeOutcome::Replayed(_)));
+        }
+        Ok(replayed)
+    })
+    .await
+    .unwrap();
+    assert_eq!(replayed, count, "a code that was redeemed is redeemed");
+    // and what was not answered is there as a whole or not at all
+    let half = read(&store, |tx| {
+        let mut half = 0;
+        for account in tx.list_accounts("", None, 100_000)? {
+            half += usize::from(tx.identities_of(&account.id)?.len() != 1);
+            half += usize::from(tx.grants_of(&account.id)?.len() != 1);
+        }
+        Ok(half)
+    })
+    .await
+    .unwrap();
+    assert_eq!(half, 0);
+}

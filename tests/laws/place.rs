@@ -1,0 +1,101 @@
+//! Databases for tests: a temporary file, or a new database on the server that was named.
+
+use countersign::config::settings::Database;
+use countersign::store::Store;
+use diesel::connection::SimpleConnection as _;
+use diesel::{Connection as _, PgConnection, SqliteConnection};
+use std::path::PathBuf;
+use std::sync::Once;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+const SERVER: &str = "COUNTERSIGN_TEST_POSTGRES";
+
+/// An empty database that goes with its owner.
+pub struct Place {
+    pub database: Database,
+    after: After,
+}
+
+enum After {
+    Directory(tempfile::TempDir),
+    Drop { server: url::Url, name: String },
+}
+
+impl Place {
+    pub fn sqlite() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let database = Database::Sqlite { path: directory.path().join("store.db"), readers: 2 };
+        Self { database, after: After::Directory(directory) }
+    }
+
+    /// `None`, said plainly once, if no server was named.
+    pub fn postgres() -> Option<Self> {
+        static SAID: Once = Once::new();
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let Ok(server) = std::env::var(SERVER) else {
+            SAID.call_once(|| eprintln!("SKIPPED on PostgreSQL: {SERVER} is not set"));
+            return None;
+        };
+        let server = url::Url::parse(&server).expect("COUNTERSIGN_TEST_POSTGRES is a URL");
+        let count = COUNT.fetch_add(1, Ordering::SeqCst);
+        let name = format!("countersign_laws_{}_{count}", std::process::id());
+        on_server(&server, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
+        on_server(&server, &format!("CREATE DATABASE {name}"));
+        let mut url = server.clone();
+        url.set_path(&name);
+        let database = Database::Postgres { url: String::from(url).into(), connections: 4 };
+        Some(Self { database, after: After::Drop { server, name } })
+    }
+
+    pub fn is_sqlite(&self) -> bool {
+        matches!(self.database, Database::Sqlite { .. })
+    }
+
+    pub fn file(&self) -> PathBuf {
+        match &self.database {
+            Database::Sqlite { path, .. } => path.clone(),
+            Database::Postgres { .. } => panic!("PostgreSQL has no file"),
+        }
+    }
+
+    /// Opens the database as it is.
+    pub fn open(&self) -> Store {
+        Store::open(&self.database).unwrap()
+    }
+
+    /// Opens the database, migrated.
+    pub fn store(&self) -> Store {
+        let store = self.open();
+        store.migrate().unwrap();
+        store
+    }
+
+    /// Runs statements behind the store's back.
+    pub fn tamper(&self, sql: &str) {
+        use secrecy::ExposeSecret as _;
+        match &self.database {
+            Database::Sqlite { path, .. } => {
+                SqliteConnection::establish(path.to_str().unwrap()).unwrap().batch_execute(sql).unwrap();
+            }
+            Database::Postgres { url, .. } => {
+                PgConnection::establish(url.expose_secret()).unwrap().batch_execute(sql).unwrap();
+            }
+        }
+    }
+}
+
+fn on_server(server: &url::Url, sql: &str) {
+    let mut conn = PgConnection::establish(server.as_str()).expect("the PostgreSQL server answers");
+    conn.batch_execute(sql).unwrap();
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        match &self.after {
+            After::Directory(_) => {}
+            After::Drop { server, name } => {
+                on_server(server, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
+            }
+        }
+    }
+}
