@@ -126,6 +126,19 @@ impl Credentials {
     }
 }
 
+/// Refuses secrets in the address of a request, where logs and histories keep them (RFC 6749 §2.3.1).
+///
+/// # Errors
+/// `invalid_request`, reason `request.secret_in_query`.
+pub fn no_secret_in_query(query: &Parameters<'_>) -> Result<(), Failure> {
+    const SECRETS: &[&str] =
+        &["client_secret", "client_assertion", "code", "code_verifier", "refresh_token", "access_token", "token"];
+    if SECRETS.iter().any(|name| query.has(name)) {
+        return Err(Failure::invalid_request("request.secret_in_query", "a secret in the address"));
+    }
+    Ok(())
+}
+
 struct Party<'a> {
     methods: &'a BTreeSet<AuthMethod>,
     secret_hashes: &'a [String],
@@ -217,6 +230,14 @@ mod tests {
         assert_eq!(outcome(None, "grant_type=x", Some(&app)), "client.none");
         app.auth_methods.insert(AuthMethod::None);
         assert_eq!(outcome(None, "client_id=app", Some(&app)), "client.secret", "it has a secret to show");
+    }
+
+    #[test]
+    fn oauth_054_a_secret_in_the_query_is_refused() {
+        let refused = |query: &str| no_secret_in_query(&Parameters::decode(query).unwrap()).is_err();
+        assert!(refused("client_secret=s") && refused("a=b&refresh_token=x") && refused("code=x"));
+        assert!(refused("code=x&code=y"), "sent twice");
+        assert!(!refused("") && !refused("tenant=a"), "the valid twin");
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Signing out (OIDC RP-Initiated Logout 1.0): at an application's wish if it can be trusted, else at the
 //! person's.
 
+use crate::accounts::Account;
 use crate::audit::{Actor, AuditEvent, AuditKind};
-use crate::clients::Location;
+use crate::clients::{Client, Location, ValidatedRedirect};
 use crate::flow::browser::{Browser, Changes, SessionCookie};
 use crate::flow::refusals::Refused;
 use crate::flow::sessions;
@@ -13,6 +14,7 @@ use crate::protocol::LogoutRequest;
 use crate::protocol::logout::{CurrentSession, Hint, LogoutDecision, decide};
 use crate::store::StoreError;
 use crate::tokens::claims::HintClaims;
+use std::sync::Arc;
 
 /// Where the person goes now.
 #[derive(Debug)]
@@ -20,13 +22,16 @@ pub enum LogoutStep {
     /// Back to the application.
     Client(Location),
     /// To the page that says so.
-    SignedOut,
+    SignedOut {
+        /// The provider where a session of its own may go on.
+        provider: Option<String>,
+    },
     /// To the page that asks.
     Ask {
         /// Whose session it is.
-        account: Box<crate::accounts::Account>,
-        /// The application that asks, where a hint of ours names it.
-        client: Option<ClientId>,
+        account: Box<Account>,
+        /// Where the answer may lead.
+        redirect: Option<ValidatedRedirect>,
         /// What to send along with the answer.
         request: LogoutRequest,
     },
@@ -37,6 +42,8 @@ pub enum LogoutStep {
 pub struct LoggedOut {
     /// Where the person goes now.
     pub step: LogoutStep,
+    /// The application that asks, where a hint of ours names it.
+    pub client: Option<Arc<Client>>,
     /// What the browser takes along.
     pub changes: Changes,
 }
@@ -60,25 +67,27 @@ pub async fn logout(
         account: current.account.id.clone(),
     });
     let decision = decide(&request, hint.as_ref(), client.as_deref(), facts.as_ref());
-    let (redirect, ends) = match decision {
-        LogoutDecision::End(redirect) => (redirect, true),
-        LogoutDecision::Ask(redirect) if confirmed => (redirect, true),
-        LogoutDecision::Nothing(redirect) => (redirect, false),
-        LogoutDecision::Ask(_) => {
-            let Some(current) = current else {
-                return Ok(LoggedOut { step: LogoutStep::SignedOut, changes: Changes::none() });
-            };
-            let client = client.map(|client| client.id.clone());
-            let step = LogoutStep::Ask { account: Box::new(current.account), client, request };
-            return Ok(LoggedOut { step, changes: Changes::none() });
+    let (redirect, ends) = match (decision, &current) {
+        (LogoutDecision::Ask(redirect), Some(current)) if !confirmed => {
+            let account = Box::new(current.account.clone());
+            let step = LogoutStep::Ask { account, redirect, request };
+            return Ok(LoggedOut { step, client, changes: Changes::none() });
         }
+        (LogoutDecision::End(redirect) | LogoutDecision::Ask(redirect), _) => (redirect, true),
+        (LogoutDecision::Nothing(redirect), _) => (redirect, false),
     };
+    let mut provider = None;
     if let Some(current) = current.filter(|_| ends) {
+        let latest = current.session.proofs.iter().max_by_key(|proof| proof.auth_time);
+        provider = latest.map(|proof| snapshot.provider_name(&proof.provider));
         end(app, current.session.id, current.account.id).await?;
     }
-    let step = redirect.map_or(LogoutStep::SignedOut, |to| LogoutStep::Client(to.with_state()));
+    let step = match redirect {
+        Some(redirect) => LogoutStep::Client(redirect.with_state()),
+        None => LogoutStep::SignedOut { provider },
+    };
     let changes = Changes { session: Some(SessionCookie::Forget), ..Changes::none() };
-    Ok(LoggedOut { step, changes })
+    Ok(LoggedOut { step, client, changes })
 }
 
 /// Ends a session and everything that was granted in it.

@@ -33,6 +33,21 @@ impl LogoutRequest {
             state: text("state"),
         })
     }
+    /// The parameters that were sent, by name.
+    pub fn pairs(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        [
+            ("id_token_hint", self.id_token_hint.as_deref()),
+            ("client_id", self.client_id.as_deref()),
+            ("post_logout_redirect_uri", self.post_logout_redirect_uri.as_deref()),
+            ("state", self.state.as_deref()),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+    }
+    /// The parameters as a query string.
+    pub fn query(&self) -> String {
+        url::form_urlencoded::Serializer::new(String::new()).extend_pairs(self.pairs()).finish()
+    }
 }
 
 /// What a verified hint says.
@@ -172,6 +187,13 @@ mod tests {
             }
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn a_request_survives_its_way_by_query() {
+        let request = LogoutRequest { state: Some("a b&=\"é".to_owned()), ..request() };
+        let query = request.query();
+        assert_eq!(LogoutRequest::parse(&Parameters::decode(&query).unwrap()).unwrap(), request);
     }
 
     proptest! {
