@@ -131,8 +131,15 @@ impl Credentials {
 /// # Errors
 /// `invalid_request`, reason `request.secret_in_query`.
 pub fn no_secret_in_query(query: &Parameters<'_>) -> Result<(), Failure> {
-    const SECRETS: &[&str] =
-        &["client_secret", "client_assertion", "code", "code_verifier", "refresh_token", "access_token", "token"];
+    const SECRETS: &[&str] = &[
+        "client_secret",
+        "client_assertion",
+        "code",
+        "code_verifier",
+        "refresh_token",
+        "access_token",
+        "token",
+    ];
     if SECRETS.iter().any(|name| query.has(name)) {
         return Err(Failure::invalid_request("request.secret_in_query", "a secret in the address"));
     }
