@@ -1,6 +1,7 @@
 //! Answering. The only place where a [`Failure`] becomes a page, a redirect or JSON, and where headers that
 //! every answer needs are decided.
 
+use crate::accounts::Account;
 use crate::clients::Client;
 use crate::clients::redirect::{Location, ValidatedRedirect};
 use crate::failure::{Failure, OAuthCode, UserMessage};
@@ -96,6 +97,11 @@ fn see_other(site: &Site, location: &str, changes: &Changes) -> HttpResponse {
 /// A redirect to an application.
 pub fn to_client(site: &Site, location: &Location, changes: &Changes) -> HttpResponse {
     see_other(site, location.as_str(), changes)
+}
+
+/// A redirect to a path of ours, below the issuer's own.
+pub fn onward(site: &Site, path: &str) -> HttpResponse {
+    see_other(site, &site.app.now().settings.issuer.at(path), &Changes::none())
 }
 
 /// The browser moves on.
@@ -363,4 +369,14 @@ fn restart(snapshot: &Snapshot, flow: &FlowState) -> Option<Href> {
         query.append_pair("resource", resource);
     }
     Href::local(format!("{}/authorize?{}", snapshot.settings.issuer.base_path(), query.finish()))
+}
+
+/// What a person recognises themselves by.
+pub fn known_as(account: &Account) -> String {
+    let address = account.primary_email().map(|email| email.address.as_str().to_owned());
+    let profile = &account.profile;
+    address
+        .or_else(|| profile.preferred_username.clone())
+        .or_else(|| profile.name.clone())
+        .unwrap_or_else(|| account.id.to_string())
 }

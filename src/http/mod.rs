@@ -6,11 +6,12 @@
 //!  routes.rs     the one table: what can be reached, and by whom
 //!  request.rs    reading: cookies, parameters, forms, the client's address
 //!  delivery.rs   answering: outcomes, refusals, headers
-//!  cookies.rs, csrf.rs, pages/, assets/, handlers/
+//!  cookies.rs, csrf.rs, cors.rs, pages/, assets/, handlers/
 //! ```
 
 pub mod assets;
 pub mod cookies;
+pub mod cors;
 pub mod csrf;
 pub mod delivery;
 pub mod handlers;

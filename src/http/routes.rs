@@ -1,7 +1,9 @@
 //! The one table of what can be reached, and by whom. The server registers exactly these rows; a path with
 //! another method answers 405, and everything else 404.
 
-use crate::http::handlers::{authorize, callback, consent, home, resume, sign_in, statics};
+use crate::http::handlers::{
+    authorize, callback, consent, discovery, home, logout, program, resume, sign_in, statics,
+};
 use actix_web::http::Method;
 use actix_web::{Route, web};
 
@@ -85,6 +87,22 @@ pub fn public() -> Vec<Row> {
         GET  "/continue"                      FlowBrowser Never   true  resume::get;
         GET  "/consent"                       FlowBrowser Never   true  consent::get;
         POST "/consent"                       FlowForm    Never   true  consent::post;
+        GET  "/logout"                        Session     Never   true  logout::get;
+        POST "/logout"                        Session     Never   true  logout::post;
+        POST "/token"                         Client      Clients true  program::token;
+        OPTIONS "/token"                      Public      Clients true  program::preflight;
+        POST "/revoke"                        Client      Clients true  program::revoke;
+        OPTIONS "/revoke"                     Public      Clients true  program::preflight;
+        POST "/introspect"                    Client      Never   false program::introspect;
+        GET  "/userinfo"                      Bearer      Clients true  program::userinfo_get;
+        POST "/userinfo"                      Bearer      Clients true  program::userinfo_post;
+        OPTIONS "/userinfo"                   Public      Clients true  program::preflight;
+        GET  "/.well-known/openid-configuration"           Public Anyone false discovery::metadata;
+        OPTIONS "/.well-known/openid-configuration"        Public Anyone false discovery::preflight;
+        GET  "/.well-known/oauth-authorization-server"     Public Anyone false discovery::metadata;
+        OPTIONS "/.well-known/oauth-authorization-server"  Public Anyone false discovery::preflight;
+        GET  "/jwks"                          Public      Anyone  false discovery::jwks;
+        OPTIONS "/jwks"                       Public      Anyone  false discovery::preflight;
         GET  "/static/{name}"                 Public      Never   false statics::get;
         GET  "/favicon.ico"                   Public      Never   false statics::favicon;
     }

@@ -5,12 +5,13 @@ use crate::config::settings::TlsFiles;
 use crate::failure::{Failure, OAuthCode, UserMessage};
 use crate::flow::{App, upkeep};
 use crate::http::handlers::home;
+use crate::http::routes::{Caller, Cors};
 use crate::http::{Site, delivery, management, request, routes};
 use actix_web::body::MessageBody;
 use actix_web::dev::{Server, ServerHandle, ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
-use actix_web::middleware::{Compress, Next, from_fn};
+use actix_web::middleware::{Compress, Condition, Next, from_fn};
 use actix_web::{Error, HttpResponse, HttpServer, web};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use std::collections::{BTreeMap, BTreeSet};
@@ -110,7 +111,6 @@ impl Serving {
                 .app_data(served.clone())
                 .app_data(shared.clone())
                 .app_data(gate.clone())
-                .wrap(Compress::default())
                 .wrap(from_fn(guard))
                 .configure(|config| configure(config, &base))
                 .default_service(web::to(home::nothing))
@@ -172,6 +172,9 @@ fn configure(config: &mut web::ServiceConfig, base: &str) {
             resource = resource.route((row.handler)());
         }
         let allowed = allowed.into_iter().collect::<Vec<_>>().join(", ");
+        // What programs ask for is short, and compressing it would cost more than signing it.
+        let for_people = rows.iter().any(|row| row.cors == Cors::Never && row.caller != Caller::Client);
+        let resource = resource.wrap(Condition::new(for_people, Compress::default()));
         config.service(resource.default_service(web::to(move || {
             let allowed = allowed.clone();
             async move { HttpResponse::MethodNotAllowed().insert_header((header::ALLOW, allowed)).finish() }

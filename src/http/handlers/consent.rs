@@ -1,6 +1,5 @@
 //! `/consent`: may the application have what it asks for?
 
-use crate::accounts::Account;
 use crate::flow::Outcome;
 use crate::flow::browser::{Browser, Changes};
 use crate::flow::consent::{self, Asking, Question};
@@ -38,7 +37,7 @@ async fn show(site: &Site, request: &HttpRequest, browser: &Browser) -> Result<H
     let page = ConsentPage {
         frame: site.assets().frame(),
         app_name: question.client.name.clone(),
-        account: known_as(&question.account),
+        account: delivery::known_as(&question.account),
         scopes: lines(site, &question),
         destination: Url::parse(question.redirect.uri())
             .ok()
@@ -49,16 +48,6 @@ async fn show(site: &Site, request: &HttpRequest, browser: &Browser) -> Result<H
         targets: vec![question.redirect.form_target()],
     };
     Ok(delivery::page(site, StatusCode::OK, &page, &Changes::none()))
-}
-
-/// What a person recognises themselves by.
-fn known_as(account: &Account) -> String {
-    let address = account.primary_email().map(|email| email.address.as_str().to_owned());
-    let profile = &account.profile;
-    address
-        .or_else(|| profile.preferred_username.clone())
-        .or_else(|| profile.name.clone())
-        .unwrap_or_else(|| account.id.to_string())
 }
 
 fn lines(site: &Site, question: &Question) -> Vec<ScopeLine> {

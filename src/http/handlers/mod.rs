@@ -3,7 +3,10 @@
 pub mod authorize;
 pub mod callback;
 pub mod consent;
+pub mod discovery;
 pub mod home;
+pub mod logout;
+pub mod program;
 pub mod resume;
 pub mod sign_in;
 pub mod statics;

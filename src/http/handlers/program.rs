@@ -1,0 +1,197 @@
+//! The endpoints that programs call: token, revocation, introspection, userinfo. JSON in every case.
+
+use crate::clients::authentication::no_secret_in_query;
+use crate::clients::{Client, Credentials};
+use crate::failure::{Failure, OAuthCode};
+use crate::flow::refusals::Concerning;
+use crate::flow::{Snapshot, introspect, revoke, token, userinfo};
+use crate::http::{Site, cors, delivery, request};
+use crate::protocol::{Parameters, bearer};
+use actix_web::http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, PRAGMA, WWW_AUTHENTICATE,
+};
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
+use std::sync::Arc;
+
+/// `POST /token` (RFC 6749 §3.2).
+pub async fn token(site: web::Data<Site>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    let call = match Call::read(&site, &request, payload).await {
+        Ok(call) => call,
+        Err(failure) => return refuse(&site, &request, None, &failure).await,
+    };
+    let client = call.named_client(&site.app.now());
+    let result = match call.form() {
+        Ok(form) => token::token(&site.app, call.authorization.as_deref(), &form).await,
+        Err(failure) => Err(failure),
+    };
+    match result {
+        Ok(answer) => json(&site, &request, client.as_deref(), &answer),
+        Err(failure) => refuse(&site, &request, client.as_deref(), &failure).await,
+    }
+}
+
+/// `POST /revoke` (RFC 7009 §2).
+pub async fn revoke(site: web::Data<Site>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    let call = match Call::read(&site, &request, payload).await {
+        Ok(call) => call,
+        Err(failure) => return refuse(&site, &request, None, &failure).await,
+    };
+    let client = call.named_client(&site.app.now());
+    let result = match call.form() {
+        Ok(form) => revoke::revoke(&site.app, call.authorization.as_deref(), &form).await,
+        Err(failure) => Err(failure),
+    };
+    match result {
+        Ok(()) => {
+            let mut response = HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).finish();
+            cors::for_client(&request, &site.app.now(), client.as_deref(), &mut response);
+            response
+        }
+        Err(failure) => refuse(&site, &request, client.as_deref(), &failure).await,
+    }
+}
+
+/// `POST /introspect` (RFC 7662 §2). Servers call it, so no page of another origin may read it.
+pub async fn introspect(site: web::Data<Site>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    let result = match Call::read(&site, &request, payload).await {
+        Ok(call) => match call.form() {
+            Ok(form) => introspect::introspect(&site.app, call.authorization.as_deref(), &form).await,
+            Err(failure) => Err(failure),
+        },
+        Err(failure) => Err(failure),
+    };
+    match result {
+        Ok(answer) => HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(answer),
+        Err(failure) => {
+            let mut response = delivery::json(&site, &request, &failure, Concerning::default()).await;
+            ask_for_credentials(&mut response, &failure);
+            response
+        }
+    }
+}
+
+/// `GET /userinfo` (OIDC Core §5.3.1).
+pub async fn userinfo_get(site: web::Data<Site>, request: HttpRequest) -> HttpResponse {
+    userinfo(&site, &request, None).await
+}
+
+/// `POST /userinfo`: the token in the header, or in a form (RFC 6750 §2.2).
+pub async fn userinfo_post(
+    site: web::Data<Site>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> HttpResponse {
+    if !request.headers().contains_key(CONTENT_TYPE) {
+        return userinfo(&site, &request, None).await;
+    }
+    match request::form(&site, &request, payload).await {
+        Ok(body) => userinfo(&site, &request, Some(&body)).await,
+        Err(failure) => refuse(&site, &request, None, &failure).await,
+    }
+}
+
+async fn userinfo(site: &Site, request: &HttpRequest, body: Option<&str>) -> HttpResponse {
+    let result = match bearer_token(request, body) {
+        Ok(token) => userinfo::userinfo(&site.app, &token).await,
+        Err(failure) => Err(failure),
+    };
+    match result {
+        Ok(answer) => json(site, request, Some(&answer.client), &answer.claims),
+        Err(failure) => refuse(site, request, None, &failure).await,
+    }
+}
+
+fn bearer_token(request: &HttpRequest, body: Option<&str>) -> Result<String, Failure> {
+    let query = Parameters::decode(request.query_string())?;
+    let form = body.map(Parameters::decode).transpose()?;
+    if let Some(form) = &form {
+        form.check()?;
+    }
+    let authorization = authorization(request)?;
+    bearer::token(authorization.as_deref(), Some(&query), form.as_ref()).map(str::to_owned)
+}
+
+/// A form that a client sent, not decoded yet, and its `Authorization` header.
+struct Call {
+    authorization: Option<String>,
+    body: String,
+}
+
+impl Call {
+    async fn read(site: &Site, request: &HttpRequest, payload: web::Payload) -> Result<Self, Failure> {
+        no_secret_in_query(&Parameters::decode(request.query_string())?)?;
+        let authorization = authorization(request)?;
+        Ok(Self { authorization, body: request::form(site, request, payload).await? })
+    }
+    fn form(&self) -> Result<Parameters<'_>, Failure> {
+        Parameters::decode(&self.body)
+    }
+    /// The client that the request names, proved or not: it says only whose pages may read the answer.
+    fn named_client(&self, snapshot: &Snapshot) -> Option<Arc<Client>> {
+        let form = self.form().ok()?;
+        let credentials = Credentials::parse(self.authorization.as_deref(), &form).ok()?;
+        snapshot.client(&credentials.client_id)
+    }
+}
+
+/// The one `Authorization` header of a request.
+fn authorization(request: &HttpRequest) -> Result<Option<String>, Failure> {
+    let mut values = request.headers().get_all(AUTHORIZATION);
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => match value.to_str() {
+            Ok(text) => Ok(Some(text.to_owned())),
+            Err(_) => {
+                Err(Failure::invalid_request("request.authorization", "the header is not visible ASCII"))
+            }
+        },
+        (Some(_), Some(_)) => Err(Failure::invalid_request("request.authorization", "the header came twice")),
+    }
+}
+
+/// An answer that holds tokens or personal data (RFC 6749 §5.1).
+fn json(site: &Site, request: &HttpRequest, client: Option<&Client>, body: &impl Serialize) -> HttpResponse {
+    let mut response = HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .insert_header((PRAGMA, "no-cache"))
+        .json(body);
+    cors::for_client(request, &site.app.now(), client, &mut response);
+    response
+}
+
+async fn refuse(
+    site: &Site,
+    request: &HttpRequest,
+    client: Option<&Client>,
+    failure: &Failure,
+) -> HttpResponse {
+    let about = Concerning { client: client.map(|client| &client.id), ..Concerning::default() };
+    let mut response = delivery::json(site, request, failure, about).await;
+    ask_for_credentials(&mut response, failure);
+    cors::for_client(request, &site.app.now(), client, &mut response);
+    response
+}
+
+/// Says how to authenticate: a client (RFC 6749 §5.2), or with a token (RFC 6750 §3).
+fn ask_for_credentials(response: &mut HttpResponse, failure: &Failure) {
+    let challenge = match (failure.code, failure.reason) {
+        (OAuthCode::InvalidClient, _) => "Basic realm=\"countersign\", charset=\"UTF-8\"",
+        // RFC 6750 §3.1: without a token there is no error to name
+        (OAuthCode::InvalidToken, "bearer.missing" | "bearer.scheme") => "Bearer realm=\"countersign\"",
+        (OAuthCode::InvalidToken, _) => "Bearer realm=\"countersign\", error=\"invalid_token\"",
+        (OAuthCode::InsufficientScope, _) => {
+            "Bearer realm=\"countersign\", error=\"insufficient_scope\", scope=\"openid\""
+        }
+        (OAuthCode::InvalidRequest, reason) if reason.starts_with("bearer.") => {
+            "Bearer realm=\"countersign\", error=\"invalid_request\""
+        }
+        _ => return,
+    };
+    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+}
+
+/// `OPTIONS` of the endpoints that pages may call.
+pub async fn preflight(site: web::Data<Site>, request: HttpRequest) -> HttpResponse {
+    cors::preflight(&request, &site.app.now())
+}
