@@ -1,137 +1,69 @@
-//! Signing keys; their private parts are sealed before they get here. Each change moves the configuration's
+//! Signing keys; what is secret of them is sealed before it gets here. Each change moves the configuration's
 //! version on, so that other processes load them anew.
 
 use super::error::StoreError;
 use super::read::{at_opt, parse};
 use super::schema::signing_keys;
-use super::tx::{Tx, on};
+use super::tx::{Tx, attempt, on};
 use crate::clients::SigningAlg;
 use crate::context::Timestamp;
 use crate::ids::KeyId;
+use crate::tokens::KeyRecord;
 use diesel::prelude::*;
+use std::time::Duration;
 
-/// Where a key stands in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum KeyState {
-    /// Published ahead; does not sign yet.
-    Next,
-    /// Signs.
-    Active,
-    /// Signs no more; published until what it signed has expired.
-    Retired,
-}
-
-impl KeyState {
-    /// The word in storage and output.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Next => "next",
-            Self::Active => "active",
-            Self::Retired => "retired",
-        }
-    }
-}
-
-impl std::str::FromStr for KeyState {
-    type Err = ();
-    fn from_str(text: &str) -> Result<Self, ()> {
-        match text {
-            "next" => Ok(Self::Next),
-            "active" => Ok(Self::Active),
-            "retired" => Ok(Self::Retired),
-            _ => Err(()),
-        }
-    }
-}
-
-/// A signing key as stored.
-#[derive(Clone, PartialEq, Eq)]
-pub struct KeyRow {
-    /// Its `kid` (RFC 7517 §4.5).
-    pub kid: KeyId,
-    /// What it signs with.
-    pub alg: SigningAlg,
-    /// Where it stands in its life.
-    pub state: KeyState,
-    /// The private key, sealed under the master key.
-    pub sealed_private: Vec<u8>,
-    /// The public key as a JWK (JSON).
-    pub public_jwk: String,
-    /// The issuer for which it was made; it serves no other.
-    pub issuer: String,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// When it begins, or began, to sign.
-    pub activate_at: Timestamp,
-    /// When it stops, or stopped, signing.
-    pub retire_at: Option<Timestamp>,
-    /// When it is no longer published.
-    pub remove_at: Option<Timestamp>,
-}
-
-impl std::fmt::Debug for KeyRow {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("KeyRow")
-            .field("kid", &self.kid)
-            .field("alg", &self.alg)
-            .field("state", &self.state)
-            .finish_non_exhaustive()
-    }
-}
-
-#[derive(Queryable, Selectable, Insertable)]
-#[diesel(table_name = signing_keys)]
+#[derive(Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = signing_keys, treat_none_as_null = true)]
 struct Row {
     kid: String,
     alg: String,
-    state: String,
-    sealed_private: Vec<u8>,
-    public_jwk: String,
     issuer: String,
+    state: String,
+    sealed: Vec<u8>,
     created_at: i64,
-    activate_at: i64,
-    retire_at: Option<i64>,
-    remove_at: Option<i64>,
+    activates_at: Option<i64>,
+    retired_at: Option<i64>,
+    longest_token: i64,
 }
 
 impl Row {
-    fn new(key: &KeyRow) -> Self {
+    fn new(key: &KeyRecord) -> Self {
         Self {
-            kid: key.kid.as_str().to_owned(),
+            kid: key.id.as_str().to_owned(),
             alg: key.alg.as_str().to_owned(),
-            state: key.state.as_str().to_owned(),
-            sealed_private: key.sealed_private.clone(),
-            public_jwk: key.public_jwk.clone(),
             issuer: key.issuer.clone(),
+            state: key.state.as_str().to_owned(),
+            sealed: key.sealed.clone(),
             created_at: key.created_at.0,
-            activate_at: key.activate_at.0,
-            retire_at: key.retire_at.map(|at| at.0),
-            remove_at: key.remove_at.map(|at| at.0),
+            activates_at: key.activates_at.map(|at| at.0),
+            retired_at: key.retired_at.map(|at| at.0),
+            longest_token: i64::try_from(key.longest_token.as_millis()).unwrap_or(i64::MAX),
         }
     }
-    fn domain(self) -> Result<KeyRow, StoreError> {
+    fn domain(self) -> Result<KeyRecord, StoreError> {
         let alg = SigningAlg::ALL
             .into_iter()
             .find(|alg| alg.as_str() == self.alg)
             .ok_or(StoreError::corrupt("signing_keys.alg"))?;
-        Ok(KeyRow {
-            kid: parse(&self.kid, "signing_keys.kid")?,
+        let longest = u64::try_from(self.longest_token)
+            .map_err(|_| StoreError::corrupt("signing_keys.longest_token"))?;
+        Ok(KeyRecord {
+            id: parse(&self.kid, "signing_keys.kid")?,
             alg,
-            state: parse(&self.state, "signing_keys.state")?,
-            sealed_private: self.sealed_private,
-            public_jwk: self.public_jwk,
             issuer: self.issuer,
+            state: parse(&self.state, "signing_keys.state")?,
+            sealed: self.sealed,
             created_at: Timestamp(self.created_at),
-            activate_at: Timestamp(self.activate_at),
-            retire_at: at_opt(self.retire_at),
-            remove_at: at_opt(self.remove_at),
+            activates_at: at_opt(self.activates_at),
+            retired_at: at_opt(self.retired_at),
+            longest_token: Duration::from_millis(longest),
         })
     }
 }
 
 impl Tx<'_> {
     /// All keys, the oldest first.
-    pub fn keys(&mut self) -> Result<Vec<KeyRow>, StoreError> {
+    pub fn keys(&mut self) -> Result<Vec<KeyRecord>, StoreError> {
         let rows: Vec<Row> = on!(self, c => signing_keys::table
             .order((signing_keys::created_at.asc(), signing_keys::kid.asc()))
             .select(Row::as_select())
@@ -148,37 +80,24 @@ impl Tx<'_> {
     /// Adds a key.
     ///
     /// # Errors
-    /// `Conflict("key")` if its id is in use.
-    pub fn insert_key(&mut self, key: &KeyRow) -> Result<(), StoreError> {
+    /// `Conflict("key")` if its id is in use, or another key of its algorithm is active, or next, as it is.
+    pub fn insert_key(&mut self, key: &KeyRecord) -> Result<(), StoreError> {
         let row = Row::new(key);
-        let added = on!(self, c => diesel::insert_into(signing_keys::table)
-            .values(&row)
-            .on_conflict(signing_keys::kid)
-            .do_nothing()
-            .execute(c))?;
-        if added != 1 {
-            return Err(StoreError::Conflict("key"));
-        }
+        attempt!(self, c => diesel::insert_into(signing_keys::table).values(&row).execute(c))
+            .map_err(named)?;
         self.bump_config_version()
     }
 
-    /// Changes where a key stands in its life; false if there is none.
-    pub fn update_key(
-        &mut self,
-        kid: &KeyId,
-        state: KeyState,
-        activate_at: Timestamp,
-        retire_at: Option<Timestamp>,
-        remove_at: Option<Timestamp>,
-    ) -> Result<bool, StoreError> {
-        let changed = on!(self, c => diesel::update(signing_keys::table.find(kid.as_str()))
-            .set((
-                signing_keys::state.eq(state.as_str()),
-                signing_keys::activate_at.eq(activate_at.0),
-                signing_keys::retire_at.eq(retire_at.map(|at| at.0)),
-                signing_keys::remove_at.eq(remove_at.map(|at| at.0)),
-            ))
-            .execute(c))?;
+    /// Replaces what is stored of a key; false if there is none of its id.
+    ///
+    /// # Errors
+    /// `Conflict("key")` if another key of its algorithm is active, or next, as it would be.
+    pub fn update_key(&mut self, key: &KeyRecord) -> Result<bool, StoreError> {
+        let row = Row::new(key);
+        let changed = attempt!(self, c => diesel::update(signing_keys::table.find(&row.kid))
+            .set(&row)
+            .execute(c))
+        .map_err(named)?;
         self.bump_config_version()?;
         Ok(changed == 1)
     }
@@ -188,5 +107,12 @@ impl Tx<'_> {
         let gone = on!(self, c => diesel::delete(signing_keys::table.find(kid.as_str())).execute(c))?;
         self.bump_config_version()?;
         Ok(gone == 1)
+    }
+}
+
+fn named(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Conflict(_) => StoreError::Conflict("key"),
+        other => other,
     }
 }

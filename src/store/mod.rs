@@ -42,7 +42,6 @@ mod work;
 pub use audit::AuditRecord;
 pub use codes::CodeOutcome;
 pub use error::StoreError;
-pub use keys::{KeyRow, KeyState};
 pub use sweep::{GRANT_KEPT, REMEMBERED, Swept};
 pub use tx::Tx;
 

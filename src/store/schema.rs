@@ -167,14 +167,13 @@ diesel::table! {
     signing_keys (kid) {
         kid -> Text,
         alg -> Text,
-        state -> Text,
-        sealed_private -> Binary,
-        public_jwk -> Text,
         issuer -> Text,
+        state -> Text,
+        sealed -> Binary,
         created_at -> BigInt,
-        activate_at -> BigInt,
-        retire_at -> Nullable<BigInt>,
-        remove_at -> Nullable<BigInt>,
+        activates_at -> Nullable<BigInt>,
+        retired_at -> Nullable<BigInt>,
+        longest_token -> BigInt,
     }
 }
 

@@ -189,6 +189,24 @@ pub fn activation(active: &KeyRecord, next: &KeyRecord, policy: &KeyPolicy) -> T
     next.activates_at.map_or(scheduled, |ordered| ordered.min(scheduled))
 }
 
+/// How soon a command wants the next key to sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Urgency {
+    /// After it was published for [`KeyPolicy::publish_ahead`], so that no application is surprised.
+    Announced,
+    /// At once: for when the present key may be known to others.
+    AtOnce,
+}
+
+/// When a next key is to take over after a command said so; never later than was said before.
+pub fn ordered(next: &KeyRecord, now: Timestamp, policy: &KeyPolicy, urgency: Urgency) -> Timestamp {
+    let wanted = match urgency {
+        Urgency::Announced => next.created_at.plus(policy.publish_ahead).max(now),
+        Urgency::AtOnce => now,
+    };
+    next.activates_at.map_or(wanted, |before| before.min(wanted))
+}
+
 /// When an active key has signed for long enough.
 fn turn_of(active: &KeyRecord, policy: &KeyPolicy) -> Timestamp {
     active.activates_at.unwrap_or(active.created_at).plus(policy.rotate_every)
@@ -451,8 +469,8 @@ mod tests {
                     longest_token: Duration::from_secs(longest),
                 };
                 let before = keys.clone();
-                let mut ordered = false;
-                if let (0, Some(next)) = (command, keys.iter_mut().find(|k: &&mut KeyRecord| k.state == KeyState::Next)) {
+                let mut at_once = false;
+                if let (0 | 1, Some(next)) = (command, keys.iter_mut().find(|k: &&mut KeyRecord| k.state == KeyState::Next)) {
                     next.activates_at = Some(now);
                     ordered = true;
                 }

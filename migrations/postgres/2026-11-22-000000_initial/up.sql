@@ -161,15 +161,16 @@ CREATE TABLE resource_servers (
 CREATE TABLE signing_keys (
     kid TEXT NOT NULL PRIMARY KEY,
     alg TEXT NOT NULL,
-    state TEXT NOT NULL,
-    sealed_private BYTEA NOT NULL,
-    public_jwk TEXT NOT NULL,
     issuer TEXT NOT NULL,
+    state TEXT NOT NULL,
+    sealed BYTEA NOT NULL,
     created_at BIGINT NOT NULL,
-    activate_at BIGINT NOT NULL,
-    retire_at BIGINT,
-    remove_at BIGINT
+    activates_at BIGINT,
+    retired_at BIGINT,
+    longest_token BIGINT NOT NULL
 );
+CREATE UNIQUE INDEX signing_keys_active ON signing_keys (alg) WHERE state = 'active';
+CREATE UNIQUE INDEX signing_keys_next ON signing_keys (alg) WHERE state = 'next';
 
 CREATE TABLE meta (
     key TEXT NOT NULL PRIMARY KEY,

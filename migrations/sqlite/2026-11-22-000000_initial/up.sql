@@ -161,15 +161,16 @@ CREATE TABLE resource_servers (
 CREATE TABLE signing_keys (
     kid TEXT NOT NULL PRIMARY KEY,
     alg TEXT NOT NULL,
-    state TEXT NOT NULL,
-    sealed_private BLOB NOT NULL,
-    public_jwk TEXT NOT NULL,
     issuer TEXT NOT NULL,
+    state TEXT NOT NULL,
+    sealed BLOB NOT NULL,
     created_at INTEGER NOT NULL,
-    activate_at INTEGER NOT NULL,
-    retire_at INTEGER,
-    remove_at INTEGER
+    activates_at INTEGER,
+    retired_at INTEGER,
+    longest_token INTEGER NOT NULL
 ) STRICT;
+CREATE UNIQUE INDEX signing_keys_active ON signing_keys (alg) WHERE state = 'active';
+CREATE UNIQUE INDEX signing_keys_next ON signing_keys (alg) WHERE state = 'next';
 
 CREATE TABLE meta (
     key TEXT NOT NULL PRIMARY KEY,
