@@ -4,7 +4,7 @@
 //! transaction that holds the keys, after planning again on what it finds there.
 
 use crate::audit::{Actor, AuditEvent, AuditKind};
-use crate::clients::SigningAlg;
+use crate::clients::{Client, SigningAlg};
 use crate::config::Settings;
 use crate::context::{Context, Timestamp};
 use crate::failure::Failure;
@@ -28,17 +28,14 @@ fn broken(error: JoseError) -> Failure {
     Failure::internal("keys.broken", "our own keys cannot be used").caused_by(error)
 }
 
-/// Everything that the work on keys needs.
-#[derive(Clone, Copy)]
+/// The work on keys, and everything that it needs.
 pub struct Keys<'a> {
-    /// Time and randomness.
-    pub context: &'a Context,
-    /// Where they are stored.
-    pub store: &'a Store,
-    /// What seals them.
-    pub sealer: &'a Sealer,
-    /// The issuer, the turns, and how long tokens live.
-    pub settings: &'a Settings,
+    context: &'a Context,
+    store: &'a Store,
+    sealer: &'a Sealer,
+    issuer: &'a str,
+    /// As far as the settings know; clients made by command may want longer tokens.
+    policy: KeyPolicy,
 }
 
 /// Does what is due (at first start: makes the keys) and loads all keys.
@@ -52,12 +49,23 @@ pub async fn load(
     sealer: &Sealer,
     settings: &Settings,
 ) -> Result<Arc<Keyring>, Failure> {
-    let keys = Keys { context, store, sealer, settings };
+    let keys = Keys::new(context, store, sealer, settings);
     keys.maintain().await?;
     keys.keyring().await
 }
 
-impl Keys<'_> {
+impl<'a> Keys<'a> {
+    /// For the issuer of the settings, with their turns and lifetimes.
+    pub fn new(context: &'a Context, store: &'a Store, sealer: &'a Sealer, settings: &'a Settings) -> Self {
+        let tokens = &settings.tokens;
+        let policy = KeyPolicy {
+            rotate_every: settings.keys.rotate_every,
+            publish_ahead: settings.keys.publish_ahead,
+            longest_token: longest(tokens.access.max(tokens.id), settings.clients.values()),
+        };
+        Self { context, store, sealer, issuer: settings.issuer.as_str(), policy }
+    }
+
     /// Does what is due by now; whether that was anything. Call it every few minutes on every node, and load
     /// the keys again if it answers true.
     ///
@@ -90,9 +98,8 @@ impl Keys<'_> {
     ) -> Result<Vec<KeyRecord>, Failure> {
         self.maintain().await?;
         let (records, policy) = self.stored().await?;
-        let lacking = |alg: &&SigningAlg| {
-            !records.iter().any(|key| key.alg == **alg && key.state == KeyState::Next)
-        };
+        let lacking =
+            |alg: &&SigningAlg| !records.iter().any(|key| key.alg == **alg && key.state == KeyState::Next);
         let steps: Vec<KeyStep> = algs
             .iter()
             .filter(lacking)
@@ -120,7 +127,7 @@ impl Keys<'_> {
     pub async fn keyring(&self) -> Result<Arc<Keyring>, Failure> {
         let (records, _) = self.stored().await?;
         let keys = records.iter().map(|record| open(self.sealer, record)).collect::<Result<_, _>>()?;
-        let keyring = Keyring::new(self.settings.issuer.as_str(), keys).map_err(broken)?;
+        let keyring = Keyring::new(self.issuer, keys).map_err(broken)?;
         Ok(Arc::new(keyring))
     }
 
@@ -128,21 +135,11 @@ impl Keys<'_> {
     async fn stored(&self) -> Result<(Vec<KeyRecord>, KeyPolicy), Failure> {
         let (records, clients) =
             self.store.read(|tx| -> Result<_, StoreError> { Ok((tx.keys()?, tx.clients()?)) }).await?;
-        ours(&records, self.settings.issuer.as_str())?;
+        ours(&records, self.issuer)?;
         for record in &records {
             open(self.sealer, record)?;
         }
-        let tokens = &self.settings.tokens;
-        let longest = clients
-            .iter()
-            .chain(self.settings.clients.values())
-            .filter_map(|client| client.access_token_lifetime)
-            .fold(tokens.access.max(tokens.id), Duration::max);
-        let policy = KeyPolicy {
-            rotate_every: self.settings.keys.rotate_every,
-            publish_ahead: self.settings.keys.publish_ahead,
-            longest_token: longest,
-        };
+        let policy = KeyPolicy { longest_token: longest(self.policy.longest_token, &clients), ..self.policy };
         Ok((records, policy))
     }
 
@@ -156,13 +153,12 @@ impl Keys<'_> {
                 .map_err(|error| Failure::internal("keys.make", "making a key failed").caused_by(error))?
                 .map_err(broken)?;
             let now = self.context.now();
-            let issuer = self.settings.issuer.as_str();
             made.push(KeyRecord {
                 id: key.id().clone(),
                 alg,
-                issuer: issuer.to_owned(),
+                issuer: self.issuer.to_owned(),
                 state,
-                sealed: self.sealer.seal(PRIVATE, &bound_to(key.id(), issuer), &pkcs8, self.context)?,
+                sealed: self.sealer.seal(PRIVATE, &bound_to(key.id(), self.issuer), &pkcs8, self.context)?,
                 created_at: now,
                 activates_at: (state == KeyState::Active).then_some(now),
                 retired_at: None,
@@ -181,7 +177,7 @@ impl Keys<'_> {
         order: Option<Order>,
     ) -> Result<bool, Failure> {
         let (context, sealer) = (self.context.clone(), self.sealer.clone());
-        let issuer = self.settings.issuer.as_str().to_owned();
+        let issuer = self.issuer.to_owned();
         self.store
             .write(move |tx| -> Result<bool, Failure> {
                 tx.hold_keys()?;
@@ -234,7 +230,9 @@ impl Hand<'_, '_> {
 
     fn change(&mut self, id: &KeyId, step: &KeyStep) -> Result<bool, Failure> {
         // Read again: an earlier step may have changed it.
-        let Some(mut record) = self.tx.keys()?.into_iter().find(|key| key.id == *id) else { return Ok(false) };
+        let Some(mut record) = self.tx.keys()?.into_iter().find(|key| key.id == *id) else {
+            return Ok(false);
+        };
         match step {
             KeyStep::Retire(_) => {
                 self.forget_private(&mut record)?;
@@ -302,10 +300,14 @@ impl Hand<'_, '_> {
     }
 
     fn audit(&mut self, kind: AuditKind, id: &KeyId, actor: &Actor) -> Result<(), StoreError> {
-        let event = AuditEvent::new(self.now, kind, actor.clone())
-            .data(serde_json::json!({ "key": id.as_str() }));
+        let event =
+            AuditEvent::new(self.now, kind, actor.clone()).data(serde_json::json!({ "key": id.as_str() }));
         self.tx.append_audit(&event)
     }
+}
+
+fn longest<'c>(least: Duration, clients: impl IntoIterator<Item = &'c Client>) -> Duration {
+    clients.into_iter().filter_map(|client| client.access_token_lifetime).fold(least, Duration::max)
 }
 
 /// Environments never share keys by accident: a copied database keeps its issuer, and nobody else signs with
@@ -328,12 +330,13 @@ fn bound_to(id: &KeyId, issuer: &str) -> Vec<u8> {
 
 fn open(sealer: &Sealer, record: &KeyRecord) -> Result<KeyringKey, Failure> {
     let purpose = if record.state == KeyState::Retired { RETIRED } else { PRIVATE };
-    let plain = sealer.open(purpose, &bound_to(&record.id, &record.issuer), &record.sealed).ok_or_else(|| {
-        Failure::internal(
-            "keys.master",
-            "a stored signing key does not open; this is not the master key under which it was sealed",
-        )
-    })?;
+    let plain =
+        sealer.open(purpose, &bound_to(&record.id, &record.issuer), &record.sealed).ok_or_else(|| {
+            Failure::internal(
+                "keys.master",
+                "a stored signing key does not open; this is not the master key under which it was sealed",
+            )
+        })?;
     if record.state == KeyState::Retired {
         let public = String::from_utf8(plain.to_vec())
             .map_err(|_| Failure::internal("keys.broken", "a retired key is not text"))?;
@@ -341,7 +344,13 @@ fn open(sealer: &Sealer, record: &KeyRecord) -> Result<KeyringKey, Failure> {
     }
     let key = SigningKey::from_pkcs8(record.alg, &plain).map_err(broken)?;
     if *key.id() != record.id {
-        return Err(Failure::internal("keys.broken", "a stored key does not have the name of its thumbprint"));
+        return Err(Failure::internal(
+            "keys.broken",
+            "a stored key does not have the name of its thumbprint",
+        ));
     }
     Ok(KeyringKey::Signing { state: record.state, key: Arc::new(key) })
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,6 +22,7 @@ pub mod discovery;
 pub mod introspect;
 pub mod logout;
 pub mod read;
+pub mod keys;
 pub mod refusals;
 pub mod resume;
 pub mod revoke;
@@ -182,15 +183,13 @@ impl std::fmt::Debug for App {
 }
 
 async fn build(
-    _context: &Context,
+    context: &Context,
     store: &Store,
-    _sealer: &Sealer,
+    sealer: &Sealer,
     settings: Arc<Settings>,
     upstreams: Arc<Registry>,
 ) -> Result<Snapshot, Failure> {
-    let keyring = Arc::new(Keyring::new(settings.issuer.as_str(), Vec::new()).map_err(|error| {
-        Failure::internal("keys.load", "the signing keys cannot be read").caused_by(error)
-    })?);
+    let keyring = keys::load(context, store, sealer, &settings).await?;
     let (version, clients, servers, created) = store
         .read(|tx| -> Result<_, StoreError> {
             let directory = Directory { groups: tx.groups()?, roles: tx.roles()? };
