@@ -8,7 +8,8 @@ use countersign::clients::{AuthMethod, Client, Consent, GrantType, Origin, Resou
 use countersign::context::Timestamp;
 use countersign::ids::{ClientId, KeyId};
 use countersign::protocol::Scope;
-use countersign::store::{KeyRow, KeyState, StoreError};
+use countersign::store::StoreError;
+use countersign::tokens::{KeyRecord, KeyState};
 
 laws!(
     revoking_says_whether_it_changed_anything,
@@ -20,6 +21,7 @@ laws!(
     what_is_made_by_command_reads_back,
     changes_by_command_are_noticed_by_other_processes,
     keys_read_back_and_are_changed_one_at_a_time,
+    of_an_algorithm_one_key_is_active_and_one_is_next,
     pending_rows_expire,
 );
 
@@ -264,7 +266,7 @@ async fn changes_by_command_are_noticed_by_other_processes(place: Place) {
             move |tx| tx.put_role(&role, &Role::default())
         }),
         Box::new(move |tx| tx.remove_role(&role).map(drop)),
-        Box::new(|tx| tx.insert_key(&key(SigningAlg::ES256))),
+        Box::new(|tx| tx.insert_key(&key(SigningAlg::ES256, KeyState::Next))),
         Box::new(|tx| tx.bump_config_version()),
     ];
     for change in changes {
@@ -279,18 +281,17 @@ async fn changes_by_command_are_noticed_by_other_processes(place: Place) {
     assert_eq!(now, last + u64::try_from(RACERS).unwrap(), "no change is lost");
 }
 
-fn key(alg: SigningAlg) -> KeyRow {
-    KeyRow {
-        kid: KeyId::new(ids().token_id()).unwrap(),
+fn key(alg: SigningAlg, state: KeyState) -> KeyRecord {
+    KeyRecord {
+        id: KeyId::new(ids().token_id()).unwrap(),
         alg,
-        state: KeyState::Next,
-        sealed_private: vec![0, 1, 2, 255],
-        public_jwk: r#"{"kty":"EC"}"#.to_owned(),
         issuer: "http://localhost:8080".to_owned(),
+        state,
+        sealed: vec![0, 1, 2, 255],
         created_at: NOW,
-        activate_at: NOW.plus(HOUR),
-        retire_at: None,
-        remove_at: None,
+        activates_at: Some(NOW.plus(HOUR)),
+        retired_at: None,
+        longest_token: HOUR,
     }
 }
 
@@ -301,7 +302,7 @@ async fn keys_read_back_and_are_changed_one_at_a_time(place: Place) {
         tx.hold_keys()?;
         let missing = tx.keys()?.is_empty();
         if missing {
-            tx.insert_key(&key(SigningAlg::ES256))?;
+            tx.insert_key(&key(SigningAlg::ES256, KeyState::Active))?;
         }
         Ok(missing)
     })
@@ -309,16 +310,40 @@ async fn keys_read_back_and_are_changed_one_at_a_time(place: Place) {
     assert_eq!(count(&answers, |made| *made), 1);
     write(&store, |tx| {
         let mut first = tx.keys()?.pop().unwrap();
-        assert_eq!(first.sealed_private, [0, 1, 2, 255]);
+        assert_eq!(first.sealed, [0, 1, 2, 255]);
         assert_eq!(tx.insert_key(&first), Err(StoreError::Conflict("key")));
-        let (retire, remove) = (Some(NOW.plus(HOUR)), Some(NOW.plus(2 * HOUR)));
-        assert!(tx.update_key(&first.kid, KeyState::Active, NOW, retire, remove)?);
-        (first.state, first.activate_at) = (KeyState::Active, NOW);
-        (first.retire_at, first.remove_at) = (retire, remove);
+        first.state = KeyState::Retired;
+        first.sealed = vec![9];
+        first.activates_at = None;
+        first.retired_at = Some(NOW.plus(2 * HOUR));
+        first.longest_token = 3 * HOUR;
+        assert!(tx.update_key(&first)?);
         assert_eq!(tx.keys()?, [first.clone()]);
-        assert!(tx.delete_key(&first.kid)?);
-        assert!(!tx.delete_key(&first.kid)?);
-        assert!(!tx.update_key(&first.kid, KeyState::Active, NOW, None, None)?);
+        assert!(tx.delete_key(&first.id)?);
+        assert!(!tx.delete_key(&first.id)?);
+        assert!(!tx.update_key(&first)?);
+        Ok(())
+    })
+    .await
+    .unwrap();
+}
+
+async fn of_an_algorithm_one_key_is_active_and_one_is_next(place: Place) {
+    let store = place.store();
+    write(&store, |tx| {
+        for state in [KeyState::Active, KeyState::Next] {
+            tx.insert_key(&key(SigningAlg::ES256, state))?;
+            assert_eq!(tx.insert_key(&key(SigningAlg::ES256, state)), Err(StoreError::Conflict("key")));
+            tx.insert_key(&key(SigningAlg::EdDSA, state))?;
+        }
+        let mut retired = key(SigningAlg::ES256, KeyState::Retired);
+        tx.insert_key(&retired)?;
+        tx.insert_key(&key(SigningAlg::ES256, KeyState::Retired))?;
+        for state in [KeyState::Active, KeyState::Next] {
+            retired.state = state;
+            assert_eq!(tx.update_key(&retired), Err(StoreError::Conflict("key")));
+        }
+        assert_eq!(tx.keys()?.len(), 6, "and the transaction goes on");
         Ok(())
     })
     .await
