@@ -12,7 +12,8 @@ import { parseArgs } from 'node:util';
 
 const HERE = path.dirname(fileURLToPath(import.meta.url));
 const START_SECONDS = 60;
-const STOP_SECONDS = 5;
+// The broker itself finishes requests in progress for up to 10 seconds.
+const STOP_SECONDS = 12;
 
 /** The configuration in this folder is written for these ports; others are put in when it is copied. */
 export const DEFAULT_PORT_BASE = 8080;

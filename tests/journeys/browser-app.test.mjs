@@ -3,8 +3,7 @@
 
 import assert from 'node:assert/strict';
 import http from 'node:http';
-import { test } from 'node:test';
-import { browserFor, chooseProvider, demoFor, noFaults, personAt, pickPerson, screenshot } from './support.mjs';
+import { browserFor, chooseProvider, demoFor, journey, noFaults, personAt, pickPerson, screenshot } from './support.mjs';
 
 const PAGE = '<!doctype html><title>App</title><p>An app without a server.</p>';
 
@@ -52,7 +51,7 @@ async function finishInBrowser({ metadata, code, verifier, redirectUri }) {
 const readable = (address) =>
   fetch(address, { redirect: 'manual' }).then((response) => response.type !== 'opaqueredirect', () => false);
 
-test('an app in the browser signs in, and a stranger’s origin reads nothing of it', async (context) => {
+journey('an app in the browser signs in, and a stranger’s origin reads nothing of it', async (context) => {
   const demo = await demoFor(context);
   const browser = await browserFor(context);
   const page = await personAt(browser);

@@ -1,9 +1,9 @@
 // People who sign in to Notes through the broker, by Globex and by Friendbook.
 
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { after, before, describe } from 'node:test';
 import {
-  browserFor, cancelAtProvider, chooseProvider, demoFor, DESKTOP, fitsTheScreen, noFaults, personAt, PHONE,
+  browserFor, cancelAtProvider, chooseProvider, demoFor, DESKTOP, fitsTheScreen, journey, noFaults, personAt, PHONE,
   pickPerson, screenshot, whoNotesSees,
 } from './support.mjs';
 
@@ -33,7 +33,7 @@ describe('sign-in to Notes', () => {
 
   for (const [device, viewport] of Object.entries({ phone: PHONE, desktop: DESKTOP })) {
     for (const colorScheme of ['light', 'dark']) {
-      test(`by Globex on a ${device}, ${colorScheme}: groups and roles, then sign out`, async () => {
+      journey(`by Globex on a ${device}, ${colorScheme}: groups and roles, then sign out`, async () => {
         const page = await personAt(browser, { viewport, colorScheme });
         const look = async (name) => {
           await fitsTheScreen(page);
@@ -66,7 +66,7 @@ describe('sign-in to Notes', () => {
     }
   }
 
-  test('with the permission one writes a note; without it the form is off', async () => {
+  journey('with the permission one writes a note; without it the form is off', async () => {
     const alice = await personAt(browser);
     await signIn(alice, 'globex', 'alice');
     await alice.locator('#text').fill('Bring <b>cake</b>');
@@ -80,7 +80,7 @@ describe('sign-in to Notes', () => {
     await screenshot(carol, 'notes-carol');
   });
 
-  test('the page that was wanted first is resumed', async () => {
+  journey('the page that was wanted first is resumed', async () => {
     const page = await personAt(browser);
     await page.goto(notesAt('/notes/42'));
     await chooseProvider(page, 'globex');
@@ -90,7 +90,7 @@ describe('sign-in to Notes', () => {
     noFaults(page);
   });
 
-  test('by Friendbook: other accounts than by Globex, whatever address they claim', async () => {
+  journey('by Friendbook: other accounts than by Globex, whatever address they claim', async () => {
     const globexAlice = await signIn(await personAt(browser), 'globex', 'alice');
     const page = await personAt(browser);
     const alice = await signIn(page, 'friendbook', 'alice');
@@ -112,7 +112,7 @@ describe('sign-in to Notes', () => {
     noFaults(page);
   });
 
-  test('a person who cancels at Globex gets a page, and takes the other way', async () => {
+  journey('a person who cancels at Globex gets a page, and takes the other way', async () => {
     const page = await personAt(browser, { viewport: PHONE });
     await page.goto(notesAt('/notes/42'));
     await chooseProvider(page, 'globex');
@@ -127,14 +127,14 @@ describe('sign-in to Notes', () => {
     noFaults(page);
   });
 
-  test('without JavaScript everything works', async () => {
+  journey('without JavaScript everything works', async () => {
     const page = await personAt(browser, { javaScriptEnabled: false });
     assert.deepEqual((await signIn(page, 'globex', 'bob')).groups, ['engineers']);
     await page.locator('#sign-out').click();
     await page.locator('#signed-out').waitFor();
   });
 
-  test('a second app sign-in in the same browser asks nothing', async () => {
+  journey('a second app sign-in in the same browser asks nothing', async () => {
     const page = await personAt(browser);
     const first = await signIn(page, 'globex', 'alice');
     await page.context().clearCookies({ name: /^notes_/ });
@@ -144,7 +144,7 @@ describe('sign-in to Notes', () => {
     noFaults(page);
   });
 
-  test('after signing out, Globex still knows the person and asks nothing', async () => {
+  journey('after signing out, Globex still knows the person and asks nothing', async () => {
     const page = await personAt(browser);
     const first = await signIn(page, 'globex', 'alice');
     await page.locator('#sign-out').click();
@@ -155,7 +155,7 @@ describe('sign-in to Notes', () => {
     noFaults(page);
   });
 
-  test('Back after a finished sign-in leads to no dead end', async () => {
+  journey('Back after a finished sign-in leads to no dead end', async () => {
     const page = await personAt(browser);
     await page.goto(notesAt('/notes/42'));
     await chooseProvider(page, 'globex');
@@ -173,7 +173,7 @@ describe('sign-in to Notes', () => {
   });
 });
 
-test('a provider that is down: a page with the other ways, and they work', async (context) => {
+journey('a provider that is down: a page with the other ways, and they work', async (context) => {
   const demo = await demoFor(context);
   const browser = await browserFor(context);
   await demo.children.find(({ name }) => name === 'globex').stop();

@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 import { checkPorts, startDemo } from '../../examples/demo/demo.mjs';
@@ -17,6 +18,37 @@ export const PHONE = { width: 390, height: 844 };
 export const DESKTOP = { width: 1280, height: 900 };
 
 const SCREENSHOTS = process.env.SCREENSHOTS ?? path.join(tmpdir(), 'countersign-journeys');
+
+// What a failing journey shows: the pages that its people had open, and what the demo wrote.
+let openPages = [];
+let demos = [];
+
+/** A test that shows, when it fails, what people saw and what the broker logged. */
+export function journey(name, steps) {
+  test(name, async (context) => {
+    openPages = [];
+    try {
+      await steps(context);
+    } catch (error) {
+      await explain(name, error);
+      throw error;
+    }
+  });
+}
+
+async function explain(name, error) {
+  const report = [];
+  for (const page of openPages) {
+    const text = await page.locator('body').innerText({ timeout: 2000 }).catch(() => '(no page)');
+    report.push(`--- ${page.url()}`, text, ...page.faults);
+    await screenshot(page, `failed-${name.replace(/\W+/g, '-')}`).catch(() => {});
+  }
+  for (const demo of demos) {
+    for (const child of demo.children) report.push(`--- the log of ${child.name}`, child.lastLines());
+  }
+  error.message += `\n${report.join('\n')}`;
+  error.stack = `${error.message}\n${error.stack}`;
+}
 
 /** The first of a run of ports that the demo can have. */
 export async function freePortBase() {
@@ -41,7 +73,9 @@ export async function demoFor(context, options = {}) {
   const demo = await startDemo({
     binary: BINARY, dataDir, portBase: await freePortBase(), ...options,
   });
+  demos.push(demo);
   context.after(async () => {
+    demos = demos.filter((other) => other !== demo);
     await demo.stop();
     rmSync(dataDir, { recursive: true });
   });
@@ -67,6 +101,7 @@ export async function personAt(browser, { viewport = DESKTOP, ...options } = {})
   context.setDefaultTimeout(PATIENCE);
   const page = await context.newPage();
   page.faults = [];
+  openPages.push(page);
   page.on('pageerror', (error) => page.faults.push(String(error)));
   page.on('console', (message) => {
     if (/Content.Security.Policy|violates/i.test(message.text())) page.faults.push(message.text());

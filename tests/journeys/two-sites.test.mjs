@@ -7,9 +7,8 @@ import { createHash, randomBytes, X509Certificate } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { test } from 'node:test';
 import {
-  browserFor, cancelAtProvider, chooseProvider, demoFor, freePortBase, noFaults, personAt, pickPerson, screenshot,
+  browserFor, cancelAtProvider, chooseProvider, demoFor, freePortBase, journey, noFaults, personAt, pickPerson, screenshot,
   whoNotesSees,
 } from './support.mjs';
 
@@ -72,7 +71,7 @@ async function demoOnSites(context, tls, folder) {
   return demoFor(context, { portBase, addresses, rewrite, env });
 }
 
-test('over TLS on sites of their own: sign in, cancel and choose again, sign out', async (context) => {
+journey('over TLS on sites of their own: sign in, cancel and choose again, sign out', async (context) => {
   const folder = mkdtempSync(path.join(tmpdir(), 'countersign-tls-'));
   context.after(() => rmSync(folder, { recursive: true }));
   const tls = makeCertificates(folder);
