@@ -1,0 +1,581 @@
+//! A stand-in provider on loopback: OpenID Connect and plain OAuth 2.0 in one, strict by itself, and
+//! scriptable, so that a test makes each case from a valid, freshly signed answer by one named mutation.
+//!
+//! It approves whatever it is asked, as the person the script names. It checks client authentication,
+//! redirect URI, single use of the code and PKCE as a real provider would. Every request is recorded.
+#![allow(dead_code)] // each test binary uses its part
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair,
+};
+use aws_lc_rs::{digest, hmac};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use countersign::context::Clock;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
+use std::time::Duration;
+use url::Url;
+
+/// The client id that the stand-in knows.
+pub const CLIENT_ID: &str = "countersign";
+/// Its secret: with characters that RFC 6749 §2.3.1 wants form-encoded in a Basic header.
+pub const CLIENT_SECRET: &str = "s3cret:with%odd+chars&more/é";
+
+/// Base64url without padding.
+pub fn b64(bytes: impl AsRef<[u8]>) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// A signing key of the stand-in.
+#[derive(Clone)]
+pub struct Key {
+    pub kid: String,
+    pair: Arc<Pair>,
+}
+
+enum Pair {
+    Rsa(RsaKeyPair),
+    Ec(EcdsaKeyPair),
+}
+
+/// RSA keys take a while to make, so that two are shared.
+static RSA: LazyLock<[Arc<Pair>; 2]> =
+    LazyLock::new(|| [(); 2].map(|()| Arc::new(Pair::Rsa(RsaKeyPair::generate(KeySize::Rsa2048).unwrap()))));
+
+impl Key {
+    /// One of two shared RSA keys, under a name.
+    pub fn rsa(which: usize, kid: &str) -> Self {
+        Self { kid: kid.to_owned(), pair: RSA[which].clone() }
+    }
+    /// A new P-256 key.
+    pub fn ec(kid: &str) -> Self {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+        Self { kid: kid.to_owned(), pair: Arc::new(Pair::Ec(pair)) }
+    }
+    /// Its algorithm.
+    pub fn alg(&self) -> &'static str {
+        match &*self.pair {
+            Pair::Rsa(_) => "RS256",
+            Pair::Ec(_) => "ES256",
+        }
+    }
+    /// Signs bytes.
+    pub fn sign(&self, input: &[u8]) -> Vec<u8> {
+        let random = SystemRandom::new();
+        match &*self.pair {
+            Pair::Rsa(pair) => {
+                let mut signature = vec![0; pair.public_modulus_len()];
+                pair.sign(&RSA_PKCS1_SHA256, &random, input, &mut signature).unwrap();
+                signature
+            }
+            Pair::Ec(pair) => pair.sign(&random, input).unwrap().as_ref().to_vec(),
+        }
+    }
+    /// A compact token of any header and payload text.
+    pub fn token(&self, header: &str, payload: &str) -> String {
+        let input = format!("{}.{}", b64(header), b64(payload));
+        format!("{input}.{}", b64(self.sign(input.as_bytes())))
+    }
+    /// Its public half.
+    pub fn jwk(&self) -> Value {
+        let mut jwk = match &*self.pair {
+            Pair::Rsa(pair) => json!({
+                "kty": "RSA",
+                "n": b64(pair.public_key().modulus().big_endian_without_leading_zero()),
+                "e": b64(pair.public_key().exponent().big_endian_without_leading_zero()),
+            }),
+            Pair::Ec(pair) => {
+                let point = pair.public_key().as_ref();
+                json!({"kty": "EC", "crv": "P-256", "x": b64(&point[1..33]), "y": b64(&point[33..])})
+            }
+        };
+        jwk["kid"] = self.kid.clone().into();
+        jwk["use"] = "sig".into();
+        jwk["alg"] = self.alg().into();
+        jwk
+    }
+    /// The public key in DER (SubjectPublicKeyInfo for RSA), for confusion attacks.
+    pub fn public_der(&self) -> Vec<u8> {
+        match &*self.pair {
+            Pair::Rsa(pair) => {
+                aws_lc_rs::encoding::AsDer::<aws_lc_rs::encoding::PublicKeyX509Der<'_>>::as_der(
+                    pair.public_key(),
+                )
+                .unwrap()
+                .as_ref()
+                .to_vec()
+            }
+            Pair::Ec(pair) => pair.public_key().as_ref().to_vec(),
+        }
+    }
+}
+
+/// A token signed with HMAC-SHA256.
+pub fn hs256(header: &str, payload: &str, key: &[u8]) -> String {
+    let input = format!("{}.{}", b64(header), b64(payload));
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), input.as_bytes());
+    format!("{input}.{}", b64(tag))
+}
+
+/// How an answer travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// At once.
+    Normal,
+    /// Accepted, and then nothing.
+    Hang,
+    /// One byte at a time, slowly.
+    Drip,
+}
+
+/// An answer before it is sent.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    pub status: u16,
+    pub content_type: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+    pub pace: Pace,
+}
+
+impl Reply {
+    /// JSON with a status.
+    pub fn json(status: u16, body: &Value) -> Self {
+        Self {
+            status,
+            content_type: "application/json".to_owned(),
+            headers: Vec::new(),
+            body: serde_json::to_vec(body).unwrap(),
+            pace: Pace::Normal,
+        }
+    }
+    /// A redirect.
+    pub fn redirect(to: &str) -> Self {
+        let mut reply = Self::json(302, &json!({}));
+        reply.headers.push(("location".to_owned(), to.to_owned()));
+        reply
+    }
+    /// Changes the JSON body.
+    pub fn edit(&mut self, change: impl FnOnce(&mut Value)) {
+        let mut body: Value = serde_json::from_slice(&self.body).unwrap();
+        change(&mut body);
+        self.body = serde_json::to_vec(&body).unwrap();
+    }
+    /// Sets the whole body.
+    pub fn set(&mut self, content_type: &str, body: impl Into<Vec<u8>>) {
+        content_type.clone_into(&mut self.content_type);
+        self.body = body.into();
+    }
+}
+
+/// A mutation of something.
+pub type Edit<T> = Box<dyn FnMut(&mut T) + Send>;
+
+fn same<T>() -> Edit<T> {
+    Box::new(|_| {})
+}
+
+/// What the stand-in does otherwise than a sound provider.
+pub struct Script {
+    /// The person: the claims that the ID token and userinfo may show.
+    pub person: Value,
+    /// Claims of the person that the ID token has; userinfo has all.
+    pub in_id_token: Vec<&'static str>,
+    /// The keys that are published.
+    pub keys: Vec<Key>,
+    /// The key that signs.
+    pub signer: Key,
+    /// Parameters of the authorization response.
+    pub response: Edit<BTreeMap<String, String>>,
+    /// The discovery document.
+    pub discovery: Edit<Reply>,
+    /// The key set.
+    pub jwks: Edit<Reply>,
+    /// Header and claims of the ID token, before it is signed.
+    pub header: Edit<Value>,
+    pub claims: Edit<Value>,
+    /// The signed ID token.
+    pub id_token: Edit<String>,
+    /// The token endpoint's answer.
+    pub token: Edit<Reply>,
+    /// The answers of userinfo (`/userinfo`), profile (`/me`) and addresses (`/emails`).
+    pub userinfo: Edit<Reply>,
+    pub profile: Edit<Reply>,
+    pub emails: Edit<Reply>,
+}
+
+impl Script {
+    fn new() -> Self {
+        let key = Key::rsa(0, "rsa-1");
+        Self {
+            person: json!({
+                "sub": "alice-subject", "name": "Alice Adams", "email": "alice@globex.example",
+                "email_verified": true, "groups": ["engineering", "all"], "id": "1001",
+            }),
+            in_id_token: vec!["name", "email", "email_verified", "groups"],
+            keys: vec![key.clone()],
+            signer: key,
+            response: same(),
+            discovery: same(),
+            jwks: same(),
+            header: same(),
+            claims: same(),
+            id_token: same(),
+            token: same(),
+            userinfo: same(),
+            profile: same(),
+            emails: same(),
+        }
+    }
+}
+
+/// A request that reached the stand-in.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    pub method: String,
+    pub path: String,
+    pub query: BTreeMap<String, String>,
+    pub form: BTreeMap<String, String>,
+    pub headers: BTreeMap<String, String>,
+}
+
+struct Pending {
+    query: BTreeMap<String, String>,
+}
+
+struct Shared {
+    origin: String,
+    clock: Arc<dyn Clock>,
+    script: Mutex<Script>,
+    seen: Mutex<Vec<Seen>>,
+    codes: Mutex<BTreeMap<String, Pending>>,
+    tokens: Mutex<BTreeMap<String, ()>>,
+    count: Mutex<u64>,
+}
+
+/// The running stand-in. Its threads end with the process.
+#[derive(Clone)]
+pub struct Standin {
+    shared: Arc<Shared>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+impl Standin {
+    /// Starts on a port of the system's choice. Times in its tokens come from `clock`.
+    pub fn start(clock: Arc<dyn Clock>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let shared = Arc::new(Shared {
+            origin: format!("http://{}", listener.local_addr().unwrap()),
+            clock,
+            script: Mutex::new(Script::new()),
+            seen: Mutex::default(),
+            codes: Mutex::default(),
+            tokens: Mutex::default(),
+            count: Mutex::default(),
+        });
+        let standin = Self { shared };
+        let server = standin.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let server = server.clone();
+                std::thread::spawn(move || server.serve(stream));
+            }
+        });
+        standin
+    }
+
+    /// `http://127.0.0.1:PORT`, which is also its issuer.
+    pub fn origin(&self) -> &str {
+        &self.shared.origin
+    }
+    /// The script, to change it.
+    pub fn script(&self) -> MutexGuard<'_, Script> {
+        lock(&self.shared.script)
+    }
+    /// Does away with all mutations.
+    pub fn behave(&self) {
+        *self.script() = Script::new();
+    }
+    /// All requests so far.
+    pub fn seen(&self) -> Vec<Seen> {
+        lock(&self.shared.seen).clone()
+    }
+    /// How many requests went to a path.
+    pub fn count(&self, path: &str) -> usize {
+        lock(&self.shared.seen).iter().filter(|seen| seen.path == path).count()
+    }
+    /// Forgets all requests so far.
+    pub fn forget(&self) {
+        lock(&self.shared.seen).clear();
+    }
+
+    fn next(&self, what: &str) -> String {
+        let mut count = lock(&self.shared.count);
+        *count += 1;
+        format!("{what}-{count}-{}", self.shared.origin.rsplit(':').next().unwrap_or_default())
+    }
+
+    /// What a browser would bring back from this authorization request: the parameters of the response.
+    pub fn approve(&self, request: &Url) -> BTreeMap<String, String> {
+        let query: BTreeMap<String, String> = request.query_pairs().into_owned().collect();
+        let code = self.next("code");
+        let mut answer = BTreeMap::from([("code".to_owned(), code.clone())]);
+        if let Some(state) = query.get("state") {
+            answer.insert("state".to_owned(), state.clone());
+        }
+        if request.path() == "/authorize" {
+            answer.insert("iss".to_owned(), self.shared.origin.clone());
+        }
+        lock(&self.shared.codes).insert(code, Pending { query });
+        (self.script().response)(&mut answer);
+        answer
+    }
+
+    fn serve(&self, mut stream: TcpStream) {
+        let Some(seen) = read_request(&mut stream) else { return };
+        lock(&self.shared.seen).push(seen.clone());
+        let reply = self.answer(&seen);
+        let _ = write_reply(&mut stream, &reply);
+    }
+
+    fn answer(&self, seen: &Seen) -> Reply {
+        match (seen.method.as_str(), seen.path.as_str()) {
+            ("GET", "/.well-known/openid-configuration") => {
+                let mut reply = Reply::json(200, &self.discovery());
+                (self.script().discovery)(&mut reply);
+                reply
+            }
+            ("GET", "/jwks") => {
+                let keys: Vec<Value> = self.script().keys.iter().map(Key::jwk).collect();
+                let mut reply = Reply::json(200, &json!({"keys": keys}));
+                (self.script().jwks)(&mut reply);
+                reply
+            }
+            ("GET", "/authorize" | "/dialog") => {
+                let url =
+                    Url::parse_with_params(&format!("{}{}", self.origin(), seen.path), &seen.query).unwrap();
+                let answer = self.approve(&url);
+                let to = seen.query.get("redirect_uri").cloned().unwrap_or_default();
+                Reply::redirect(Url::parse_with_params(&to, &answer).unwrap().as_str())
+            }
+            ("POST", "/token") => {
+                let mut reply = self.token(seen).unwrap_or_else(|error| error);
+                (self.script().token)(&mut reply);
+                reply
+            }
+            ("GET", path @ ("/userinfo" | "/me" | "/emails")) => {
+                let token = seen.headers.get("authorization").and_then(|value| value.strip_prefix("Bearer "));
+                if !token.is_some_and(|token| lock(&self.shared.tokens).contains_key(token)) {
+                    return Reply::json(401, &json!({"error": "invalid_token"}));
+                }
+                let mut script = self.script();
+                let mut reply = match path {
+                    "/emails" => Reply::json(
+                        200,
+                        &json!([
+                            {"email": "old@hub.example", "primary": false, "verified": true},
+                            {"email": "alice@hub.example", "primary": true, "verified": true},
+                        ]),
+                    ),
+                    _ => Reply::json(200, &script.person),
+                };
+                match path {
+                    "/userinfo" => (script.userinfo)(&mut reply),
+                    "/me" => (script.profile)(&mut reply),
+                    _ => (script.emails)(&mut reply),
+                }
+                reply
+            }
+            _ => Reply::json(404, &json!({"error": "not_found"})),
+        }
+    }
+
+    fn discovery(&self) -> Value {
+        let at = |path: &str| format!("{}{path}", self.shared.origin);
+        json!({
+            "issuer": self.shared.origin,
+            "authorization_endpoint": at("/authorize"),
+            "token_endpoint": at("/token"),
+            "jwks_uri": at("/jwks"),
+            "userinfo_endpoint": at("/userinfo"),
+            "response_types_supported": ["code"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": ["RS256", "ES256"],
+            "authorization_response_iss_parameter_supported": true,
+        })
+    }
+
+    fn token(&self, seen: &Seen) -> Result<Reply, Reply> {
+        let refuse = |status: u16, error: &str| Reply::json(status, &json!({"error": error}));
+        let field = |name: &str| seen.form.get(name).map(String::as_str);
+        let (id, secret) = match seen
+            .headers
+            .get("authorization")
+            .and_then(|value| value.strip_prefix("Basic "))
+        {
+            Some(basic) => {
+                let text = String::from_utf8(STANDARD.decode(basic).unwrap()).unwrap();
+                let (id, secret) = text.split_once(':').unwrap();
+                let decode = |text: &str| {
+                    url::form_urlencoded::parse(format!("x={text}").as_bytes()).next().unwrap().1.into_owned()
+                };
+                (decode(id), decode(secret))
+            }
+            None => (
+                field("client_id").unwrap_or_default().to_owned(),
+                field("client_secret").unwrap_or_default().to_owned(),
+            ),
+        };
+        if id != CLIENT_ID || secret != CLIENT_SECRET {
+            return Err(refuse(401, "invalid_client"));
+        }
+        let Some(pending) = lock(&self.shared.codes).remove(field("code").unwrap_or_default()) else {
+            return Err(refuse(400, "invalid_grant"));
+        };
+        let asked = |name: &str| pending.query.get(name).map(String::as_str);
+        if field("grant_type") != Some("authorization_code") || field("redirect_uri") != asked("redirect_uri")
+        {
+            return Err(refuse(400, "invalid_grant"));
+        }
+        if let Some(challenge) = asked("code_challenge") {
+            let proof =
+                digest::digest(&digest::SHA256, field("code_verifier").unwrap_or_default().as_bytes());
+            if b64(proof) != challenge {
+                return Err(refuse(400, "invalid_grant"));
+            }
+        }
+        let access_token = self.next("access");
+        lock(&self.shared.tokens).insert(access_token.clone(), ());
+        let mut body = json!({"access_token": access_token, "token_type": "Bearer", "expires_in": 300});
+        if asked("scope").is_some_and(|scope| scope.split(' ').any(|scope| scope == "openid")) {
+            body["id_token"] = self.id_token(&pending, &access_token).into();
+        }
+        Ok(Reply::json(200, &body))
+    }
+
+    fn id_token(&self, pending: &Pending, access_token: &str) -> String {
+        let now = self.shared.clock.now().secs();
+        let mut script = self.script();
+        let mut claims = json!({
+            "iss": self.shared.origin, "aud": CLIENT_ID, "iat": now, "exp": now + 300, "auth_time": now - 5,
+            "sub": script.person["sub"],
+        });
+        if let Some(nonce) = pending.query.get("nonce") {
+            claims["nonce"] = nonce.clone().into();
+        }
+        let hash = digest::digest(&digest::SHA256, access_token.as_bytes());
+        claims["at_hash"] = b64(&hash.as_ref()[..16]).into();
+        for name in script.in_id_token.clone() {
+            if let Some(value) = script.person.get(name) {
+                claims[name] = value.clone();
+            }
+        }
+        (script.claims)(&mut claims);
+        let signer = script.signer.clone();
+        let mut header = json!({"alg": signer.alg(), "typ": "JWT", "kid": signer.kid});
+        (script.header)(&mut header);
+        let mut token = signer.token(&header.to_string(), &claims.to_string());
+        (script.id_token)(&mut token);
+        token
+    }
+}
+
+fn read_request(stream: &mut TcpStream) -> Option<Seen> {
+    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    let mut bytes = Vec::new();
+    let mut buffer = [0; 4096];
+    let head = loop {
+        if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
+            break end;
+        }
+        match stream.read(&mut buffer) {
+            Ok(0) | Err(_) => return None,
+            Ok(count) => bytes.extend_from_slice(&buffer[..count]),
+        }
+    };
+    let text = String::from_utf8_lossy(&bytes[..head]).into_owned();
+    let mut lines = text.split("\r\n");
+    let mut words = lines.next()?.split(' ');
+    let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
+    let headers: BTreeMap<String, String> = lines
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
+        .collect();
+    let length: usize = headers.get("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
+    while bytes.len() < head + 4 + length {
+        match stream.read(&mut buffer) {
+            Ok(0) | Err(_) => return None,
+            Ok(count) => bytes.extend_from_slice(&buffer[..count]),
+        }
+    }
+    let url = Url::parse(&format!("http://standin{target}")).ok()?;
+    Some(Seen {
+        method,
+        path: url.path().to_owned(),
+        query: url.query_pairs().into_owned().collect(),
+        form: url::form_urlencoded::parse(&bytes[head + 4..]).into_owned().collect(),
+        headers,
+    })
+}
+
+fn write_reply(stream: &mut TcpStream, reply: &Reply) -> std::io::Result<()> {
+    if reply.pace == Pace::Hang {
+        // until the other side gives up
+        let _ = stream.set_read_timeout(Some(Duration::from_secs(30)));
+        let _ = stream.read(&mut [0; 1]);
+        return Ok(());
+    }
+    let mut head = format!(
+        "HTTP/1.1 {} X\r\ncontent-type: {}\r\ncontent-length: {}\r\nconnection: close\r\n",
+        reply.status,
+        reply.content_type,
+        reply.body.len()
+    );
+    for (name, value) in &reply.headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    stream.write_all(format!("{head}\r\n").as_bytes())?;
+    if reply.pace == Pace::Drip {
+        for byte in &reply.body {
+            stream.write_all(&[*byte])?;
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        return Ok(());
+    }
+    stream.write_all(&reply.body)
+}
+
+/// A listener that nobody should ever speak to.
+pub struct Canary {
+    pub origin: String,
+    touched: Arc<Mutex<usize>>,
+}
+
+impl Canary {
+    /// Starts listening.
+    pub fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let origin = format!("http://{}", listener.local_addr().unwrap());
+        let touched = Arc::new(Mutex::new(0));
+        let count = touched.clone();
+        std::thread::spawn(move || {
+            for _ in listener.incoming() {
+                *lock(&count) += 1;
+            }
+        });
+        Self { origin, touched }
+    }
+    /// How often somebody did.
+    pub fn touched(&self) -> usize {
+        *lock(&self.touched)
+    }
+}

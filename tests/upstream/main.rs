@@ -1,0 +1,12 @@
+//! The upstream side against a stand-in provider: every refusal is made from a valid, freshly signed answer
+//! by one named mutation, next to its valid twin.
+
+mod bench;
+mod id_token;
+mod jose;
+mod network;
+mod oauth2;
+mod people;
+mod response;
+#[path = "../support/standin.rs"]
+mod standin;

@@ -1,0 +1,297 @@
+//! The way out: where it leads, how long it takes, and what happens while a provider is away.
+
+use crate::bench::{Bench, CALLBACK, OIDC, provider, refused, registry};
+use crate::standin::{Canary, Pace, Reply, Standin};
+use countersign::context::{Context, ManualClock, Timestamp};
+use countersign::failure::UserMessage;
+use countersign::outbound::{Fault, Names, Network, Outbound, Request, Transports};
+use countersign::upstream::{BeginRequest, Health, Registry};
+use serde_json::json;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use url::Url;
+
+/// Begins a sign-in at a provider of these settings and returns the reason why it cannot.
+async fn cannot_begin(settings: &str) -> &'static str {
+    let context = Context::system();
+    let registry = registry(vec![provider(settings)], &context);
+    let entry = registry.iter().next().unwrap().clone();
+    let request = BeginRequest { state: "s".to_owned(), callback: CALLBACK.to_owned(), ..Default::default() };
+    entry.upstream.begin(&context, &request).await.unwrap_err().reason
+}
+
+#[tokio::test]
+async fn oidc_057_issuers_where_we_must_not_go() {
+    let public = OIDC.replace("allow_loopback = true", "");
+    for issuer in [
+        "https://169.254.169.254",
+        "https://[::1]",
+        "https://127.0.0.1:1",
+        "https://2130706433",
+        "https://10.0.0.1",
+        "https://localhost",
+        "https://x.localhost",
+        "https://[::ffff:169.254.169.254]",
+    ] {
+        assert_eq!(
+            cannot_begin(&format!("issuer = \"{issuer}\"\n{public}")).await,
+            "net.address",
+            "{issuer}"
+        );
+    }
+    // http and other schemes do not even make a configuration
+    let canary = Canary::start();
+    let context = Context::system();
+    let settings = format!("issuer = \"{}\"\n{public}", canary.origin);
+    let errors = Registry::build(vec![provider(&settings)], &|_| Ok("x".to_owned().into()), &context, None)
+        .unwrap_err();
+    assert_eq!(errors[0].problem.key, "issuer");
+    assert_eq!(canary.touched(), 0);
+    // the twin is every other test here: loopback with the switch
+}
+
+/// A name server whose answers change.
+struct Turning {
+    answers: Mutex<Vec<Vec<IpAddr>>>,
+    asked: AtomicUsize,
+}
+
+impl Names for Turning {
+    fn lookup(&self, _name: &str) -> std::io::Result<Vec<IpAddr>> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let mut answers = self.answers.lock().unwrap();
+        Ok(if answers.len() > 1 { answers.remove(0) } else { answers[0].clone() })
+    }
+}
+
+/// Loopback stands for what is allowed, and a private network for what is not.
+async fn ask(answers: Vec<Vec<&str>>, times: usize) -> (Vec<Fault>, usize) {
+    let parse = |list: Vec<&str>| list.into_iter().map(|ip| ip.parse().unwrap()).collect();
+    let names = Arc::new(Turning {
+        answers: Mutex::new(answers.into_iter().map(parse).collect()),
+        asked: AtomicUsize::new(0),
+    });
+    let network = Network {
+        allow_loopback: true,
+        allow_private_network: false,
+        ca_file: None,
+        timeout: Duration::from_secs(1),
+    };
+    let mut transports = Transports::with_names(names.clone());
+    let outbound = Outbound::new(&network, Context::system(), &mut transports).unwrap();
+    // it speaks no TLS, so that a connection is made and then fails
+    let canary = Canary::start();
+    let port = canary.origin.rsplit(':').next().unwrap();
+    let mut faults = Vec::new();
+    for _ in 0..times {
+        let url = Url::parse(&format!("https://rebind.example:{port}/")).unwrap();
+        faults.push(outbound.send(Request::get(url), 1000).await.unwrap_err());
+    }
+    (faults, names.asked.load(Ordering::SeqCst))
+}
+
+#[tokio::test]
+async fn oidc_057_names_that_lead_inside() {
+    let (faults, _) = ask(vec![vec!["10.0.0.1"]], 1).await;
+    assert!(matches!(faults[0], Fault::Address(_)), "{faults:?}");
+    // one inside among several outside
+    let (faults, _) = ask(vec![vec!["127.0.0.1", "10.0.0.1"]], 1).await;
+    assert!(matches!(faults[0], Fault::Address(_)), "{faults:?}");
+    let (faults, _) = ask(vec![vec![]], 1).await;
+    assert!(matches!(faults[0], Fault::Address(_)), "{faults:?}");
+}
+
+#[tokio::test]
+async fn oidc_057_dns_rebinding() {
+    // Allowed at the first look, inside at the second: each connection goes to an address that was checked
+    // in the very look-up it came from, so the second is refused, and there is no third.
+    let (faults, asked) = ask(vec![vec!["127.0.0.1"], vec!["169.254.169.254"]], 2).await;
+    assert!(!matches!(faults[0], Fault::Address(_)), "the twin: an allowed address is tried: {faults:?}");
+    assert!(matches!(faults[1], Fault::Address(_)), "{faults:?}");
+    assert_eq!(asked, 2, "one look-up for each connection");
+}
+
+#[tokio::test]
+async fn oidc_058_endpoints_on_another_scheme_or_inside() {
+    for endpoint in ["jwks_uri", "token_endpoint", "userinfo_endpoint", "authorization_endpoint"] {
+        for bad in
+            ["http://id.example/x", "https://10.0.0.1/x", "https://169.254.169.254/x", "file:///etc/passwd"]
+        {
+            let bench = Bench::oidc("");
+            bench.standin.script().discovery =
+                Box::new(move |reply| reply.edit(|d| d[endpoint] = json!(bad)));
+            let Err(failure) = bench.begin(|_| {}).await else { panic!("{endpoint} {bad}") };
+            assert_eq!(failure.reason, "net.address", "{endpoint} {bad}");
+            bench.standin.behave();
+            bench.signs_in().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_discovery_document_that_is_not_the_issuers() {
+    let cases: [(&str, fn(&mut Reply)); 7] = [
+        ("oidc.discovery.issuer", |r| r.edit(|d| d["issuer"] = json!("https://other.example"))),
+        ("oidc.discovery.issuer", |r| {
+            r.edit(|d| d["issuer"] = json!(format!("{}/", d["issuer"].as_str().unwrap())))
+        }),
+        ("oidc.discovery.issuer", |r| r.edit(|d| d["issuer"] = json!(null))),
+        ("oidc.discovery", |r| r.edit(|d| d["jwks_uri"] = json!(null))),
+        ("oidc.discovery", |r| r.edit(|d| d["token_endpoint"] = json!(7))),
+        ("oidc.discovery", |r| r.set("text/html", "<p>")),
+        ("net.status", |r| r.status = 404),
+    ];
+    for (reason, change) in cases {
+        let bench = Bench::oidc("");
+        bench.standin.script().discovery = Box::new(change);
+        let Err(failure) = bench.begin(|_| {}).await else { panic!("{reason}") };
+        assert_eq!((failure.reason, failure.user), (reason, UserMessage::ProviderUnavailable));
+        assert!(matches!(bench.entry.upstream.health(), Health::Down(_)));
+        bench.standin.behave();
+        bench.signs_in().await;
+        assert_eq!(bench.entry.upstream.health(), Health::Up);
+    }
+}
+
+#[tokio::test]
+async fn oidc_059_redirects_are_not_followed() {
+    let bench = Bench::oidc("userinfo = \"always\"");
+    let to =
+        |to: String| -> crate::standin::Edit<Reply> { Box::new(move |reply| *reply = Reply::redirect(&to)) };
+    let canary = bench.canary.origin.clone();
+    bench.standin.script().discovery = to(canary.clone());
+    let Err(failure) = bench.begin(|_| {}).await else { panic!("followed") };
+    assert_eq!(failure.reason, "net.redirect");
+    bench.standin.behave();
+    bench.standin.script().jwks = to(format!("{}/other", bench.standin.origin()));
+    let (outcome, trace) = bench.sign_in().await;
+    refused(outcome, &trace, "net.redirect");
+    bench.standin.behave();
+    bench.refuses("net.redirect", |script| script.token = to(canary.clone())).await;
+    bench.refuses("net.redirect", |script| script.userinfo = to(canary)).await;
+}
+
+#[tokio::test]
+async fn oidc_061_a_provider_that_hangs_holds_nobody_else_up() {
+    let slow = Bench::oidc("");
+    slow.signs_in().await;
+    let other = Bench::oidc("");
+    for pace in [Pace::Hang, Pace::Drip] {
+        slow.standin.script().token = Box::new(move |reply| {
+            reply.body.resize(4000, b' ');
+            reply.pace = pace;
+        });
+        // many wait there while another provider's person signs in
+        let waiting = futures_util::future::join_all((0..3).map(|_| slow.sign_in()));
+        let passing = async {
+            for _ in 0..5 {
+                other.signs_in().await;
+            }
+            Timestamp(0)
+        };
+        let first = futures_util::future::select(Box::pin(waiting), Box::pin(passing)).await;
+        let futures_util::future::Either::Right((_, waiting)) = first else {
+            panic!("the other provider waited for the one that hangs")
+        };
+        for (outcome, trace) in waiting.await {
+            let failure = refused(outcome, &trace, "net.timeout");
+            assert_eq!(failure.user, UserMessage::ProviderUnavailable);
+        }
+        slow.standin.behave();
+        slow.signs_in().await;
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_fails_again_and_again_is_left_alone_for_a_while() {
+    let bench = Bench::oidc("");
+    bench.signs_in().await;
+    bench.standin.script().token = Box::new(|reply| *reply = Reply::json(503, &json!({})));
+    for _ in 0..5 {
+        let (outcome, trace) = bench.sign_in().await;
+        refused(outcome, &trace, "net.status");
+    }
+    let asked = bench.standin.count("/token");
+    let (outcome, trace) = bench.sign_in().await;
+    refused(outcome, &trace, "net.open");
+    assert_eq!(bench.standin.count("/token"), asked);
+    assert!(matches!(bench.entry.upstream.health(), Health::Down(_)));
+    bench.standin.behave();
+    bench.clock.advance(Duration::from_secs(10));
+    bench.signs_in().await;
+    assert_eq!(bench.entry.upstream.health(), Health::Up);
+}
+
+#[tokio::test]
+async fn while_the_provider_is_away_what_it_published_is_used_on() {
+    let bench = Bench::oidc("");
+    bench.signs_in().await;
+    let away = || -> crate::standin::Edit<Reply> { Box::new(|reply| *reply = Reply::json(404, &json!({}))) };
+    bench.standin.script().discovery = away();
+    bench.standin.script().jwks = away();
+    bench.clock.advance(Duration::from_secs(2 * 3600));
+    bench.signs_in().await;
+    bench.clock.advance(Duration::from_secs(23 * 3600));
+    assert_eq!(bench.begin(|_| {}).await.err().map(|failure| failure.reason), Some("net.status"));
+}
+
+#[tokio::test]
+async fn what_will_soon_be_too_old_is_refreshed_behind_the_scenes() {
+    let bench = Bench::oidc("");
+    bench.signs_in().await;
+    assert_eq!(bench.standin.count("/jwks"), 1);
+    bench.clock.advance(Duration::from_secs(9 * 60));
+    bench.signs_in().await;
+    for _ in 0..200 {
+        if bench.standin.count("/jwks") == 2 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("never refreshed");
+}
+
+#[tokio::test]
+async fn warming_fetches_everything_once() {
+    let bench = Bench::oidc("");
+    assert_eq!(bench.entry.upstream.health(), Health::Unknown);
+    bench.entry.upstream.warm(&bench.context).await.unwrap();
+    bench.signs_in().await;
+    assert_eq!(bench.standin.count("/.well-known/openid-configuration"), 1);
+    assert_eq!(bench.standin.count("/jwks"), 1);
+}
+
+#[tokio::test]
+async fn a_reload_keeps_what_stayed_the_same() {
+    let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_800_000_000)));
+    let standin = Standin::start(clock);
+    let context = Context::system();
+    let settings = |more: &str| provider(&format!("issuer = \"{}\"\n{OIDC}\n{more}", standin.origin()));
+    let before = registry(vec![settings("")], &context);
+    let build = |provider| {
+        Registry::build(
+            vec![provider],
+            &|_| Ok(crate::standin::CLIENT_SECRET.to_owned().into()),
+            &context,
+            Some(&before),
+        )
+        .unwrap()
+    };
+    let same = build(settings(""));
+    let other = build(settings("order = 5"));
+    let upstream = |registry: &Registry| registry.iter().next().unwrap().upstream.clone();
+    assert!(Arc::ptr_eq(&upstream(&before), &upstream(&same)));
+    assert!(!Arc::ptr_eq(&upstream(&before), &upstream(&other)));
+}
+
+#[test]
+fn two_providers_cannot_prove_one_domain() {
+    let text = format!(
+        "[[provider]]\nissuer = \"https://a.example\"\n{OIDC}\n[[provider]]\nissuer = \"https://b.example\"\n{OIDC}"
+    );
+    let list = crate::bench::providers(&text);
+    let problems: Vec<&str> = Registry::check(&list).iter().map(|error| error.problem.key).collect();
+    assert_eq!(problems, ["id", "authoritative_for"]);
+}

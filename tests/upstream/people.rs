@@ -1,0 +1,269 @@
+//! Who it is in the end: userinfo, addresses and what they prove, domains, mapping.
+
+use crate::bench::{Bench, refused};
+use crate::standin::{Key, Reply};
+use countersign::failure::UserMessage;
+use countersign::upstream::identity::AssertedEmail;
+use serde_json::{Value, json};
+
+fn with(settings: &str) -> Bench {
+    Bench::oidc(settings)
+}
+
+#[tokio::test]
+async fn userinfo_is_asked_only_when_the_id_token_leaves_something_out() {
+    let bench = with("");
+    bench.signs_in().await;
+    assert_eq!(bench.standin.count("/userinfo"), 0);
+    bench.standin.script().in_id_token = vec![];
+    let vouched = bench.signs_in().await;
+    assert_eq!(bench.standin.count("/userinfo"), 1);
+    assert_eq!(vouched.identity.profile().name.as_deref(), Some("Alice Adams"));
+    assert!(vouched.identity.verified_email().is_some());
+
+    // a rule that reads a claim wants it
+    let bench = with("[[map]]\nrule = \"r\"\ngroup = \"g\"\nwhen = \"'x' in claims.departments\"");
+    bench.standin.script().person["departments"] = json!(["x"]);
+    let vouched = bench.signs_in().await;
+    assert_eq!(bench.standin.count("/userinfo"), 1);
+    assert_eq!(vouched.identity.assignments().len(), 1);
+
+    let never = with("userinfo = \"never\"");
+    never.standin.script().in_id_token = vec![];
+    assert_eq!(never.signs_in().await.identity.profile().name, None);
+    assert_eq!(never.standin.count("/userinfo"), 0);
+}
+
+#[tokio::test]
+async fn userinfo_about_somebody_else() {
+    let bench = with("userinfo = \"always\"");
+    for sub in [json!("mallory"), json!(null), json!(["alice-subject"]), json!("")] {
+        bench
+            .refuses("oidc.userinfo.sub", |script| {
+                script.userinfo = Box::new(move |reply| reply.edit(|body| body["sub"] = sub.clone()));
+            })
+            .await;
+    }
+    bench
+        .refuses("oidc.userinfo.sub", |script| {
+            script.userinfo =
+                Box::new(|reply| reply.edit(|body| drop(body.as_object_mut().unwrap().remove("sub"))));
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn odd_userinfo() {
+    let bench = with("userinfo = \"always\"");
+    let cases: [(&str, fn(&mut Reply)); 5] = [
+        ("oidc.userinfo.format", |r| r.set("text/html", "<p>")),
+        ("oidc.userinfo.format", |r| r.set("application/json", "[]")),
+        ("oidc.userinfo.format", |r| {
+            r.set("application/json", r#"{"sub":"alice-subject","sub":"alice-subject"}"#)
+        }),
+        ("net.status", |r| r.status = 403),
+        ("net.size", |r| r.set("application/json", vec![b' '; 300_000])),
+    ];
+    for (reason, change) in cases {
+        bench.refuses(reason, |script| script.userinfo = Box::new(change)).await;
+    }
+}
+
+#[tokio::test]
+async fn oidc_037_unsigned_userinfo_where_signed_is_registered() {
+    let bench = with("userinfo = \"always\"\nuserinfo_signed = true");
+    let issuer = bench.standin.origin().to_owned();
+    let signed = |claims: Value, key: Key| {
+        move |reply: &mut Reply| {
+            let header = json!({"alg": key.alg(), "kid": key.kid}).to_string();
+            reply.set("application/jwt", key.token(&header, &claims.to_string()));
+        }
+    };
+    let key = Key::rsa(0, "rsa-1");
+    let run = async |reason: Option<&str>, change: crate::standin::Edit<Reply>| {
+        bench.standin.script().userinfo = change;
+        let (outcome, trace) = bench.sign_in().await;
+        match reason {
+            Some(reason) => drop(refused(outcome, &trace, reason)),
+            None => drop(outcome.unwrap()),
+        }
+    };
+    let good = json!({"iss": issuer, "aud": "countersign", "sub": "alice-subject"});
+    run(None, Box::new(signed(good.clone(), key.clone()))).await;
+    run(Some("oidc.userinfo.format"), Box::new(|_| {})).await;
+    for (name, value) in [
+        ("iss", json!("https://other.example")),
+        ("iss", json!(null)),
+        ("aud", json!("other")),
+        ("aud", json!(null)),
+    ] {
+        let mut bad = good.clone();
+        bad[name] = value;
+        run(Some("oidc.userinfo.format"), Box::new(signed(bad, key.clone()))).await;
+    }
+    let mut other = good.clone();
+    other["sub"] = json!("mallory");
+    run(Some("oidc.userinfo.sub"), Box::new(signed(other, key.clone()))).await;
+    run(Some("jose.signature"), Box::new(signed(good.clone(), Key::rsa(1, "rsa-1")))).await;
+    run(Some("jose.format"), Box::new(|reply| reply.set("application/jwt", "x"))).await;
+    run(None, Box::new(signed(good, key))).await;
+}
+
+#[tokio::test]
+async fn oidc_041_a_domain_limit_holds_for_everyone_every_time() {
+    let claim = with("domains = [\"globex.example\"]\ndomain_claim = \"claims.hd\"");
+    for (hd, accepted) in [
+        (json!("globex.example"), true),
+        (json!("Globex.Example"), true),
+        (json!("evil.example"), false),
+        (json!("globex.example.evil.example"), false),
+        (json!(["globex.example"]), false),
+        (json!(null), false),
+    ] {
+        claim.standin.script().claims = Box::new(move |claims| claims["hd"] = hd.clone());
+        let (outcome, trace) = claim.sign_in().await;
+        if accepted {
+            outcome.unwrap();
+        } else {
+            assert_eq!(refused(outcome, &trace, "provider.domain").user, UserMessage::NotInvited);
+        }
+    }
+    // neither the ID token nor userinfo says it: as if it were wrong
+    claim.standin.behave();
+    let (outcome, trace) = claim.sign_in().await;
+    refused(outcome, &trace, "provider.domain");
+
+    // without a claim of its own, the verified address counts, and only a verified one
+    let address = with("domains = [\"globex.example\"]");
+    address.signs_in().await;
+    address.standin.script().claims = Box::new(|claims| claims["email_verified"] = json!(false));
+    let (outcome, trace) = address.sign_in().await;
+    refused(outcome, &trace, "provider.domain");
+}
+
+async fn is_verified(bench: &Bench, claims: impl Fn(&mut Value) + Send + 'static) -> bool {
+    bench.standin.script().claims = Box::new(claims);
+    let vouched = bench.signs_in().await;
+    bench.standin.behave();
+    vouched.identity.verified_email().is_some()
+}
+
+#[tokio::test]
+async fn oidc_042_only_true_is_verified() {
+    let bench = with("userinfo = \"never\"");
+    assert!(is_verified(&bench, |_| {}).await);
+    for value in [json!(false), json!("true"), json!("false"), json!(1), json!(null), json!([true])] {
+        let shown = value.to_string();
+        assert!(
+            !is_verified(&bench, move |claims| claims["email_verified"] = value.clone()).await,
+            "{shown}"
+        );
+    }
+    assert!(
+        !is_verified(&bench, |claims| drop(claims.as_object_mut().unwrap().remove("email_verified"))).await
+    );
+
+    let texts = with("userinfo = \"never\"\nemail_verified_text = true");
+    assert!(is_verified(&texts, |claims| claims["email_verified"] = json!("true")).await);
+    assert!(is_verified(&texts, |_| {}).await);
+    assert!(!is_verified(&texts, |claims| claims["email_verified"] = json!("TRUE")).await);
+    assert!(!is_verified(&texts, |claims| claims["email_verified"] = json!("false")).await);
+}
+
+#[tokio::test]
+async fn link_009_a_provider_proves_addresses_of_its_own_domains_only() {
+    let bench = with("");
+    assert!(!is_verified(&bench, |claims| claims["email"] = json!("victim@gmail.example")).await);
+    assert!(!is_verified(&bench, |claims| claims["email"] = json!("a@sub.globex.example")).await);
+    assert!(is_verified(&bench, |claims| claims["email"] = json!("Bob@GLOBEX.example")).await);
+}
+
+#[tokio::test]
+async fn oidc_043_a_mutable_address_is_no_proof_without_the_providers_own_word() {
+    let bench = with("email_verified = \"claims.xms_edov\"\nuserinfo = \"never\"");
+    assert!(!is_verified(&bench, |_| {}).await, "email_verified does not count where another claim does");
+    assert!(!is_verified(&bench, |claims| claims["xms_edov"] = json!("1")).await);
+    assert!(!is_verified(&bench, |claims| claims["xms_edov"] = json!(1)).await);
+    assert!(is_verified(&bench, |claims| claims["xms_edov"] = json!(true)).await);
+
+    // the address is never the key
+    let key = |subject: &'static str| {
+        bench.standin.script().claims = Box::new(move |claims| claims["sub"] = json!(subject));
+    };
+    key("one");
+    let one = bench.signs_in().await;
+    key("two");
+    let two = bench.signs_in().await;
+    assert_eq!(
+        one.identity.email().map(AssertedEmail::address),
+        two.identity.email().map(AssertedEmail::address)
+    );
+    assert_ne!(one.identity.key(), two.identity.key());
+}
+
+#[tokio::test]
+async fn oidc_045_a_new_owner_of_the_domain_is_another_person() {
+    let bench = with("domains = [\"globex.example\"]\ndomain_claim = \"claims.hd\"");
+    let person = |subject: &'static str| {
+        bench.standin.script().claims = Box::new(move |claims| {
+            claims["hd"] = json!("globex.example");
+            claims["sub"] = json!(subject);
+        });
+    };
+    person("before");
+    let before = bench.signs_in().await;
+    person("after");
+    let after = bench.signs_in().await;
+    assert_ne!(before.identity.key(), after.identity.key());
+}
+
+#[tokio::test]
+async fn link_019_an_address_that_is_none_is_left_out() {
+    let bench = with("");
+    for bad in [
+        "a@globex.example\r\nBcc: b@x.test",
+        "a@globex.example,b@globex.example",
+        "a\u{0}@globex.example",
+        "alice",
+    ] {
+        bench.standin.script().claims = Box::new(move |claims| claims["email"] = json!(bad));
+        assert_eq!(bench.signs_in().await.identity.email(), None, "{bad:?}");
+    }
+}
+
+#[tokio::test]
+async fn link_043_what_is_not_mapped_gives_nothing() {
+    let bench = with(
+        "[[map]]\nrule = \"engineering\"\ngroup = \"engineers\"\nwhen = \"'engineering' in claims.groups\"",
+    );
+    bench.standin.script().claims = Box::new(|claims| {
+        claims["roles"] = json!(["admin"]);
+        claims["permissions"] = json!(["*"]);
+        claims["admin"] = json!(true);
+    });
+    let vouched = bench.signs_in().await;
+    let given: Vec<(&str, &str)> =
+        vouched.identity.assignments().iter().map(|(target, rule)| (target.name(), rule.as_str())).collect();
+    assert_eq!(given, [("engineers", "engineering")]);
+    bench.standin.behave();
+    bench.standin.script().person["groups"] = json!(["sales"]);
+    assert!(bench.signs_in().await.identity.assignments().is_empty());
+}
+
+#[tokio::test]
+async fn the_claim_filter_is_told_and_claims_beyond_bounds_are_refused() {
+    let bench = Bench::new(|origin| {
+        let settings = crate::bench::OIDC.replace("\"open\"", "{ filter = \"claims.staff\" }");
+        format!("issuer = \"{origin}\"\n{settings}")
+    });
+    assert!(!bench.signs_in().await.passes_filter);
+    bench.standin.script().person["staff"] = json!(true);
+    assert!(bench.signs_in().await.passes_filter);
+    assert!(with("").signs_in().await.passes_filter);
+
+    with("")
+        .refuses("mapping.limits", |script| {
+            script.claims = Box::new(|claims| claims["groups"] = json!(vec![0; 10_001]));
+        })
+        .await;
+}
