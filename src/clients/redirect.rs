@@ -84,9 +84,11 @@ impl ValidatedRedirect {
     }
 
     /// What a page that may end here names in `form-action`: the origin, or the bare scheme of an app's own
-    /// scheme (Chromium applies the directive to the redirect after a POST too).
+    /// scheme and of an IPv6 address, which the grammar of sources cannot name (CSP Level 3 §2.3.1; Chromium
+    /// applies the directive to the redirect after a POST too).
     pub fn form_target(&self) -> String {
         match url::Url::parse(&self.uri) {
+            Ok(url) if matches!(url.host(), Some(url::Host::Ipv6(_))) => format!("{}:", url.scheme()),
             Ok(url) if url.origin().is_tuple() => url.origin().ascii_serialization(),
             Ok(url) => format!("{}:", url.scheme()),
             Err(_) => "'none'".to_owned(),
@@ -317,6 +319,18 @@ mod tests {
         assert!(error.as_str().contains("&error=login_required&"));
         assert!(!error.as_str().contains("secret"));
         assert_eq!(redirect.form_target(), "https://rp.test");
+    }
+
+    #[test]
+    fn a_form_target_is_an_origin_or_what_the_grammar_can_name() {
+        let target = |uri: &str| {
+            let mut client = client("app");
+            client.redirect_uris = [uri.to_owned()].into();
+            ValidatedRedirect::for_authorization(&client, Some(uri), true, None).unwrap().form_target()
+        };
+        assert_eq!(target("http://127.0.0.1:3000/cb"), "http://127.0.0.1:3000");
+        assert_eq!(target("http://[::1]:3000/cb"), "http:");
+        assert_eq!(target("com.example.app:/cb"), "com.example.app:");
     }
 
     #[test]

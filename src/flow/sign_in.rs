@@ -83,6 +83,8 @@ pub async fn ways(
         targets.extend(leads_to);
         providers.push((entry.id, entry.display));
     }
+    // A provider that knows the person may answer without a page; then the same navigation ends at the app.
+    targets.push(redirect.form_target());
     targets.sort();
     targets.dedup();
     let mut changes = Changes::none();
