@@ -38,22 +38,6 @@ pub struct Keys<'a> {
     policy: KeyPolicy,
 }
 
-/// Does what is due (at first start: makes the keys) and loads all keys.
-///
-/// # Errors
-/// `keys.issuer` if the stored keys belong to another issuer, `keys.master` if they do not open under this
-/// master key; in both cases nothing was changed. Otherwise failures of the store.
-pub async fn load(
-    context: &Context,
-    store: &Store,
-    sealer: &Sealer,
-    settings: &Settings,
-) -> Result<Arc<Keyring>, Failure> {
-    let keys = Keys::new(context, store, sealer, settings);
-    keys.maintain().await?;
-    keys.keyring().await
-}
-
 impl<'a> Keys<'a> {
     /// For the issuer of the settings, with their turns and lifetimes.
     pub fn new(context: &'a Context, store: &'a Store, sealer: &'a Sealer, settings: &'a Settings) -> Self {
@@ -63,14 +47,26 @@ impl<'a> Keys<'a> {
             publish_ahead: settings.keys.publish_ahead,
             longest_token: longest(tokens.access.max(tokens.id), settings.clients.values()),
         };
-        Self { context, store, sealer, issuer: settings.issuer.as_str(), policy }
+        Self::of(context, store, sealer, settings.issuer.as_str(), policy)
     }
 
-    /// Does what is due by now; whether that was anything. Call it every few minutes on every node, and load
-    /// the keys again if it answers true.
+    /// For an issuer, with a policy.
+    pub fn of(
+        context: &'a Context,
+        store: &'a Store,
+        sealer: &'a Sealer,
+        issuer: &'a str,
+        policy: KeyPolicy,
+    ) -> Self {
+        Self { context, store, sealer, issuer, policy }
+    }
+
+    /// Does what is due by now (at first start: makes the keys); whether that was anything. To be called every
+    /// few minutes on every node; if it answers true, the keys must be loaded again.
     ///
     /// # Errors
-    /// As for [`load`].
+    /// `keys.issuer` if the stored keys belong to another issuer, `keys.master` if they do not open under this
+    /// master key; in both cases nothing was changed. Otherwise failures of the store.
     pub async fn maintain(&self) -> Result<bool, Failure> {
         let mut changed = false;
         for _ in 0..ROUNDS {
@@ -89,7 +85,7 @@ impl<'a> Keys<'a> {
     /// Answers all keys as they are then.
     ///
     /// # Errors
-    /// As for [`load`].
+    /// As for [`Keys::maintain`].
     pub async fn rotate(
         &self,
         algs: &[SigningAlg],
@@ -115,7 +111,7 @@ impl<'a> Keys<'a> {
     /// All stored keys, the oldest first, after checking that they are ours.
     ///
     /// # Errors
-    /// As for [`load`].
+    /// As for [`Keys::maintain`].
     pub async fn list(&self) -> Result<Vec<KeyRecord>, Failure> {
         Ok(self.stored().await?.0)
     }
@@ -123,7 +119,7 @@ impl<'a> Keys<'a> {
     /// The keys as they are stored now, ready for use.
     ///
     /// # Errors
-    /// As for [`load`].
+    /// As for [`Keys::maintain`].
     pub async fn keyring(&self) -> Result<Arc<Keyring>, Failure> {
         let (records, _) = self.stored().await?;
         let keys = records.iter().map(|record| open(self.sealer, record)).collect::<Result<_, _>>()?;

@@ -162,6 +162,20 @@ impl App {
         self.rebuild().await?;
         Ok(true)
     }
+    /// Does what is due about the signing keys, and takes it over. Whether there was anything. To be called
+    /// every few minutes.
+    ///
+    /// # Errors
+    /// As [`App::start`]; then all stays as it is.
+    pub async fn turn_keys(&self) -> Result<bool, Failure> {
+        let now = self.now();
+        let keys = keys::Keys::new(&self.context, &self.store, &self.sealer, &now.settings);
+        let turned = keys.maintain().await?;
+        if turned {
+            self.rebuild().await?;
+        }
+        Ok(turned)
+    }
     /// Reads everything that lives in the database anew.
     ///
     /// # Errors
@@ -189,13 +203,16 @@ async fn build(
     settings: Arc<Settings>,
     upstreams: Arc<Registry>,
 ) -> Result<Snapshot, Failure> {
-    let keyring = keys::load(context, store, sealer, &settings).await?;
+    let keys = keys::Keys::new(context, store, sealer, &settings);
+    keys.maintain().await?;
     let (version, clients, servers, created) = store
         .read(|tx| -> Result<_, StoreError> {
             let directory = Directory { groups: tx.groups()?, roles: tx.roles()? };
             Ok((tx.config_version()?, tx.clients()?, tx.resource_servers()?, directory))
         })
         .await?;
+    // After the version: if the keys change meanwhile, the next look at the version notices.
+    let keyring = keys.keyring().await?;
     // What is declared cannot be changed by command, so it goes before what was created.
     let mut merged: BTreeMap<ClientId, Arc<Client>> =
         clients.into_iter().map(|client| (client.id.clone(), Arc::new(client))).collect();

@@ -6,6 +6,7 @@ mod accounts;
 mod bounded;
 mod crash;
 mod fixtures;
+mod keys;
 mod migrations;
 mod once;
 mod place;

@@ -29,7 +29,7 @@ impl House {
     }
     fn keys(&self) -> Keys<'_> {
         let policy = KeyPolicy { rotate_every: 30 * DAY, publish_ahead: 2 * DAY, longest_token: DAY };
-        Keys { context: &self.context, store: &self.store, sealer: &self.sealer, issuer: ISSUER, policy }
+        Keys::of(&self.context, &self.store, &self.sealer, ISSUER, policy)
     }
     async fn load(&self) -> Arc<Keyring> {
         self.keys().maintain().await.unwrap();
