@@ -1,3 +1,5 @@
-//! The command line.
+//! The program. All of it is in the library; see [`countersign::cli`].
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    countersign::cli::main()
+}

@@ -3,7 +3,7 @@
 use crate::accounts::{Assignment, Target};
 use crate::ids::{GroupName, PermissionName, RoleName};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A local group.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,4 +78,30 @@ pub fn resolve_targets<'a>(targets: impl IntoIterator<Item = &'a Target>, direct
         }
     }
     access
+}
+
+/// The shortest way from a group by `member_of` back to itself, beginning with the group; `None` if there is
+/// none. A directory in which any group has one is not allowed.
+pub fn way_back<'d>(directory: &'d Directory, start: &'d GroupName) -> Option<Vec<&'d GroupName>> {
+    let mut came_from: BTreeMap<&GroupName, &GroupName> = BTreeMap::new();
+    let mut open = VecDeque::from([start]);
+    while let Some(name) = open.pop_front() {
+        for parent in directory.groups.get(name).into_iter().flat_map(|group| &group.member_of) {
+            if parent == start {
+                let mut path = vec![name];
+                let mut at = name;
+                while let Some(before) = came_from.get(at).filter(|_| at != start) {
+                    path.push(before);
+                    at = before;
+                }
+                path.reverse();
+                return Some(path);
+            }
+            if !came_from.contains_key(parent) {
+                came_from.insert(parent, name);
+                open.push_back(parent);
+            }
+        }
+    }
+    None
 }

@@ -1,6 +1,7 @@
 //! What may be registered for a client: the rules that hold before a client exists, whether it is declared
 //! in the configuration or made by command.
 
+use super::{AuthMethod, Client, GrantType};
 use url::{Host, Url};
 
 /// Why an address cannot be registered. The text ends the sentence "the address …".
@@ -108,6 +109,43 @@ pub fn origin(text: &str) -> Result<(), InvalidAddress> {
 /// [`InvalidAddress`] with the rule that was broken.
 pub fn resource(text: &str) -> Result<(), InvalidAddress> {
     web_or_private(text).map(|_| ())
+}
+
+/// Checks a whole client against the rules that hold between its parts.
+///
+/// # Errors
+/// The first rule that is broken, as a sentence without a full stop.
+pub fn client(client: &Client) -> Result<(), String> {
+    let public = client.is_public();
+    let say = |address: &String, error: InvalidAddress| format!("the address \"{address}\" {error}");
+    for address in client.redirect_uris.iter().chain(&client.post_logout_redirect_uris) {
+        redirect_uri(address, public).map_err(|error| say(address, error))?;
+    }
+    for address in &client.origins {
+        origin(address).map_err(|error| say(address, error))?;
+    }
+    for address in &client.home_uri {
+        web_address(address).map_err(|error| say(address, error))?;
+    }
+    let has = |grant| client.grant_types.contains(&grant);
+    let broken = if public && client.auth_methods.is_empty() {
+        "a client needs a way to authenticate, or `none`"
+    } else if client.auth_methods.contains(&AuthMethod::None) && !public {
+        "`none` cannot stand beside another way to authenticate"
+    } else if public && has(GrantType::ClientCredentials) {
+        "client_credentials is not for public clients (RFC 6749 §4.4)"
+    } else if public && !client.require_pkce {
+        "PKCE is always required of public clients (RFC 9700 §2.1.1)"
+    } else if client.grant_types.is_empty() {
+        "a client needs a grant type"
+    } else if has(GrantType::RefreshToken) && !has(GrantType::AuthorizationCode) {
+        "refresh_token needs authorization_code beside it"
+    } else if has(GrantType::AuthorizationCode) && client.redirect_uris.is_empty() {
+        "authorization_code needs a redirect URI"
+    } else {
+        return Ok(());
+    };
+    Err(broken.to_owned())
 }
 
 fn web_or_private(text: &str) -> Result<Url, InvalidAddress> {

@@ -3,15 +3,13 @@
 use super::read::{Section, nearest};
 use super::report::{At, Place, Problem, Problems};
 use super::settings::{CustomScope, DeclaredAssignment, Who};
+use crate::accounts::access::way_back;
 use crate::accounts::{Directory, EmailAddress, Group, Role, Target};
+use crate::clients::entitlement::STANDARD_SCOPES;
 use crate::clients::registration;
 use crate::ids::{AccountId, GroupName, InvalidId, PermissionName, ProviderId, RoleName};
 use crate::protocol::Scope;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Scopes that exist without being declared.
-pub const STANDARD_SCOPES: &[&str] =
-    &["openid", "profile", "email", "offline_access", "groups", "roles", "permissions"];
 
 /// A reference to something that must exist, to be checked when everything has been read.
 pub struct Mention {
@@ -196,31 +194,6 @@ fn report_cycles(directory: &Directory, places: &BTreeMap<GroupName, Place>, pro
             reported.extend(path);
         }
     }
-}
-
-/// The shortest way from a group by `member_of` back to itself.
-fn way_back<'d>(directory: &'d Directory, start: &'d GroupName) -> Option<Vec<&'d GroupName>> {
-    let mut came_from: BTreeMap<&GroupName, &GroupName> = BTreeMap::new();
-    let mut open = std::collections::VecDeque::from([start]);
-    while let Some(name) = open.pop_front() {
-        for parent in directory.groups.get(name).into_iter().flat_map(|group| &group.member_of) {
-            if parent == start {
-                let mut path = vec![name];
-                let mut at = name;
-                while let Some(before) = came_from.get(at).filter(|_| at != start) {
-                    path.push(before);
-                    at = before;
-                }
-                path.reverse();
-                return Some(path);
-            }
-            if !came_from.contains_key(parent) {
-                came_from.insert(parent, name);
-                open.push_back(parent);
-            }
-        }
-    }
-    None
 }
 
 /// `[scopes.NAME]`.

@@ -1,7 +1,7 @@
 //! Everything that `countersign.toml` says, checked and resolved: no references to secrets are left, all
 //! defaults are filled in, and nothing contradicts anything else.
 
-use crate::accounts::{Directory, EmailAddress, Target};
+use crate::accounts::{Account, Directory, EmailAddress, Identity, Target};
 use crate::clients::{Client, ResourceServer};
 use crate::ids::{AccountId, ClientId, ProviderId};
 use secrecy::{SecretSlice, SecretString};
@@ -279,6 +279,23 @@ pub enum Who {
         /// Its subject.
         subject: String,
     },
+}
+
+impl Who {
+    /// Whether this means the person of the account. An address counts only with proof: anybody can say that
+    /// they are somebody.
+    pub fn is(&self, account: &Account, identities: &[Identity]) -> bool {
+        match self {
+            Self::Account(id) => *id == account.id,
+            Self::Email(address) => account
+                .emails
+                .iter()
+                .any(|held| held.proof.is_some() && held.address.canonical() == address.canonical()),
+            Self::Subject { provider, subject } => {
+                identities.iter().any(|i| i.key.provider == *provider && i.key.subject == *subject)
+            }
+        }
+    }
 }
 
 #[cfg(test)]

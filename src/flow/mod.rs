@@ -13,6 +13,7 @@
 //!
 //! [`App`] holds what lives as long as the process; [`Snapshot`] what a reload replaces, as one piece.
 
+pub mod admin;
 pub mod authorize;
 pub mod bearer;
 pub mod browser;

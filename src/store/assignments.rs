@@ -86,6 +86,16 @@ impl Tx<'_> {
         Ok(added == 1)
     }
 
+    /// Takes the group or role away from everyone, whoever gave it; how many had it.
+    pub fn remove_assignments_of(&mut self, target: &Target) -> Result<usize, StoreError> {
+        on!(self, c => diesel::delete(
+            assignments::table
+                .filter(assignments::kind.eq(target.kind()))
+                .filter(assignments::name.eq(target.name()))
+        )
+        .execute(c))
+    }
+
     /// Takes away this very assignment, provenance included; false if it was not there.
     pub fn remove_assignment(
         &mut self,

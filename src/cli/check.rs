@@ -1,0 +1,131 @@
+//! `countersign check`
+
+use super::output::{Out, color};
+use super::{CliError, Global};
+use crate::config::report::Problem;
+use crate::config::{Loaded, Report, load};
+use crate::context::Context;
+use crate::upstream::Registry;
+use clap::Args;
+use serde_json::{Value, json};
+
+const HELP: &str = "\
+Every problem is shown with file, line, column and what to do. Nobody is contacted and nothing is written, unless
+--online asks the providers for their metadata and keys. Secrets are read where they are referred to, and never shown.
+
+Exit codes: 0 no errors (there may be warnings), 1 errors, 2 the command line was not understood, 3 a provider did not
+answer (--online).
+
+Examples:
+  countersign check
+  countersign check --config /etc/countersign/countersign.toml --providers ./providers.toml
+  countersign check --online --json";
+
+/// Reads the whole configuration and reports everything that is wrong with it
+#[derive(Args)]
+#[command(after_help = HELP)]
+pub struct Check {
+    /// Also ask each provider for its metadata and keys
+    #[arg(long)]
+    online: bool,
+}
+
+/// Runs the command.
+pub async fn run(check: Check, global: &Global, out: &Out) -> Result<(), CliError> {
+    let context = Context::system();
+    let (loaded, report) = match load(&global.inputs()) {
+        Ok(loaded) => (Some(loaded.clone()), loaded.report),
+        Err(report) => (None, report),
+    };
+    // what only building finds, such as certificates that cannot be used
+    let built = loaded.as_ref().map(|loaded| loaded.providers.build(&context, None));
+    let (registry, report) = match built {
+        Some(Ok(registry)) => (Some(registry), report),
+        Some(Err(more)) => (None, joined(report, &more)),
+        None => (None, report),
+    };
+    let answers = match registry.filter(|_| check.online) {
+        Some(registry) => Some(ask(&registry, &context).await),
+        None => None,
+    };
+    let silent = answers.iter().flatten().filter(|answer| answer.trouble.is_some()).count();
+    let body = json!({
+        "ok": !report.has_errors() && silent == 0,
+        "problems": report.to_json(),
+        "providers": answers.as_ref().map(|answers| answers.iter().map(Answer::json).collect::<Vec<_>>()),
+    });
+    out.show(&body, || text(&report, loaded.as_ref(), answers.as_deref()));
+    match (report.has_errors(), silent) {
+        (true, _) => Err(CliError::Said(1)),
+        (false, 0) => Ok(()),
+        (false, _) => Err(CliError::Said(3)),
+    }
+}
+
+fn joined(mut report: Report, more: &Report) -> Report {
+    let more: Vec<Problem> = more.problems().to_vec();
+    more.into_iter().for_each(|problem| report.push(problem));
+    report
+}
+
+fn text(report: &Report, loaded: Option<&Loaded>, answers: Option<&[Answer]>) -> String {
+    let mut text = String::new();
+    if !report.problems().is_empty() {
+        text.push_str(&report.render(color()));
+    }
+    if let Some(loaded) = loaded.filter(|_| !report.has_errors()) {
+        let settings = &loaded.settings;
+        let count = |n: usize, word: &str| if n == 1 { format!("1 {word}") } else { format!("{n} {word}s") };
+        text.push_str(&format!(
+            "{} is right: {}, {}, {}, {}, {}.\n",
+            settings.issuer.as_str(),
+            count(loaded.providers.list().len(), "provider"),
+            count(settings.clients.len(), "client"),
+            count(settings.resource_servers.len(), "resource server"),
+            count(settings.directory.groups.len(), "group"),
+            count(settings.directory.roles.len(), "role"),
+        ));
+    }
+    for answer in answers.unwrap_or_default() {
+        match &answer.trouble {
+            None => text.push_str(&format!("{}: answers\n", answer.provider)),
+            Some(trouble) => text.push_str(&format!("{}: {trouble}\n", answer.provider)),
+        }
+    }
+    text
+}
+
+/// What became of asking a provider.
+struct Answer {
+    provider: String,
+    reason: Option<&'static str>,
+    trouble: Option<String>,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        json!({
+            "provider": self.provider,
+            "ok": self.trouble.is_none(),
+            "reason": self.reason,
+            "message": self.trouble,
+        })
+    }
+}
+
+/// Asks all providers that are switched on, at the same time.
+async fn ask(registry: &Registry, context: &Context) -> Vec<Answer> {
+    let enabled = registry.iter().filter(|entry| entry.policy.enabled);
+    let each = enabled.map(|entry| async {
+        let failure = entry.upstream.warm(context).await.err();
+        Answer {
+            provider: entry.id.to_string(),
+            reason: failure.as_ref().map(|failure| failure.reason),
+            trouble: failure.map(|failure| {
+                let source = failure.source.map(|source| format!(": {source}")).unwrap_or_default();
+                format!("{} ({}){source}", failure.detail.note, failure.reason)
+            }),
+        }
+    });
+    futures_util::future::join_all(each).await
+}

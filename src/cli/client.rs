@@ -1,0 +1,318 @@
+//! `countersign client`
+
+use super::CliError;
+use super::output::{Out, facts, joined, table};
+use crate::accounts::Target;
+use crate::clients::{AuthMethod, Client, GrantType, Origin, SigningAlg};
+use crate::config::values;
+use crate::flow::admin::Desk;
+use crate::flow::admin::clients::WithSecret;
+use crate::ids::{ClientId, GroupName, ProviderId, RoleName};
+use crate::protocol::Scope;
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+const ADD: &str = "\
+A client that is not public gets a secret of 256 random bits. It is printed once and cannot be read again: keep it where
+the app keeps its secrets. A running server knows the client within a second or two.
+
+Examples:
+  countersign client add shop --name Shop --redirect-uri https://shop.example.com/callback --first-party
+  countersign client add mobile --public --redirect-uri com.example.mobile:/callback --scope 'openid offline_access'
+  countersign client add reports --grant-type client-credentials --role reporter";
+
+/// Apps that sign people in through this broker
+#[derive(Subcommand)]
+pub enum ClientCommand {
+    /// Make a client; its secret is printed once
+    Add(Box<Add>),
+    /// List all clients
+    List,
+    /// Show a client
+    Show {
+        /// Its id
+        id: ClientId,
+    },
+    /// Give a client a new secret; it is printed once
+    RotateSecret {
+        /// Its id
+        id: ClientId,
+        /// Let the newest of the old secrets go on working until the next rotation
+        #[arg(long)]
+        keep_previous: bool,
+    },
+    /// Remove a client; all its tokens stop working at once
+    Remove {
+        /// Its id
+        id: ClientId,
+    },
+}
+
+/// Makes a client
+#[derive(Args)]
+#[command(after_help = ADD)]
+pub struct Add {
+    /// Its id, as the app will send it
+    id: ClientId,
+    /// What people read on the consent page; by default the id
+    #[arg(long)]
+    name: Option<String>,
+    /// An app in a browser or on a device, which cannot keep a secret
+    #[arg(long)]
+    public: bool,
+    /// Where the app takes its answers: https, http on a loopback host, or (public) a scheme such as com.example.app:
+    #[arg(long = "redirect-uri", value_name = "URI")]
+    redirect_uris: Vec<String>,
+    /// Where people may be sent after signing out
+    #[arg(long = "post-logout-redirect-uri", value_name = "URI")]
+    post_logout_redirect_uris: Vec<String>,
+    /// An origin from which a browser may read our answers; by default those of the redirect URIs
+    #[arg(long = "origin", value_name = "ORIGIN")]
+    origins: Vec<String>,
+    /// What it may do; by default authorization-code and refresh-token
+    #[arg(long = "grant-type", value_enum, value_name = "TYPE")]
+    grant_types: Vec<Grant>,
+    /// Scopes it may ask for, with spaces between them
+    #[arg(long, value_parser = scope, default_value = "openid profile email")]
+    scope: Scope,
+    /// A resource that it may ask tokens for; by default the default audience alone
+    #[arg(long = "resource", value_name = "URI")]
+    resources: Vec<String>,
+    /// An app of ours: no consent page
+    #[arg(long)]
+    first_party: bool,
+    /// Do not demand PKCE (never for public clients; only for apps that cannot do it)
+    #[arg(long)]
+    no_pkce: bool,
+    /// How its ID tokens are signed
+    #[arg(long, value_enum, default_value = "rs256")]
+    id_token_alg: Alg,
+    /// How its access tokens are signed
+    #[arg(long, value_enum, default_value = "rs256")]
+    access_token_alg: Alg,
+    /// Put profile, e-mail and group claims into the ID token too
+    #[arg(long)]
+    claims_in_id_token: bool,
+    /// A group it has as itself (client credentials)
+    #[arg(long = "group", value_name = "NAME")]
+    groups: Vec<GroupName>,
+    /// A role it has as itself (client credentials)
+    #[arg(long = "role", value_name = "NAME")]
+    roles: Vec<RoleName>,
+    /// A provider that its people may use; by default all
+    #[arg(long = "provider", value_name = "ID")]
+    providers: Vec<ProviderId>,
+    /// The provider that is gone to directly, without a page to choose
+    #[arg(long, value_name = "ID")]
+    default_provider: Option<ProviderId>,
+    /// The app's start page, for "start again"
+    #[arg(long, value_name = "URL")]
+    home_uri: Option<String>,
+    /// How long its access tokens live, where that differs from the setting, such as 5m
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    access_token_lifetime: Option<Duration>,
+    /// How long its refresh tokens live unused, where that differs from the setting, such as 30d
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    refresh_token_lifetime: Option<Duration>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Grant {
+    /// People sign in (RFC 6749 §4.1)
+    AuthorizationCode,
+    /// New tokens without the person (RFC 6749 §6)
+    RefreshToken,
+    /// The client as itself (RFC 6749 §4.4)
+    ClientCredentials,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Alg {
+    Rs256,
+    Es256,
+    Eddsa,
+}
+
+impl From<Alg> for SigningAlg {
+    fn from(alg: Alg) -> Self {
+        match alg {
+            Alg::Rs256 => Self::RS256,
+            Alg::Es256 => Self::ES256,
+            Alg::Eddsa => Self::EdDSA,
+        }
+    }
+}
+
+fn scope(text: &str) -> Result<Scope, String> {
+    Scope::parse(text).map_err(|error| error.to_string())
+}
+
+/// A length of time such as 10m.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    values::duration(text).map_err(|rule| format!("{rule} (write, for example, 10m or 30d)"))
+}
+
+impl Add {
+    fn client(self) -> Client {
+        let grant_types: BTreeSet<GrantType> = if self.grant_types.is_empty() {
+            BTreeSet::from([GrantType::AuthorizationCode, GrantType::RefreshToken])
+        } else {
+            let type_of = |grant: &Grant| match grant {
+                Grant::AuthorizationCode => GrantType::AuthorizationCode,
+                Grant::RefreshToken => GrantType::RefreshToken,
+                Grant::ClientCredentials => GrantType::ClientCredentials,
+            };
+            self.grant_types.iter().map(type_of).collect()
+        };
+        let groups = self.groups.into_iter().map(Target::Group);
+        let roles = self.roles.into_iter().map(Target::Role);
+        Client {
+            name: self.name.unwrap_or_else(|| self.id.to_string()),
+            id: self.id,
+            auth_methods: if self.public {
+                BTreeSet::from([AuthMethod::None])
+            } else {
+                BTreeSet::from([AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost])
+            },
+            secret_hashes: Vec::new(),
+            redirect_uris: self.redirect_uris.into_iter().collect(),
+            post_logout_redirect_uris: self.post_logout_redirect_uris.into_iter().collect(),
+            origins: self.origins.into_iter().collect(),
+            grant_types,
+            scope: self.scope,
+            resources: self.resources.into_iter().collect(),
+            first_party: self.first_party,
+            require_pkce: !self.no_pkce,
+            id_token_alg: self.id_token_alg.into(),
+            access_token_alg: self.access_token_alg.into(),
+            claims_in_id_token: self.claims_in_id_token,
+            assignments: groups.chain(roles).collect(),
+            access_token_lifetime: self.access_token_lifetime,
+            refresh_token_lifetime: self.refresh_token_lifetime,
+            default_provider: self.default_provider,
+            providers: self.providers.into_iter().collect(),
+            home_uri: self.home_uri,
+            disabled: false,
+            origin: Origin::Created,
+        }
+    }
+}
+
+/// Runs the command.
+pub async fn run(command: ClientCommand, desk: &Desk, out: &Out) -> Result<(), CliError> {
+    match command {
+        ClientCommand::Add(add) => {
+            if add.public && add.no_pkce {
+                return Err(CliError::Refused {
+                    code: "refused",
+                    message: "PKCE is always required of public clients (RFC 9700 §2.1.1)".to_owned(),
+                    help: None,
+                });
+            }
+            show_secret(&desk.add_client(add.client()).await?, "made", out);
+        }
+        ClientCommand::List => {
+            let clients = desk.clients().await?;
+            let body: Vec<Value> = clients.values().map(json_of).collect();
+            out.show(&json!(body), || {
+                let row = |client: &Client| {
+                    let kind = if client.is_public() { "public" } else { "confidential" };
+                    let state = if client.disabled { "off" } else { "on" };
+                    vec![
+                        client.id.to_string(),
+                        client.name.clone(),
+                        kind.to_owned(),
+                        origin(client.origin).to_owned(),
+                        state.to_owned(),
+                    ]
+                };
+                let rows: Vec<_> = clients.values().map(row).collect();
+                table(&["id", "name", "kind", "origin", "state"], &rows, "There are no clients.")
+            });
+        }
+        ClientCommand::Show { id } => {
+            let client = desk.client(&id).await?;
+            out.show(&json_of(&client), || text_of(&client));
+        }
+        ClientCommand::RotateSecret { id, keep_previous } => {
+            show_secret(&desk.rotate_secret(&id, keep_previous).await?, "changed", out);
+        }
+        ClientCommand::Remove { id } => {
+            desk.remove_client(&id).await?;
+            out.show(&json!({ "removed": id }), || format!("The client {id} was removed."));
+        }
+    }
+    Ok(())
+}
+
+/// `declared` or `created`.
+pub fn origin(origin: Origin) -> &'static str {
+    match origin {
+        Origin::Declared => "declared",
+        Origin::Created => "created",
+    }
+}
+
+fn show_secret(made: &WithSecret, done: &str, out: &Out) {
+    let secret = made.secret.as_ref().map(|secret| secret.expose());
+    let mut body = json_of(&made.client);
+    if let (Some(secret), Some(body)) = (secret, body.as_object_mut()) {
+        body.insert("client_secret".to_owned(), json!(secret));
+    }
+    out.show(&body, || match secret {
+        Some(secret) => format!(
+            "The client {} was {done}.\n\nclient_id      {}\nclient_secret  {secret}\n\nThis secret is not shown again.",
+            made.client.id, made.client.id
+        ),
+        None => format!("The client {} was {done}. It is public and has no secret.", made.client.id),
+    });
+}
+
+/// The client without the digests of its secrets.
+fn json_of(client: &Client) -> Value {
+    let mut body = json!(client);
+    if let Some(body) = body.as_object_mut() {
+        body.remove("secret_hashes");
+        body.insert("secrets".to_owned(), json!(client.secret_hashes.len()));
+        let time = |time: Option<Duration>| json!(time.map(values::show));
+        body.insert("access_token_lifetime".to_owned(), time(client.access_token_lifetime));
+        body.insert("refresh_token_lifetime".to_owned(), time(client.refresh_token_lifetime));
+    }
+    body
+}
+
+fn text_of(client: &Client) -> String {
+    let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let words = |value: Value| joined(value.as_array().into_iter().flatten().map(word));
+    let lines = |set: &BTreeSet<String>| set.iter().cloned().collect::<Vec<_>>().join("\n");
+    let yes = |flag: bool| if flag { "yes" } else { "no" }.to_owned();
+    let time = |time: Option<Duration>| time.map(values::show).unwrap_or_default();
+    facts(&[
+        ("id", client.id.to_string()),
+        ("name", client.name.clone()),
+        ("origin", origin(client.origin).to_owned()),
+        ("switched off", if client.disabled { yes(true) } else { String::new() }),
+        ("public", yes(client.is_public())),
+        ("auth methods", words(json!(client.auth_methods))),
+        ("secrets", client.secret_hashes.len().to_string()),
+        ("redirect URIs", lines(&client.redirect_uris)),
+        ("after logout", lines(&client.post_logout_redirect_uris)),
+        ("origins", lines(&client.origins)),
+        ("grant types", words(json!(client.grant_types))),
+        ("scope", client.scope.to_string()),
+        ("resources", lines(&client.resources)),
+        ("first party", yes(client.first_party)),
+        ("PKCE", if client.require_pkce { "required" } else { "optional" }.to_owned()),
+        ("ID token", client.id_token_alg.as_str().to_owned()),
+        ("access token", client.access_token_alg.as_str().to_owned()),
+        ("claims in ID token", yes(client.claims_in_id_token)),
+        ("has", joined(client.assignments.iter().map(|target| format!("{} {}", target.kind(), target.name())))),
+        ("access lifetime", time(client.access_token_lifetime)),
+        ("refresh lifetime", time(client.refresh_token_lifetime)),
+        ("goes to", client.default_provider.as_ref().map(ToString::to_string).unwrap_or_default()),
+        ("providers", joined(&client.providers)),
+        ("start page", client.home_uri.clone().unwrap_or_default()),
+    ])
+}

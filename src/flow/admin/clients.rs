@@ -1,0 +1,159 @@
+//! Clients made by command.
+
+use super::{AdminError, Desk, must_have_group, must_have_role, whole_directory};
+use crate::accounts::Target;
+use crate::audit::AuditKind;
+use crate::clients::entitlement::STANDARD_SCOPES;
+use crate::clients::{Client, Origin, registration};
+use crate::ids::ClientId;
+use crate::store::{StoreError, Tx};
+use crate::tokens::handle::{ClientSecret, Handle};
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// A client that was made or got a new secret. The secret is shown once and never again.
+pub struct WithSecret {
+    /// The client.
+    pub client: Client,
+    /// Its new secret; none for public clients.
+    pub secret: Option<Handle<ClientSecret>>,
+}
+
+impl Desk {
+    /// All clients, declared and created.
+    ///
+    /// # Errors
+    /// Only of the store.
+    pub async fn clients(&self) -> Result<BTreeMap<ClientId, Client>, AdminError> {
+        let created = self.store.read(|tx| -> Result<_, StoreError> { tx.clients() }).await?;
+        let mut all: BTreeMap<ClientId, Client> =
+            created.into_iter().map(|client| (client.id.clone(), client)).collect();
+        all.extend(self.settings.clients.clone());
+        Ok(all)
+    }
+
+    /// One client.
+    ///
+    /// # Errors
+    /// [`AdminError::NotFound`].
+    pub async fn client(&self, id: &ClientId) -> Result<Client, AdminError> {
+        self.clients().await?.remove(id).ok_or_else(|| AdminError::not_found("client", id))
+    }
+
+    /// Makes a client; one that is not public gets a secret of 256 random bits.
+    ///
+    /// # Errors
+    /// [`AdminError::Taken`], or what [`registration::client`] refuses, or references that lead nowhere.
+    pub async fn add_client(&self, mut client: Client) -> Result<WithSecret, AdminError> {
+        client.origin = Origin::Created;
+        client.require_pkce |= client.is_public();
+        registration::client(&client).map_err(AdminError::Refused)?;
+        let secret = (!client.is_public()).then(|| Handle::<ClientSecret>::new(&self.context));
+        client.secret_hashes = secret.iter().map(|secret| secret.digest().as_str().to_owned()).collect();
+        let event = self.event(AuditKind::ClientCreated).client(&client.id);
+        let (desk, made) = (self.clone(), client.clone());
+        self.change(move |tx| {
+            desk.must_be_free(tx, &made.id)?;
+            desk.check_references(tx, &made)?;
+            tx.put_client(&made)?;
+            Ok(tx.append_audit(&event)?)
+        })
+        .await?;
+        Ok(WithSecret { client, secret })
+    }
+
+    /// Gives a client a new secret. The old ones stop working at once, or with `keep_previous` the newest of
+    /// them goes on working until the next rotation.
+    ///
+    /// # Errors
+    /// [`AdminError::NotFound`], [`AdminError::Declared`], or that a public client has no secret.
+    pub async fn rotate_secret(&self, id: &ClientId, keep_previous: bool) -> Result<WithSecret, AdminError> {
+        let secret = Handle::<ClientSecret>::new(&self.context);
+        let digest = secret.digest().as_str().to_owned();
+        let event = self
+            .event(AuditKind::ClientSecretRotated)
+            .client(id)
+            .data(json!({ "previous_kept": keep_previous }));
+        let (desk, id) = (self.clone(), id.clone());
+        let client = self
+            .change(move |tx| {
+                let mut client = desk.created_client(tx, &id)?;
+                if client.is_public() {
+                    return Err(AdminError::Refused(format!(
+                        "the client \"{id}\" is public and has no secret"
+                    )));
+                }
+                let previous = client.secret_hashes.first().filter(|_| keep_previous).cloned();
+                client.secret_hashes = std::iter::once(digest).chain(previous).collect();
+                tx.put_client(&client)?;
+                tx.append_audit(&event)?;
+                Ok(client)
+            })
+            .await?;
+        Ok(WithSecret { client, secret: Some(secret) })
+    }
+
+    /// Removes a client; whatever was granted to it stops working at once.
+    ///
+    /// # Errors
+    /// [`AdminError::NotFound`] or [`AdminError::Declared`].
+    pub async fn remove_client(&self, id: &ClientId) -> Result<(), AdminError> {
+        let now = self.context.now();
+        let event = self.event(AuditKind::ClientRemoved).client(id);
+        let (desk, id) = (self.clone(), id.clone());
+        self.change(move |tx| {
+            desk.created_client(tx, &id)?;
+            let revoked = tx.revoke_grants_of_client(&id, now)?;
+            tx.remove_client(&id)?;
+            Ok(tx.append_audit(&event.data(json!({ "grants_revoked": revoked })))?)
+        })
+        .await
+    }
+
+    fn created_client(&self, tx: &mut Tx<'_>, id: &ClientId) -> Result<Client, AdminError> {
+        if self.settings.clients.contains_key(id) {
+            return Err(AdminError::declared("client", id));
+        }
+        tx.clients()?
+            .into_iter()
+            .find(|client| client.id == *id)
+            .ok_or_else(|| AdminError::not_found("client", id))
+    }
+
+    /// A client and a resource server never share an id: both authenticate by it.
+    fn must_be_free(&self, tx: &mut Tx<'_>, id: &ClientId) -> Result<(), AdminError> {
+        if self.settings.clients.contains_key(id) || tx.clients()?.iter().any(|client| client.id == *id) {
+            return Err(AdminError::taken("client", id));
+        }
+        let servers = &self.settings.resource_servers;
+        if servers.contains_key(id) || tx.resource_servers()?.iter().any(|server| server.id == *id) {
+            return Err(AdminError::taken("resource server", id));
+        }
+        Ok(())
+    }
+
+    fn check_references(&self, tx: &mut Tx<'_>, client: &Client) -> Result<(), AdminError> {
+        for token in client.scope.iter() {
+            if !STANDARD_SCOPES.contains(&token) && !self.settings.scopes.contains_key(token) {
+                return Err(AdminError::not_found("scope", token));
+            }
+        }
+        let created = tx.resource_servers()?;
+        let servers = || self.settings.resource_servers.values().chain(&created);
+        for resource in &client.resources {
+            if !servers().any(|server| server.resource == *resource) {
+                return Err(AdminError::not_found("resource", resource));
+            }
+        }
+        for provider in client.providers.iter().chain(&client.default_provider) {
+            if !self.providers.contains(provider) {
+                return Err(AdminError::not_found("provider", provider));
+            }
+        }
+        let directory = whole_directory(tx, &self.settings)?;
+        client.assignments.iter().try_for_each(|target| match target {
+            Target::Group(name) => must_have_group(&directory, name),
+            Target::Role(name) => must_have_role(&directory, name),
+        })
+    }
+}
