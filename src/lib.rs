@@ -44,5 +44,6 @@ pub mod sessions;
 pub mod store;
 pub mod tokens;
 
+pub mod cli;
 pub mod flow;
 pub mod http;

@@ -273,13 +273,10 @@ fn text_of(view: &AccountView) -> String {
         let label = i.label.clone().unwrap_or_else(|| i.key.subject.clone());
         format!("{}: {label} (last {})", i.key.provider, at(i.last_used_at))
     });
-    let events = view
-        .events
-        .iter()
-        .map(|record| {
-            let event = &record.event;
-            format!("{}  {} by {}", at(event.at), event.kind.as_str(), event.actor)
-        });
+    let events = view.events.iter().map(|record| {
+        let event = &record.event;
+        format!("{}  {} by {}", at(event.at), event.kind.as_str(), event.actor)
+    });
     let lines = |items: &mut dyn Iterator<Item = String>| items.collect::<Vec<_>>().join("\n");
     facts(&[
         ("id", account.id.to_string()),

@@ -308,7 +308,10 @@ fn text_of(client: &Client) -> String {
         ("ID token", client.id_token_alg.as_str().to_owned()),
         ("access token", client.access_token_alg.as_str().to_owned()),
         ("claims in ID token", yes(client.claims_in_id_token)),
-        ("has", joined(client.assignments.iter().map(|target| format!("{} {}", target.kind(), target.name())))),
+        (
+            "has",
+            joined(client.assignments.iter().map(|target| format!("{} {}", target.kind(), target.name()))),
+        ),
         ("access lifetime", time(client.access_token_lifetime)),
         ("refresh lifetime", time(client.refresh_token_lifetime)),
         ("goes to", client.default_provider.as_ref().map(ToString::to_string).unwrap_or_default()),

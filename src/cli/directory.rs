@@ -70,7 +70,9 @@ pub enum RoleCommand {
 
 /// A role
 #[derive(Args)]
-#[command(after_help = "Example:\n  countersign role add editor --permission notes:read --permission notes:write")]
+#[command(
+    after_help = "Example:\n  countersign role add editor --permission notes:read --permission notes:write"
+)]
 pub struct RoleArgs {
     /// Its name
     name: RoleName,
@@ -92,7 +94,13 @@ pub async fn run_group(command: GroupCommand, desk: &Desk, out: &Out) -> Result<
                 let row = |(name, made): (&GroupName, &Made<Group>)| {
                     let group = &made.thing;
                     let (above, roles) = (joined(&group.member_of), joined(&group.roles));
-                    vec![name.to_string(), group.description.clone(), above, roles, origin(made.origin).to_owned()]
+                    vec![
+                        name.to_string(),
+                        group.description.clone(),
+                        above,
+                        roles,
+                        origin(made.origin).to_owned(),
+                    ]
                 };
                 let rows: Vec<_> = groups.iter().map(row).collect();
                 table(&["name", "description", "member of", "roles", "origin"], &rows, "There are no groups.")
@@ -100,8 +108,7 @@ pub async fn run_group(command: GroupCommand, desk: &Desk, out: &Out) -> Result<
         }
         GroupCommand::Show { name } => {
             let made = desk.groups().await?.remove(&name);
-            let made = made
-                .ok_or_else(|| AdminError::NotFound { what: "group", name: name.to_string() })?;
+            let made = made.ok_or_else(|| AdminError::NotFound { what: "group", name: name.to_string() })?;
             out.show(&json_of(&name, &made), || {
                 facts(&[
                     ("name", name.to_string()),
@@ -152,8 +159,7 @@ pub async fn run_role(command: RoleCommand, desk: &Desk, out: &Out) -> Result<()
         }
         RoleCommand::Show { name } => {
             let made = desk.roles().await?.remove(&name);
-            let made = made
-                .ok_or_else(|| AdminError::NotFound { what: "role", name: name.to_string() })?;
+            let made = made.ok_or_else(|| AdminError::NotFound { what: "role", name: name.to_string() })?;
             out.show(&json_of(&name, &made), || {
                 facts(&[
                     ("name", name.to_string()),

@@ -15,7 +15,8 @@ pub enum LogFormat {
 
 /// Starts the log on standard error. `RUST_LOG` chooses what is in it; `info` by default.
 pub fn start(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,actix_server=warn"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // a second start (in tests) keeps the first
     let _ = match format {

@@ -36,8 +36,8 @@ Exit codes:
   2  the command line was not understood
   3  something did not work: the database, the network, a file
 
-Settings stand in countersign.toml and providers.toml; docs/configuration.md explains every key. The environment
-variable DATABASE_URL goes before `[database] url`.";
+Settings stand in countersign.toml and providers.toml; docs/configuration.md explains every key.
+The environment variable DATABASE_URL goes before `[database] url`.";
 
 /// An identity broker: people sign in with the account they have, apps trust one OpenID Connect issuer.
 #[derive(Parser)]
@@ -53,7 +53,13 @@ pub struct Cli {
 #[derive(Args, Clone)]
 struct Global {
     /// The configuration file
-    #[arg(long, global = true, value_name = "FILE", env = "COUNTERSIGN_CONFIG", default_value = "countersign.toml")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "COUNTERSIGN_CONFIG",
+        default_value = "countersign.toml"
+    )]
     config: PathBuf,
     /// The file of providers, in place of the one that the configuration names
     #[arg(long, global = true, value_name = "FILE")]
@@ -151,7 +157,9 @@ fn list_command(what: &str) -> Option<String> {
         "account" => "countersign account list",
         "group" => "countersign group list",
         "role" => "countersign role list",
-        "refusal" => return Some("refusals are kept for a while only; is the reference written right?".to_owned()),
+        "refusal" => {
+            return Some("refusals are kept for a while only; is the reference written right?".to_owned());
+        }
         _ => return None,
     };
     Some(format!("`{command}` shows what there is"))

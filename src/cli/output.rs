@@ -16,10 +16,6 @@ impl Out {
     pub fn new(json: bool) -> Self {
         Self { json }
     }
-    /// Whether JSON is wanted.
-    pub fn json(&self) -> bool {
-        self.json
-    }
     /// Prints the outcome.
     pub fn show(&self, json: &Value, text: impl FnOnce() -> String) {
         let text = if self.json { format!("{json:#}") } else { text() };

@@ -82,7 +82,9 @@ fn unreadable(report: Report, format: LogFormat) -> CliError {
         let help = problem.help;
         match problem.severity {
             Severity::Error => tracing::error!(problem.code, file, line, column, help, "{}", problem.message),
-            Severity::Warning => tracing::warn!(problem.code, file, line, column, help, "{}", problem.message),
+            Severity::Warning => {
+                tracing::warn!(problem.code, file, line, column, help, "{}", problem.message)
+            }
         }
     }
     CliError::Said(1)
@@ -124,7 +126,11 @@ async fn follow(app: Arc<App>, mut reloads: mpsc::Receiver<Reload>) {
             }
             Err(problems) => {
                 for problem in &problems {
-                    tracing::error!(cause, problem, "the configuration was not taken; the old one stays in force");
+                    tracing::error!(
+                        cause,
+                        problem,
+                        "the configuration was not taken; the old one stays in force"
+                    );
                 }
                 app.note_reload(Some(problems.join("\n")));
             }
@@ -144,7 +150,8 @@ async fn take(app: &App, outcome: Result<Loaded, Report>) -> Result<(), Vec<Stri
         .map_err(|failure| vec![format!("{} ({})", failure.detail.note, failure.reason)])?;
     let event = AuditEvent::new(app.context.now(), AuditKind::ConfigurationReloaded, Actor::System)
         .data(json!({ "files": loaded.report.sources().iter().map(|s| s.path.clone()).collect::<Vec<_>>() }));
-    if let Err(error) = app.store.write(move |tx| -> Result<(), StoreError> { tx.append_audit(&event) }).await {
+    if let Err(error) = app.store.write(move |tx| -> Result<(), StoreError> { tx.append_audit(&event) }).await
+    {
         tracing::warn!(%error, "the audit lacks this reload");
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! `countersign trace`
 
-use super::output::{Out, at, facts};
 use super::CliError;
+use super::output::{Out, at, facts};
 use crate::flow::admin::{Desk, Traced};
 use crate::ids::ReferenceId;
 use clap::Args;
@@ -100,7 +100,10 @@ fn text(reference: &ReferenceId, traced: &Traced) -> String {
             let mark = if step.passed { "✓" } else { "✗" };
             text.push_str(&format!("  {mark} {}", step.check));
             if !step.passed {
-                text.push_str(&format!("\n      expected {}\n      received {}", step.expected, step.received));
+                text.push_str(&format!(
+                    "\n      expected {}\n      received {}",
+                    step.expected, step.received
+                ));
             }
             text.push('\n');
         }

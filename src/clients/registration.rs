@@ -124,7 +124,7 @@ pub fn client(client: &Client) -> Result<(), String> {
     for address in &client.origins {
         origin(address).map_err(|error| say(address, error))?;
     }
-    for address in &client.home_uri {
+    if let Some(address) = &client.home_uri {
         web_address(address).map_err(|error| say(address, error))?;
     }
     let has = |grant| client.grant_types.contains(&grant);

@@ -9,7 +9,7 @@ use crate::audit::AuditKind;
 use crate::clients::Grant;
 use crate::ids::{AccountId, GroupName, ProviderId};
 use crate::sessions::Session;
-use crate::store::{AuditRecord, StoreError, Tx};
+use crate::store::{AuditRecord, Tx};
 use crate::tokens::handle::{self, Handle};
 use serde_json::json;
 use std::collections::BTreeSet;
