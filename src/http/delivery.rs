@@ -216,15 +216,15 @@ pub async fn refuse(site: &Site, request: &HttpRequest, browser: &Browser, refus
     let frame = site.assets().frame();
     if matches!(refused.failure.user, UserMessage::StartAgain | UserMessage::OtherBrowser) {
         let again = refused.flow.as_ref().and_then(|flow| restart(&snapshot, flow));
-        let home = || Href::local(format!("{}/", snapshot.settings.issuer.base_path()));
-        let start = again.or_else(|| if back_to_app.is_some() { None } else { home() });
+        let lost = again.is_none() && back_to_app.is_none();
         let view = StartAgainPage {
             frame,
             title: refused.failure.user.title().to_owned(),
             text: refused.failure.user.text().to_owned(),
             reference: Some(reference),
-            start,
+            start: again,
             back_to_app,
+            home: if lost { home(site) } else { None },
         };
         return page(site, status, &view, &refused.changes);
     }
@@ -242,7 +242,15 @@ pub async fn refuse(site: &Site, request: &HttpRequest, browser: &Browser, refus
             refused.changes.then(list.changes);
         }
     }
+    if view.retry.is_none() && view.back_to_app.is_none() {
+        view.home = home(site);
+    }
     page(site, status, &view, &refused.changes)
+}
+
+/// Our start page.
+fn home(site: &Site) -> Option<Href> {
+    local(site, "/").ok()
 }
 
 /// The failure as JSON for a program (RFC 6749 §5.2), after recording it. Details stay with us.
@@ -275,7 +283,7 @@ pub fn json_error(status: StatusCode, failure: &Failure) -> HttpResponse {
 /// A failure that needs no record, as a page: wrong host, no such page, too many requests.
 pub fn plain_page(site: &Site, failure: &Failure, reference: Option<ReferenceId>) -> HttpResponse {
     let mut view = ErrorPage::of(site.assets().frame(), failure.user, reference);
-    view.retry = Href::local(format!("{}/", site.app.now().settings.issuer.base_path()));
+    view.home = home(site);
     page(site, status(failure), &view, &Changes::none())
 }
 

@@ -171,7 +171,7 @@ pub fn samples(words: &Words) -> Vec<(&'static str, Box<dyn Page>)> {
                 ..message(UserMessage::ProviderAnswerRefused)
             }),
         ),
-        ("error-bare", Box::new(message(UserMessage::UnknownApp))),
+        ("error-bare", Box::new(ErrorPage { home: Some(local("/")), ..message(UserMessage::UnknownApp) })),
         (
             "start-again",
             Box::new(StartAgainPage {
@@ -181,6 +181,7 @@ pub fn samples(words: &Words) -> Vec<(&'static str, Box<dyn Page>)> {
                 reference: reference(),
                 start: words.app().map(|app| app.href),
                 back_to_app: None,
+                home: None,
             }),
         ),
         (

@@ -154,6 +154,8 @@ pub struct ErrorPage {
     pub back_to_app: Option<AppLink>,
     /// Other providers, where the sign-in is still open.
     pub other_ways: Option<SignInForm>,
+    /// Our start page, where nothing else leads on.
+    pub home: Option<Href>,
 }
 
 impl ErrorPage {
@@ -167,6 +169,7 @@ impl ErrorPage {
             retry: None,
             back_to_app: None,
             other_ways: None,
+            home: None,
         }
     }
 }
@@ -196,6 +199,8 @@ pub struct StartAgainPage {
     pub start: Option<Href>,
     /// Back to the app.
     pub back_to_app: Option<AppLink>,
+    /// Our start page, where nothing else leads on.
+    pub home: Option<Href>,
 }
 page!(StartAgainPage);
 

@@ -38,6 +38,7 @@ texts! {
     cancel_to(app) = "Cancel and go back to {app}";
     try_again = "Try again";
     start_again = "Start again";
+    start_page = "Go to the start page";
     other_ways = "Other ways to sign in";
     all_ways = "All ways to sign in";
     last_used = "Last used";
