@@ -13,7 +13,6 @@ use oauth2::{
     PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RequestTokenError, Scope, TokenResponse as _, TokenUrl,
 };
 use secrecy::ExposeSecret as _;
-use serde_json::Value;
 use std::borrow::Cow;
 use url::Url;
 use zeroize::Zeroizing;
@@ -100,11 +99,7 @@ async fn send(outbound: Outbound, request: HttpRequest) -> Result<HttpResponse, 
         out = out.header(name.as_str(), value.to_str().unwrap_or_default());
     }
     let answer = outbound.send(out, MAX_BODY).await.map_err(|fault| Carried(fault.into()))?;
-    let mut object = token_response(&answer, REASONS, true).map_err(Carried)?;
-    // GitHub separates scopes by commas; nothing here reads them
-    if object.get("scope").is_some_and(|scope| !matches!(scope, Value::String(_))) {
-        object.remove("scope");
-    }
+    let object = token_response(&answer, REASONS, true).map_err(Carried)?;
     let body = serde_json::to_vec(&object)
         .map_err(|error| Carried(wrong("the answer cannot be written").caused_by(error)))?;
     Ok(HttpResponse::new(body))
