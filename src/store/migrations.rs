@@ -99,7 +99,7 @@ fn known<DB: diesel::backend::Backend>(
     let migrations = source
         .migrations()
         .map_err(|error| StoreError::Corrupt(format!("the embedded migrations: {error}")))?;
-    Ok(migrations.iter().map(|m: &Box<dyn Migration<DB>>| version(&m.name().version())).collect())
+    Ok(migrations.iter().map(|m| version(&m.name().version())).collect())
 }
 
 fn version(version: &MigrationVersion<'_>) -> String {

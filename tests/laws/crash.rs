@@ -57,19 +57,16 @@ async fn child() {
     };
     let store = Store::open(&database).unwrap();
     let told = std::sync::Arc::new(std::sync::Mutex::new(std::io::stdout()));
-    let tasks: Vec<_> = (0..16)
-        .map(|_| {
-            let (store, told) = (store.clone(), told.clone());
-            tokio::spawn(async move {
-                loop {
-                    sign_in(&store, told.clone()).await;
-                }
-            })
+    // They go on until the process is killed.
+    let tasks = (0..16).map(|_| {
+        let (store, told) = (store.clone(), told.clone());
+        tokio::spawn(async move {
+            loop {
+                sign_in(&store, told.clone()).await;
+            }
         })
-        .collect();
-    for task in tasks {
-        task.await.unwrap();
-    }
+    });
+    let _: Vec<Result<(), _>> = futures_util::future::join_all(tasks).await;
 }
 
 async fn admin_031_what_was_answered_survives_a_kill(place: Place) {

@@ -25,7 +25,7 @@ async fn an_empty_database_is_migrated_once(place: Place) {
     write(&store, move |tx| tx.insert_account(&copy)).await.unwrap();
     drop(store);
     let store = place.store();
-    assert_eq!(read(&store, move |tx| tx.account(&account.id.clone())).await.unwrap().is_some(), true);
+    assert!(read(&store, move |tx| tx.account(&account.id)).await.unwrap().is_some());
 }
 
 async fn many_that_start_together_migrate_once(place: Place) {

@@ -17,7 +17,7 @@ pub struct Place {
 }
 
 enum After {
-    Directory(tempfile::TempDir),
+    Directory { _kept: tempfile::TempDir },
     Drop { server: url::Url, name: String },
 }
 
@@ -25,7 +25,7 @@ impl Place {
     pub fn sqlite() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let database = Database::Sqlite { path: directory.path().join("store.db"), readers: 2 };
-        Self { database, after: After::Directory(directory) }
+        Self { database, after: After::Directory { _kept: directory } }
     }
 
     /// `None`, said plainly once, if no server was named.
@@ -92,7 +92,7 @@ fn on_server(server: &url::Url, sql: &str) {
 impl Drop for Place {
     fn drop(&mut self) {
         match &self.after {
-            After::Directory(_) => {}
+            After::Directory { .. } => {}
             After::Drop { server, name } => {
                 on_server(server, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
             }

@@ -220,7 +220,7 @@ async fn what_is_made_by_command_reads_back(place: Place) {
             origin: Origin::Created,
         };
         tx.put_resource_server(&server)?;
-        assert_eq!(tx.resource_servers()?, [server.clone()]);
+        assert_eq!(tx.resource_servers()?, std::slice::from_ref(&server));
         assert!(tx.remove_resource_server(&server.id)?);
         assert_eq!(tx.resource_servers()?, []);
 
