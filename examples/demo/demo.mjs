@@ -151,11 +151,12 @@ async function untilReady(child, ready) {
  * @param addresses other addresses than those on localhost (`broker`, `globex`, …)
  * @param rewrite changes the text of a configuration file once more before it is written
  * @param env more environment for every process
+ * @param without names of stand-ins that are not started
  * @returns `{ addresses, children, stop, failed }`; `failed` resolves with the first child that ends by itself
  */
 export async function startDemo({
   binary, dataDir, portBase = DEFAULT_PORT_BASE, addresses = localAddresses(portBase),
-  rewrite = (_name, text) => text, env = {}, say = () => {},
+  rewrite = (_name, text) => text, env = {}, without = [], say = () => {},
 }) {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   for (const name of COPIED) {
@@ -167,7 +168,7 @@ export async function startDemo({
   const children = [];
   const stop = () => Promise.all(children.map((child) => child.stop()));
   try {
-    for (const { name, folder, offset } of APPS) {
+    for (const { name, folder, offset } of APPS.filter(({ folder }) => !without.includes(folder))) {
       say(`Starting ${name} …`);
       children.push(launchApp(folder, dataDir, {
         ...env,

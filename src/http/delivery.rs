@@ -116,8 +116,10 @@ pub fn moved(site: &Site, outcome: Outcome) -> HttpResponse {
         Step::Consent(flow) => {
             see_other(site, &issuer.at(&format!("/consent?flow={}", flow.expose())), changes)
         }
+        // The empty fragment ends what a provider left in the address (Facebook's `#_=_`): browsers carry a
+        // fragment on through redirects that name none (RFC 9110 §10.2.2), in the end into the app.
         Step::Continue(flow) => {
-            see_other(site, &issuer.at(&format!("/continue?flow={}", flow.expose())), changes)
+            see_other(site, &issuer.at(&format!("/continue?flow={}#", flow.expose())), changes)
         }
         Step::Provider { name, departure, by_page } => depart(site, name, departure, by_page, changes),
     }

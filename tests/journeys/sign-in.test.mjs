@@ -106,6 +106,8 @@ describe('sign-in to Notes', () => {
     const subjects = [globexAlice.sub, alice.sub, mallory.sub, bob.sub];
     assert.equal(new Set(subjects).size, subjects.length, 'four people, four accounts');
 
+    assert.equal(new URL(page.url()).hash, '', 'what Friendbook left in the address has not come along');
+
     await page.locator('#sign-out').click();
     await page.locator('#signed-out').waitFor();
     assert.equal((await signIn(page, 'friendbook', 'alice')).sub, alice.sub, 'the subject is stable');
@@ -173,19 +175,38 @@ describe('sign-in to Notes', () => {
   });
 });
 
-journey('a provider that is down: a page with the other ways, and they work', async (context) => {
-  const demo = await demoFor(context);
-  const browser = await browserFor(context);
-  await demo.children.find(({ name }) => name === 'globex').stop();
-  const page = await personAt(browser, { viewport: PHONE });
-  await page.goto(`${demo.addresses.notes}/notes/42`);
-  await chooseProvider(page, 'globex');
-  await page.waitForURL(`${demo.addresses.broker}/**`);
+/** A demo of which something is out of order, and a person with a phone. */
+async function demoAndPhone(context, options) {
+  const demo = await demoFor(context, options);
+  const page = await personAt(await browserFor(context), { viewport: PHONE });
+  return { demo, page };
+}
+
+/** The page of the broker on which a person is told of a failure, and takes the other way. */
+async function takeTheOtherWay(page, demo, name) {
   await page.locator('button[name="provider"][value="friendbook"]').waitFor();
-  await screenshot(page, 'provider-down-phone');
+  assert.ok(page.url().startsWith(demo.addresses.broker));
   await fitsTheScreen(page);
+  await screenshot(page, name);
   await chooseProvider(page, 'friendbook');
   await pickPerson(page, 'mallory');
   await page.waitForURL(`${demo.addresses.notes}/notes/42`);
   noFaults(page);
+}
+
+journey('a provider that is down: a page with the other ways, and they work', async (context) => {
+  const { demo, page } = await demoAndPhone(context, { without: ['globex'] });
+  await page.goto(`${demo.addresses.notes}/notes/42`);
+  await chooseProvider(page, 'globex');
+  await takeTheOtherWay(page, demo, 'provider-down-phone');
 });
+
+for (const fault of ['token-error', 'token-hang']) {
+  journey(`a provider out of order (${fault}): the same`, async (context) => {
+    const { demo, page } = await demoAndPhone(context, { env: { GLOBEX_FAULT: fault } });
+    await page.goto(`${demo.addresses.notes}/notes/42`);
+    await chooseProvider(page, 'globex');
+    await pickPerson(page, 'alice');
+    await takeTheOtherWay(page, demo, `provider-${fault}-phone`);
+  });
+}

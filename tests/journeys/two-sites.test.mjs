@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { createHash, randomBytes, X509Certificate } from 'node:crypto';
+import { createHash, X509Certificate } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -12,8 +12,10 @@ import {
   whoNotesSees,
 } from './support.mjs';
 
+// The broker may reach providers on this very machine only while its own host is a loopback one; `localhost` is
+// as much a site of its own as the others.
 const HOSTS = {
-  broker: 'id.countersign.test', globex: 'globex.test', friendbook: 'friendbook.test', notes: 'notes.test',
+  broker: 'localhost', globex: 'globex.test', friendbook: 'friendbook.test', notes: 'notes.test',
 };
 
 /** A certificate authority that lives for this test, and one certificate of it for all hosts. */
@@ -47,11 +49,10 @@ async function demoOnSites(context, tls, folder) {
 
   // The processes resolve these names by a file of ours, as the browser does by --host-resolver-rules.
   const hosts = path.join(folder, 'hosts');
-  writeFileSync(hosts, `127.0.0.1 localhost ${Object.values(HOSTS).join(' ')}\n`);
+  writeFileSync(hosts, `127.0.0.1 ${Object.values(HOSTS).join(' ')}\n`);
   const env = {
     LD_PRELOAD: 'libnss_wrapper.so', NSS_WRAPPER_HOSTS: hosts, NODE_EXTRA_CA_CERTS: tls.ca,
     TLS_CERT: tls.certificate, TLS_KEY: tls.key,
-    MASTER_KEY: randomBytes(32).toString('base64'), NOTES_SECRET: randomBytes(32).toString('base64url'),
   };
   const rewrite = (name, text) => {
     let changed = text;
@@ -61,12 +62,9 @@ async function demoOnSites(context, tls, folder) {
     if (name === 'providers.toml') {
       return changed.replaceAll('allow_loopback = true', `allow_loopback = true\nca_file = "${tls.ca}"`);
     }
-    // As in production: not a development broker, so the key and the secrets are real ones.
-    return changed
-      .replace('development = true\n', '')
-      .replace('file:master.key', 'env:MASTER_KEY')
-      .replace(/"file:secrets\/[a-z-]+"/g, '"env:NOTES_SECRET"')
-      .replace('[public]', `[public]\ntls = { certificate = "${tls.certificate}", key = "${tls.key}" }`);
+    return changed.replace(
+      '[public]', `[public]\ntls = { certificate = "${tls.certificate}", key = "${tls.key}" }`,
+    );
   };
   return demoFor(context, { portBase, addresses, rewrite, env });
 }

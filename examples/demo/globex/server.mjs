@@ -22,7 +22,13 @@ function sameText(left, right) {
   return timingSafeEqual(sha256(left), sha256(right));
 }
 
-export async function globex({ publicUrl: issuer, brokerUrl, tls, now = Date.now }) {
+/**
+ * @param fault what is out of order: `token-error` or `token-hang`; the environment variable GLOBEX_FAULT says it
+ *   where Globex runs as a program
+ */
+export async function globex({
+  publicUrl: issuer, brokerUrl, tls, now = Date.now, fault = process.env.GLOBEX_FAULT,
+}) {
   const clients = new Map([
     ['countersign', {
       name: 'Countersign',
@@ -206,6 +212,8 @@ export async function globex({ publicUrl: issuer, brokerUrl, tls, now = Date.now
   }
 
   async function token({ request, form }) {
+    if (fault === 'token-hang') await new Promise(() => {});
+    if (fault === 'token-error') throw new Error('out of order, as asked for');
     const { values, twice } = parameters(form);
     const clientId = authenticateClient(request);
     if (twice.length > 0) tokenError('invalid_request', `${twice[0]} was sent twice`);

@@ -25,9 +25,8 @@ export class RelyingParty {
   #underWay = new Expiring(SIGN_IN_SECONDS);
   #sessions = new Expiring(SESSION_SECONDS);
 
-  constructor({ brokerUrl, publicUrl, secret = process.env.NOTES_SECRET ?? 'demo-app-secret' }) {
+  constructor({ brokerUrl, publicUrl }) {
     this.issuer = brokerUrl;
-    this.secret = secret;
     this.redirectUri = `${publicUrl}/callback`;
     this.home = `${publicUrl}/`;
   }
@@ -41,7 +40,7 @@ export class RelyingParty {
         new URL(this.issuer),
         'demo-app',
         undefined,
-        oidc.ClientSecretBasic(this.secret),
+        oidc.ClientSecretBasic('demo-app-secret'),
         // Plain http is for the demo on loopback only.
         { timeout: 10, execute: plain ? [oidc.allowInsecureRequests] : [] },
       );
