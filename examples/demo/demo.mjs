@@ -116,11 +116,13 @@ function launchApp(folder, dataDir, env) {
 }
 
 function launchBroker(binary, dataDir, env) {
+  // Another database or configuration of the person who starts the demo is none of ours.
+  const { DATABASE_URL, COUNTERSIGN_CONFIG, ...inherited } = process.env;
   const command = [binary, 'serve', '--config', path.join(dataDir, 'countersign.toml')];
   // The kernel stops the broker when this process dies without a chance to say so.
   if (existsSync('/usr/bin/setpriv')) command.unshift('/usr/bin/setpriv', '--pdeathsig', 'TERM', '--');
   return withLog(dataDir, 'broker', (log) =>
-    spawn(command[0], command.slice(1), { env: { ...process.env, ...env }, stdio: ['ignore', log, log] }));
+    spawn(command[0], command.slice(1), { env: { ...inherited, ...env }, stdio: ['ignore', log, log] }));
 }
 
 /** Resolves when the address answers 200, or when the child is gone. */
@@ -194,7 +196,7 @@ export async function startDemo({
 
 // --- The program ----------------------------------------------------------------------------
 
-function table(addresses, dataDir) {
+function table(addresses, dataDir, binary) {
   const rows = [
     ['Notes', addresses.notes, APPS[2].about],
     ['Countersign', addresses.broker, BROKER.about],
@@ -203,13 +205,15 @@ function table(addresses, dataDir) {
     ['Management', addresses.management, MANAGEMENT.about],
   ];
   const lines = rows.map(([name, address, about]) => `  ${name.padEnd(12)} ${address.padEnd(23)} ${about}`);
+  const folder = path.relative(process.cwd(), dataDir) || '.';
   return `
 The demo is up. Open ${addresses.notes} and sign in.
 
 ${lines.join('\n')}
 
 Everywhere the people are alice, bob, carol and mallory, and nobody has a password.
-Data, settings and logs are in ${path.relative(process.cwd(), dataDir) || '.'} (kept; --fresh starts anew).
+Data, settings and logs are in ${folder} (kept; --fresh starts anew). To look inside, for example:
+  ${binary} account list --config ${folder}/countersign.toml
 Ctrl-C stops everything.
 `;
 }
@@ -251,7 +255,7 @@ async function run() {
   const dataDir = path.join(data, String(portBase));
   if (fresh) rmSync(dataDir, { recursive: true, force: true });
   demo = await startDemo({ binary, dataDir, portBase, say: console.log });
-  console.log(table(demo.addresses, dataDir));
+  console.log(table(demo.addresses, dataDir, binary));
 
   const { child, how } = await demo.failed;
   if (stopping) return;
