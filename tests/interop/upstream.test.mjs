@@ -6,14 +6,14 @@ import { APP, secrets, signIn, start } from './lib/setup.mjs';
 
 const variations = {
   'client_secret_basic, RS256': {},
-  'client_secret_post': { provider: { client: { token_endpoint_auth_method: 'client_secret_post' } }, providerToml: 'userinfo = true\nclient_auth = "client_secret_post"' },
+  'client_secret_post': { provider: { client: { token_endpoint_auth_method: 'client_secret_post' } }, providerToml: 'userinfo = "always"\nclient_auth = "client_secret_post"' },
   'ES256 ID tokens': {
     provider: { client: { id_token_signed_response_alg: 'ES256' }, configuration: { jwks: { keys: [await key('ES256')] } } },
-    providerToml: 'userinfo = true\nid_token_algs = ["ES256"]',
+    providerToml: 'userinfo = "always"\nalgorithms = ["ES256"]',
   },
   'PS256 ID tokens': {
     provider: { client: { id_token_signed_response_alg: 'PS256' }, configuration: { jwks: { keys: [await key('PS256')] } } },
-    providerToml: 'userinfo = true\nid_token_algs = ["PS256"]',
+    providerToml: 'userinfo = "always"\nalgorithms = ["PS256"]',
   },
   'claims in the ID token': { provider: { configuration: { conformIdTokenClaims: false } }, providerToml: '' },
 };
@@ -47,7 +47,7 @@ for (const [name, variation] of Object.entries(variations)) {
 test('an algorithm that is not allowed is refused', async () => {
   const house = await start({
     provider: { client: { id_token_signed_response_alg: 'ES256' }, configuration: { jwks: { keys: [await key('ES256')] } } },
-    providerToml: 'userinfo = true\nid_token_algs = ["RS256"]',
+    providerToml: 'userinfo = "always"\nalgorithms = ["RS256"]',
   });
   try {
     const config = await client.discovery(new URL(house.issuer), 'app', undefined, client.ClientSecretBasic(secrets.APP_SECRET), { execute: [client.allowInsecureRequests] });

@@ -22,6 +22,7 @@ export async function startBroker({ config, providers, env = {} }) {
   child.stdout.on('data', (chunk) => log.push(String(chunk)));
   child.stderr.on('data', (chunk) => log.push(String(chunk)));
   let exited;
+  child.once('error', (error) => { exited = error.message; });
   const gone = new Promise((resolve) => child.once('exit', (code) => { exited = code ?? 'signal'; resolve(); }));
   for (let tries = 0; ; tries += 1) {
     if (exited !== undefined) throw new Error(`the broker ended with ${exited}:\n${log.join('')}`);

@@ -55,6 +55,7 @@ access_token_alg = "EdDSA"
 id = "service"
 name = "Interop Service"
 secret = "env:SERVICE_SECRET"
+auth_methods = ["client_secret_basic"]
 grant_types = ["client_credentials"]
 scopes = ["roles", "permissions"]
 roles = ["reader"]
@@ -94,7 +95,7 @@ when = "'analysts' in claims.groups"
 `;
 
 /** Starts both; `provider` is passed on to the upstream, `providerToml` is added to its table here. */
-export async function start({ provider = {}, providerToml = 'userinfo = true' } = {}) {
+export async function start({ provider = {}, providerToml = 'userinfo = "always"' } = {}) {
   const [upstreamPort] = await freePorts(1);
   const upstreamIssuer = `http://localhost:${upstreamPort}`;
   const broker = await startBroker({ config, providers: providers(upstreamIssuer, providerToml), env: secrets });
