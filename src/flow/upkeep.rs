@@ -1,5 +1,5 @@
 //! What goes on beside the requests: taking over changes made by command, removing what has expired,
-//! fetching what providers will need.
+//! turning signing keys, fetching what providers will need.
 
 use crate::flow::App;
 use crate::store::StoreError;
@@ -13,12 +13,14 @@ const REFRESH: Duration = Duration::from_secs(1);
 const SWEEP: Duration = Duration::from_secs(60);
 /// How many expired rows of each kind are removed at a time.
 const BATCH: u32 = 500;
+/// How often it is looked whether a signing key's time has come.
+const KEYS: Duration = Duration::from_secs(300);
 /// How often a provider that has not answered yet is asked again.
 const WARM: Duration = Duration::from_secs(30);
 
 /// Runs until it is dropped.
 pub async fn run(app: Arc<App>) {
-    tokio::join!(refresh(&app), sweep(&app), warm(&app));
+    tokio::join!(refresh(&app), sweep(&app), warm(&app), turn_keys(&app));
 }
 
 async fn refresh(app: &App) {
@@ -45,6 +47,18 @@ async fn sweep(app: &App) {
                     break;
                 }
             }
+        }
+    }
+}
+
+/// Publishes, activates, retires and removes signing keys when their time has come.
+async fn turn_keys(app: &App) {
+    loop {
+        tokio::time::sleep(KEYS).await;
+        match app.turn_keys().await {
+            Ok(true) => tracing::info!("turned signing keys"),
+            Ok(false) => {}
+            Err(failure) => tracing::error!(?failure, "the signing keys cannot be turned"),
         }
     }
 }

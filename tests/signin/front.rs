@@ -1,0 +1,206 @@
+//! What stands before and around every answer.
+
+use crate::house::*;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+/// Sends bytes as they are and reads the answer's head.
+fn raw(house: &House, text: &str) -> String {
+    let mut stream =
+        TcpStream::connect(house.origin.trim_start_matches("http://").replace("localhost", "127.0.0.1"))
+            .unwrap();
+    stream.write_all(text.as_bytes()).unwrap();
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer);
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn oauth_106_only_our_own_host_is_answered() {
+    let house = House::open().await;
+    let host = house.origin.trim_start_matches("http://").to_owned();
+    let get = |headers: &str| raw(&house, &format!("GET / HTTP/1.1\r\n{headers}connection: close\r\n\r\n"));
+    assert!(get(&format!("host: {host}\r\n")).starts_with("HTTP/1.1 200"), "the valid twin");
+    for bad in [
+        "host: evil.test\r\n".to_owned(),
+        format!("host: {host}.evil.test\r\n"),
+        "host: localhost\r\n".to_owned(),
+    ] {
+        let answer = get(&bad);
+        assert!(answer.starts_with("HTTP/1.1 421"), "{bad}{answer}");
+    }
+    assert!(get("").starts_with("HTTP/1.1 4"), "no host at all");
+    // What proxies may say about the host means nothing.
+    let forwarded = format!("host: {host}\r\nx-forwarded-host: evil.test\r\nforwarded: host=evil.test\r\n");
+    let answer = get(&forwarded);
+    assert!(answer.starts_with("HTTP/1.1 200"));
+    assert!(!answer.contains("evil.test"));
+}
+
+#[tokio::test]
+async fn oauth_101_oauth_102_oauth_103_every_answer_has_its_headers() {
+    let house = House::open().await;
+    let mut alice = Visitor::new();
+    let to_list = alice.get(&authorize(&house, "first", &[])).await;
+    let list = alice.get(to_list.location().as_str()).await;
+    let to_provider = choose(&house, &mut alice, &list, "globex").await;
+    let callback = alice.get(&approval(&house, &to_provider.location())).await;
+    let to_app = alice.get(callback.location().as_str()).await;
+    let missing = alice.get(&house.at("/no/such/page")).await;
+    let refused = alice.get(&house.at("/continue")).await;
+    for answer in [&to_list, &list, &to_provider, &callback, &to_app, &missing, &refused] {
+        assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+        let policy = answer.header("content-security-policy").unwrap();
+        assert!(
+            policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
+            "{policy}"
+        );
+        assert!(!policy.contains("unsafe"));
+    }
+    for redirect in [&to_list, &to_provider, &callback, &to_app] {
+        assert_eq!(redirect.status, 303, "never 307 or 302");
+    }
+    assert_eq!(missing.status, 404);
+    for line in alice_cookies(&[&to_list, &callback]) {
+        assert!(
+            line.contains("HttpOnly") && line.contains("SameSite=Lax") && line.contains("Path=/"),
+            "{line}"
+        );
+    }
+    let policy = list.header("content-security-policy").unwrap();
+    assert!(
+        policy.contains(&format!("form-action 'self' {}", house.friendbook.origin()))
+            || policy.contains(house.globex.origin()),
+        "{policy}"
+    );
+}
+
+fn alice_cookies(answers: &[&Answer]) -> Vec<String> {
+    let lines: Vec<String> = answers.iter().flat_map(|a| a.all("set-cookie").map(str::to_owned)).collect();
+    assert!(!lines.is_empty());
+    lines
+}
+
+#[tokio::test]
+async fn oauth_094_steps_are_taken_by_forms_of_ours_only() {
+    let house = House::open().await;
+    let mut alice = Visitor::new();
+    let list = alice.get(&authorize(&house, "first", &[])).await.location();
+    let page = alice.get(list.as_str()).await;
+    let (flow, csrf) = (page.field("flow"), page.field("csrf"));
+    let url = house.at("/sign-in");
+    // By GET the choice does nothing but show the list.
+    let by_get = alice.clone().get(&format!("{url}?flow={flow}&csrf={csrf}&provider=globex")).await;
+    assert_eq!(by_get.status, 200);
+    assert_eq!(house.globex.count("/authorize"), 0);
+    let form = [("flow", flow.as_str()), ("csrf", csrf.as_str()), ("provider", "globex")];
+    assert_eq!(alice.clone().post(&url, &form[..1]).await.status, 403, "no token");
+    let cross = alice.clone().post_from(&url, &form, Some("https://evil.test"), Some("cross-site")).await;
+    assert_eq!(cross.status, 403);
+    let mut other = Visitor::new();
+    let theirs = other.get(&authorize(&house, "first", &[])).await.location();
+    let theirs = other.get(theirs.as_str()).await.field("csrf");
+    let mixed = [("flow", flow.as_str()), ("csrf", theirs.as_str()), ("provider", "globex")];
+    assert_eq!(alice.clone().post(&url, &mixed).await.status, 403, "a token of another sign-in");
+    assert_eq!(alice.post(&url, &form).await.status, 303, "the valid twin");
+    for path in ["/continue", "/"] {
+        assert_eq!(alice.post(&house.at(path), &[]).await.status, 405, "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn oauth_023_what_is_too_large_is_refused_soon() {
+    let house = House::open().await;
+    let long = "x".repeat(20_000);
+    let page = Visitor::new().get(&authorize(&house, "first", &[("state", &long)])).await;
+    assert!([400, 414].contains(&page.status), "{}", page.status);
+    let huge = "x".repeat(2 * 1024 * 1024);
+    let answer = Visitor::new().post(&house.at("/authorize"), &[("state", &huge)]).await;
+    assert_eq!(answer.status, 413);
+    let mut alice = Visitor::new();
+    assert!(
+        parameter(&sign_in(&house, &mut alice, "globex", &authorize(&house, "first", &[])).await, "code")
+            .is_some()
+    );
+}
+
+#[tokio::test]
+async fn requests_are_limited_by_address_where_that_is_wanted() {
+    let house = House::with(|config, providers| {
+        (config.replace("rate_limit = false", "requests_per_minute = 5"), providers)
+    })
+    .await;
+    let mut visitor = Visitor::new();
+    visitor.headers.push(("accept".to_owned(), "text/html".to_owned()));
+    let mut limited = None;
+    for _ in 0..10 {
+        // Addresses that a stranger makes up change nothing.
+        let answer = visitor.get(&house.at("/")).await;
+        if answer.status == 429 {
+            limited = Some(answer);
+            break;
+        }
+        assert_eq!(answer.status, 200);
+    }
+    let limited = limited.expect("a limit");
+    assert!(limited.header("retry-after").unwrap().parse::<u64>().unwrap() >= 1);
+    assert!(limited.body.contains("Too many tries"));
+    visitor.headers = vec![("x-forwarded-for".to_owned(), "203.0.113.5".to_owned())];
+    let program = visitor.get(&house.at("/")).await;
+    assert_eq!(program.status, 429, "a forged address is not believed");
+    assert_eq!(program.header("content-type"), Some("application/json"));
+    let style = limited.body.split("href=\"").find(|rest| rest.starts_with("/static/")).unwrap();
+    let style = house.at(style.split('"').next().unwrap());
+    assert_eq!(visitor.get(&style).await.status, 200, "files are not counted");
+}
+
+#[tokio::test]
+async fn files_are_served_for_ever_and_by_name_only() {
+    let house = House::open().await;
+    let mut visitor = Visitor::new();
+    let page = visitor.get(&house.at("/")).await;
+    let style = page.body.split("href=\"").find(|rest| rest.starts_with("/static/")).unwrap();
+    let style = house.at(style.split('"').next().unwrap());
+    let file = visitor.get(&style).await;
+    assert_eq!(file.status, 200);
+    assert!(file.header("cache-control").unwrap().contains("immutable"));
+    let tag = file.header("etag").unwrap().to_owned();
+    visitor.headers.push(("if-none-match".to_owned(), tag));
+    assert_eq!(visitor.get(&style).await.status, 304);
+    for bad in ["/static/../Cargo.toml", "/static/%2e%2e%2fCargo.toml", "/static/x"] {
+        assert_eq!(Visitor::new().get(&house.at(bad)).await.status, 404, "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn admin_025_health_and_metrics_stand_apart() {
+    let house = House::open().await;
+    let mut visitor = Visitor::new();
+    for path in ["/metrics", "/health", "/ready"] {
+        assert_eq!(visitor.get(&house.at(path)).await.status, 404, "{path} on the public listener");
+        assert_eq!(visitor.get(&format!("{}{path}", house.management)).await.status, 200, "{path}");
+    }
+    assert_eq!(visitor.get(&format!("{}/sign-in", house.management)).await.status, 404);
+    let metrics = visitor.get(&format!("{}/metrics", house.management)).await.body;
+    assert!(metrics.contains("countersign_http_requests_total"), "{metrics}");
+}
+
+#[tokio::test]
+async fn changes_made_by_command_are_taken_over() {
+    let house = House::open().await;
+    let mut client = (*house.app.now().clients.get("third").unwrap().clone()).clone();
+    client.id = countersign::ids::ClientId::new("made-by-command").unwrap();
+    client.origin = countersign::clients::Origin::Created;
+    let url = authorize(&house, "third", &[("client_id", "made-by-command")]);
+    assert_eq!(Visitor::new().get(&url).await.status, 400);
+    house
+        .app
+        .store
+        .write::<_, countersign::store::StoreError, _>(move |tx| tx.put_client(&client))
+        .await
+        .unwrap();
+    assert!(house.app.refresh().await.unwrap() || house.app.now().clients.contains_key("made-by-command"));
+    assert_eq!(Visitor::new().get(&url).await.location().path(), "/sign-in");
+}

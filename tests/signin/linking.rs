@@ -1,0 +1,223 @@
+//! Which account an identity leads to, from outside.
+
+use crate::Watch;
+use crate::house::*;
+use countersign::accounts::{AccountEmail, EmailAddress, EmailProof};
+use countersign::store::StoreError;
+use serde_json::json;
+
+fn url(house: &House) -> String {
+    authorize(house, "first", &[])
+}
+
+#[tokio::test]
+async fn friendbooks_alice_gets_an_account_of_her_own() {
+    let house = House::open().await;
+    sign_in(&house, &mut Visitor::new(), "globex", &url(&house)).await;
+    sign_in(&house, &mut Visitor::new(), "friendbook", &url(&house)).await;
+    let accounts = house.accounts().await;
+    assert_eq!(accounts.len(), 2);
+    let proved = accounts.iter().filter(|a| a.emails.iter().any(|e| e.proof.is_some())).count();
+    assert_eq!(proved, 1, "one account alone holds the address with proof");
+    assert!(
+        house
+            .events()
+            .await
+            .contains(&("account.created".to_owned(), Some("link.domain_authority".to_owned())))
+    );
+}
+
+#[tokio::test]
+async fn link_001_link_007_an_account_that_only_claims_an_address_is_not_joined() {
+    let house = House::open().await;
+    // Mallory comes first, with the victim's address unproved.
+    house.friendbook.script().person["id"] = "mallory".into();
+    sign_in(&house, &mut Visitor::new(), "friendbook", &url(&house)).await;
+    let mallory = house.accounts().await[0].id.clone();
+    sign_in(&house, &mut Visitor::new(), "globex", &url(&house)).await;
+    let accounts = house.accounts().await;
+    assert_eq!(accounts.len(), 2);
+    let victim = accounts.iter().find(|a| a.id != mallory).unwrap();
+    assert!(victim.primary_email().unwrap().proof.is_some());
+    assert!(
+        house
+            .events()
+            .await
+            .contains(&("account.created".to_owned(), Some("link.local_unverified".to_owned())))
+    );
+}
+
+#[tokio::test]
+async fn link_006_an_address_that_is_not_verified_is_no_key() {
+    let house = House::open().await;
+    sign_in(&house, &mut Visitor::new(), "globex", &url(&house)).await;
+    for unverified in [json!(false), json!(null), json!("yes")] {
+        house.globex.script().person = json!({
+            "sub": format!("other-{unverified}"), "email": "alice@globex.example", "email_verified": unverified,
+        });
+        let before = house.accounts().await.len();
+        sign_in(&house, &mut Visitor::new(), "globex", &url(&house)).await;
+        assert_eq!(house.accounts().await.len(), before + 1, "{unverified}");
+    }
+    assert!(
+        house
+            .events()
+            .await
+            .contains(&("account.created".to_owned(), Some("link.email_unverified".to_owned())))
+    );
+}
+
+#[tokio::test]
+async fn link_009_a_provider_speaks_for_its_own_domains() {
+    let house = House::open().await;
+    // An account that proved its address by a code.
+    sign_in(&house, &mut Visitor::new(), "friendbook", &url(&house)).await;
+    let id = house.accounts().await[0].id.clone();
+    let owner = AccountEmail {
+        address: EmailAddress::parse("victim@gmail.example").unwrap(),
+        proof: Some(EmailProof::Code),
+        primary: true,
+    };
+    house.app.store.write::<_, StoreError, _>(move |tx| tx.put_email(&id, &owner)).await.unwrap();
+    house.globex.script().person["email"] = "victim@gmail.example".into();
+    sign_in(&house, &mut Visitor::new(), "globex", &url(&house)).await;
+    assert_eq!(house.accounts().await.len(), 2, "not joined");
+    assert!(
+        house
+            .events()
+            .await
+            .contains(&("account.created".to_owned(), Some("link.domain_authority".to_owned())))
+    );
+}
+
+#[tokio::test]
+async fn the_valid_twin_a_verified_address_joins_the_account_that_proved_it() {
+    let house = House::open().await;
+    sign_in(&house, &mut Visitor::new(), "friendbook", &url(&house)).await;
+    let id = house.accounts().await[0].id.clone();
+    let owner = AccountEmail {
+        address: EmailAddress::parse("Alice@Globex.example").unwrap(),
+        proof: Some(EmailProof::Code),
+        primary: true,
+    };
+    house.app.store.write::<_, StoreError, _>(move |tx| tx.put_email(&id, &owner)).await.unwrap();
+    sign_in(&house, &mut Visitor::new(), "globex", &url(&house)).await;
+    assert_eq!(house.accounts().await.len(), 1);
+    assert_eq!(house.rows().await.identities, 2);
+    assert!(house.events().await.iter().any(|(kind, _)| kind == "identity.linked"));
+}
+
+#[tokio::test]
+async fn link_011_an_address_that_changes_at_the_provider_moves_nobody() {
+    let house = House::open().await;
+    sign_in(&house, &mut Visitor::new(), "globex", &url(&house)).await;
+    house.globex.script().person = json!({
+        "sub": "bob", "name": "Bob", "email": "bob@globex.example", "email_verified": true,
+    });
+    sign_in(&house, &mut Visitor::new(), "globex", &url(&house)).await;
+    let bob = house.accounts().await.into_iter().find(|a| a.profile.name.as_deref() == Some("Bob")).unwrap();
+    // Bob's address is now Alice's.
+    house.globex.script().person["email"] = "alice@globex.example".into();
+    sign_in(&house, &mut Visitor::new(), "globex", &url(&house)).await;
+    let accounts = house.accounts().await;
+    assert_eq!(accounts.len(), 2);
+    let bob = accounts.iter().find(|a| a.id == bob.id).unwrap();
+    assert_eq!(bob.primary_email().unwrap().proof, None, "held, but never issued as verified");
+    let proved = accounts.iter().flat_map(|a| &a.emails).filter(|e| e.proof.is_some()).count();
+    assert_eq!(proved, 1);
+}
+
+#[tokio::test]
+async fn link_014_a_deleted_person_comes_back_as_somebody_new() {
+    let house = House::open().await;
+    sign_in(&house, &mut Visitor::new(), "globex", &url(&house)).await;
+    let (old, now) = (house.accounts().await[0].id.clone(), house.now());
+    let gone = old.clone();
+    let deleted = countersign::accounts::AccountStatus::Deleted;
+    house
+        .app
+        .store
+        .write::<_, StoreError, _>(move |tx| tx.set_account_status(&gone, deleted, now))
+        .await
+        .unwrap();
+    sign_in(&house, &mut Visitor::new(), "globex", &url(&house)).await;
+    let accounts = house.accounts().await;
+    assert_eq!(accounts.len(), 1);
+    assert_ne!(accounts[0].id, old);
+}
+
+#[tokio::test]
+async fn link_037_a_provider_that_was_pointed_elsewhere_does_not_find_the_old_links() {
+    let mut house = House::open().await;
+    sign_in(&house, &mut Visitor::new(), "globex", &url(&house)).await;
+    let (old, new) = (house.globex.origin().to_owned(), house.friendbook.origin().to_owned());
+    // The new issuer knows somebody by the same subject.
+    house
+        .reload(|config, providers| {
+            (config, providers.replace(&format!("issuer = \"{old}\""), &format!("issuer = \"{new}\"")))
+        })
+        .await;
+    house.friendbook.script().person["email"] = "else@nowhere.example".into();
+    sign_in(&house, &mut Visitor::new(), "globex", &url(&house)).await;
+    assert_eq!(house.accounts().await.len(), 2);
+}
+
+#[tokio::test]
+async fn link_043_a_claim_that_is_not_mapped_gives_nothing() {
+    let house = House::open().await;
+    {
+        let mut script = house.globex.script();
+        script.person["roles"] = json!(["admin", "editor"]);
+        script.person["groups"] = json!(["admins", "engineers"]);
+        script.in_id_token = vec!["email", "roles", "groups"];
+    }
+    sign_in(&house, &mut Visitor::new(), "globex", &url(&house)).await;
+    let id = house.accounts().await[0].id.clone();
+    let assigned = house.app.store.read::<_, StoreError, _>(move |tx| tx.assignments_of(&id)).await.unwrap();
+    assert!(
+        assigned.is_empty(),
+        "`engineers` is a local name; the provider's `engineering` maps to it: {assigned:?}"
+    );
+}
+
+#[tokio::test]
+async fn two_first_sign_ins_at_once_make_one_account() {
+    let house = House::open().await;
+    let mut ready = Vec::new();
+    for _ in 0..8 {
+        let mut visitor = Visitor::new();
+        let request = depart(&house, &mut visitor, "globex", &url(&house)).await;
+        ready.push((visitor, approval(&house, &request)));
+    }
+    let tries =
+        ready.into_iter().map(|(mut visitor, callback)| async move { visitor.get(&callback).await.status });
+    let answers = futures_util::future::join_all(tries).await;
+    assert!(answers.iter().all(|status| *status == 303), "{answers:?}");
+    let rows = house.rows().await;
+    assert_eq!((rows.accounts, rows.identities, rows.sessions), (1, 1, 8));
+}
+
+#[tokio::test]
+async fn a_provider_that_makes_no_accounts_refuses_newcomers() {
+    for (policy, reason) in [
+        ("\"never\"", "provider.provisioning"),
+        ("\"invitation\"", "provider.invitation"),
+        ("{ domains = [\"initech.example\"] }", "provider.domain"),
+        ("{ filter = \"claims.staff\" }", "provider.claim_filter"),
+    ] {
+        let house = House::with(|config, providers| {
+            (config, providers.replacen("provisioning = \"open\"", &format!("provisioning = {policy}"), 1))
+        })
+        .await;
+        let mut alice = Visitor::new();
+        let request = depart(&house, &mut alice, "globex", &url(&house)).await;
+        let watch = Watch::begin(&house, reason).await;
+        let page = alice.get(&approval(&house, &request)).await;
+        assert_eq!(page.status, 403, "{policy}");
+        watch.refused_once(&house).await;
+        assert!(alice.session().is_none());
+        // The other way is on the page and works.
+        let way = choose(&house, &mut alice, &page, "friendbook").await.location();
+        assert_eq!(alice.get(&approval(&house, &way)).await.location().path(), "/continue");
+    }
+}

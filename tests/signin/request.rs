@@ -1,0 +1,226 @@
+//! From the app's request to its code.
+
+use crate::Watch;
+use crate::house::*;
+use std::time::Duration;
+
+#[tokio::test]
+async fn a_person_signs_in_and_the_app_gets_a_code() {
+    let house = House::open().await;
+    let mut alice = Visitor::new();
+    let back = sign_in(&house, &mut alice, "globex", &authorize(&house, "first", &[])).await;
+    assert!(back.as_str().starts_with("http://localhost:8084/callback?"));
+    assert!(parameter(&back, "code").unwrap().starts_with("csac_"));
+    assert_eq!(parameter(&back, "state").unwrap(), "the-app's-state");
+    assert_eq!(parameter(&back, "iss").unwrap(), house.origin, "RFC 9207");
+    let [account] = &house.accounts().await[..] else { panic!("one account") };
+    let email = account.primary_email().unwrap();
+    assert_eq!(email.address.as_str(), "alice@globex.example");
+    assert!(email.proof.is_some(), "Globex is authoritative for the domain");
+    assert_eq!(account.profile.name.as_deref(), Some("Alice Adams"));
+    let rows = house.rows().await;
+    assert_eq!((rows.identities, rows.sessions, rows.grants), (1, 1, 1));
+    let events = house.events().await;
+    assert_eq!(events, [("account.created".to_owned(), None), ("session.started".to_owned(), None)]);
+}
+
+#[tokio::test]
+async fn a_session_answers_the_next_app_without_a_provider() {
+    let house = House::open().await;
+    let mut alice = Visitor::new();
+    sign_in(&house, &mut alice, "globex", &authorize(&house, "first", &[])).await;
+    house.globex.forget();
+    let back = alice.get(&authorize(&house, "first", &[("state", "second")])).await.location();
+    assert!(parameter(&back, "code").is_some());
+    assert_eq!(parameter(&back, "state").unwrap(), "second");
+    assert_eq!(house.globex.seen().len(), 0);
+    assert_eq!(house.rows().await.accounts, 1);
+}
+
+#[tokio::test]
+async fn the_same_person_comes_back_to_the_same_account() {
+    let house = House::open().await;
+    sign_in(&house, &mut Visitor::new(), "globex", &authorize(&house, "first", &[])).await;
+    let first = house.accounts().await;
+    sign_in(&house, &mut Visitor::new(), "globex", &authorize(&house, "first", &[])).await;
+    assert_eq!(house.accounts().await, first);
+}
+
+#[tokio::test]
+async fn groups_follow_what_the_provider_says() {
+    let house = House::open().await;
+    let assigned = async |house: &House| {
+        let id = house.accounts().await[0].id.clone();
+        let read =
+            house.app.store.read::<_, countersign::store::StoreError, _>(move |tx| tx.assignments_of(&id));
+        read.await.unwrap().into_iter().map(|a| a.target.name().to_owned()).collect::<Vec<_>>()
+    };
+    sign_in(&house, &mut Visitor::new(), "globex", &authorize(&house, "first", &[])).await;
+    assert_eq!(assigned(&house).await, ["engineers"]);
+    house.globex.script().person["groups"] = serde_json::json!(["all"]);
+    sign_in(&house, &mut Visitor::new(), "globex", &authorize(&house, "first", &[])).await;
+    assert!(assigned(&house).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_domain_or_a_hint_leads_straight_to_its_provider() {
+    let house = House::with(|config, providers| {
+        (
+            config,
+            providers.replacen("kind = \"oidc\"", "kind = \"oidc\"\npass = [\"login_hint\", \"prompt\"]", 1),
+        )
+    })
+    .await;
+    let to = async |url: String| Visitor::new().get(&url).await.location();
+    let globex = to(authorize(&house, "first", &[("login_hint", "bob@globex.example")])).await;
+    assert!(globex.as_str().starts_with(house.globex.origin()));
+    assert_eq!(parameter(&globex, "login_hint").as_deref(), Some("bob@globex.example"));
+    let friendbook = to(authorize(&house, "first", &[("idp_hint", "friendbook")])).await;
+    assert!(friendbook.as_str().starts_with(house.friendbook.origin()));
+    let list =
+        to(authorize(&house, "first", &[("idp_hint", "evil"), ("login_hint", "bob@elsewhere.example")]))
+            .await;
+    assert_eq!(list.path(), "/sign-in");
+}
+
+#[tokio::test]
+async fn oidc_069_hints_and_prompts_reach_a_provider_by_allow_list_only() {
+    let house = House::open().await;
+    let url = authorize(
+        &house,
+        "first",
+        &[
+            ("idp_hint", "friendbook"),
+            ("login_hint", "bob@globex.example"),
+            ("hd", "evil.example"),
+            ("display", "touch"),
+        ],
+    );
+    let request = Visitor::new().get(&url).await.location();
+    for name in ["login_hint", "hd", "display", "idp_hint", "nonce"] {
+        assert_eq!(parameter(&request, name), None, "{name} reached Friendbook: {request}");
+    }
+}
+
+#[tokio::test]
+async fn oauth_027_silence_shows_nothing() {
+    let house = House::open().await;
+    let mut alice = Visitor::new();
+    let silent = |client| authorize(&house, client, &[("prompt", "none")]);
+    let before = house.rows().await;
+    let back = alice.get(&silent("first")).await.location();
+    assert!(back.as_str().starts_with("http://localhost:8084/callback?"));
+    assert_eq!(parameter(&back, "error").as_deref(), Some("login_required"));
+    assert_eq!(parameter(&back, "state").as_deref(), Some("the-app's-state"));
+    assert_eq!(parameter(&back, "iss").unwrap(), house.origin);
+    assert_eq!(house.rows().await, before);
+    assert!(alice.cookies.is_empty(), "{:?}", alice.cookies);
+    sign_in(&house, &mut alice, "globex", &authorize(&house, "first", &[])).await;
+    let back = alice.get(&silent("first")).await.location();
+    assert!(parameter(&back, "code").is_some(), "the valid twin");
+    let back = alice.get(&silent("third")).await.location();
+    assert_eq!(parameter(&back, "error").as_deref(), Some("consent_required"));
+}
+
+#[tokio::test]
+async fn oauth_029_an_old_proof_is_renewed() {
+    let house = House::open().await;
+    let mut alice = Visitor::new();
+    sign_in(&house, &mut alice, "globex", &authorize(&house, "first", &[])).await;
+    house.wait(Duration::from_secs(30));
+    let young = alice.get(&authorize(&house, "first", &[("max_age", "3600")])).await.location();
+    assert!(parameter(&young, "code").is_some());
+    let silent =
+        alice.get(&authorize(&house, "first", &[("max_age", "10"), ("prompt", "none")])).await.location();
+    assert_eq!(parameter(&silent, "error").as_deref(), Some("login_required"));
+    let url = authorize(&house, "first", &[("max_age", "10")]);
+    let request = depart(&house, &mut alice, "globex", &url).await;
+    assert_eq!(parameter(&request, "max_age").as_deref(), Some("10"), "the provider is told");
+    let back = alice.get(&approval(&house, &request)).await.location();
+    assert!(parameter(&alice.get(back.as_str()).await.location(), "code").is_some());
+    assert_eq!(house.rows().await.sessions, 1, "the same session, renewed");
+}
+
+#[tokio::test]
+async fn prompt_login_demands_a_new_proof_and_takes_no_old_one() {
+    let house = House::open().await;
+    let mut alice = Visitor::new();
+    sign_in(&house, &mut alice, "globex", &authorize(&house, "first", &[])).await;
+    house.wait(Duration::from_secs(60));
+    let url = authorize(&house, "first", &[("prompt", "login"), ("idp_hint", "globex")]);
+    let request = depart(&house, &mut alice, "globex", &url).await;
+    assert_eq!(parameter(&request, "prompt").as_deref(), Some("login"));
+    // The provider is content with its own old session: its `auth_time` gives it away.
+    let now = house.now().secs();
+    house.globex.script().claims = Box::new(move |claims| claims["auth_time"] = (now - 3600).into());
+    let watch = Watch::begin(&house, "oidc.auth_time").await;
+    let refused = alice.get(&approval(&house, &request)).await;
+    assert_eq!(refused.status, 400, "{refused:#?}");
+    watch.refused_once(&house).await;
+    house.globex.behave();
+    let request = depart(&house, &mut alice, "globex", &url).await;
+    // A sound provider's proof is as new as the request.
+    house.globex.script().claims = Box::new(move |claims| claims["auth_time"] = now.into());
+    let back = alice.get(&approval(&house, &request)).await.location();
+    assert!(parameter(&alice.get(back.as_str()).await.location(), "code").is_some());
+}
+
+#[tokio::test]
+async fn oauth_015_a_bad_client_or_address_stays_on_a_page() {
+    let house = House::open().await;
+    for (name, value, reason) in [
+        ("client_id", "nobody", "client.unknown"),
+        ("redirect_uri", "https://evil.test/cb", "client.redirect_uri"),
+    ] {
+        let watch = Watch::begin(&house, reason).await;
+        let page = Visitor::new().get(&authorize(&house, "first", &[(name, value)])).await;
+        assert_eq!(page.status, 400);
+        assert!(page.header("location").is_none());
+        assert!(page.body.contains(house.refusals().await[0].refusal.reference.as_str()));
+        watch.refused_once(&house).await;
+    }
+}
+
+#[tokio::test]
+async fn a_repeated_parameter_is_refused_everywhere() {
+    let house = House::open().await;
+    let url = format!("{}&scope=openid", authorize(&house, "first", &[]));
+    let back = Visitor::new().get(&url).await.location();
+    assert_eq!(parameter(&back, "error").as_deref(), Some("invalid_request"));
+    let twice = format!("{}&client_id=first", authorize(&house, "first", &[]));
+    assert_eq!(Visitor::new().get(&twice).await.status, 400);
+    for path in
+        ["/sign-in?flow=a&flow=b", "/continue?flow=a&flow=b", "/upstream/globex/callback?state=a&state=b"]
+    {
+        let page = Visitor::new().get(&house.at(path)).await;
+        assert_eq!(page.status, 400, "{path}");
+        assert_eq!(house.refusals().await[0].refusal.reason, "request.duplicate_parameter", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_too_large_for_a_cookie_waits_in_a_row() {
+    let house = House::open().await;
+    let mut alice = Visitor::new();
+    let state = "s".repeat(2000);
+    let nonce = "n".repeat(1500);
+    let url = authorize(&house, "first", &[("state", &state), ("nonce", &nonce)]);
+    let back = sign_in(&house, &mut alice, "globex", &url).await;
+    assert_eq!(parameter(&back, "state").unwrap(), state);
+    assert!(alice.cookies.values().all(|value| value.len() <= 3 * 1024));
+}
+
+#[tokio::test]
+async fn a_browser_keeps_few_sign_ins_and_the_oldest_gives_way() {
+    let house = House::open().await;
+    let mut alice = Visitor::new();
+    let mut addresses = Vec::new();
+    for _ in 0..7 {
+        addresses.push(alice.get(&authorize(&house, "first", &[])).await.location());
+        house.wait(Duration::from_secs(1));
+    }
+    assert_eq!(alice.flows().len(), 5);
+    assert_eq!(alice.get(addresses[6].as_str()).await.status, 200);
+    assert_eq!(alice.get(addresses[2].as_str()).await.status, 200);
+    assert_eq!(alice.get(addresses[1].as_str()).await.status, 400, "gave way");
+}

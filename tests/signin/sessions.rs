@@ -1,0 +1,141 @@
+//! The SSO session.
+
+use crate::Watch;
+use crate::house::*;
+use countersign::accounts::AccountStatus;
+use countersign::store::StoreError;
+use serde_json::json;
+use std::time::Duration;
+
+#[tokio::test]
+async fn oauth_093_a_session_gets_a_new_secret_at_every_sign_in() {
+    let house = House::open().await;
+    let mut alice = Visitor::new();
+    // A secret that was planted before.
+    let planted = format!("cssn_{}", "A".repeat(43));
+    alice.cookies.insert("cs_session".to_owned(), planted.clone());
+    sign_in(&house, &mut alice, "globex", &authorize(&house, "first", &[])).await;
+    let first = alice.session().unwrap().clone();
+    assert_ne!(first, planted);
+    let mut thief = Visitor::new();
+    thief.cookies.insert("cs_session".to_owned(), planted);
+    assert_eq!(thief.get(&authorize(&house, "first", &[])).await.location().path(), "/sign-in");
+    // Signing in again renews it, and the old secret is worth nothing.
+    sign_in(&house, &mut alice, "globex", &authorize(&house, "first", &[("prompt", "select_account")])).await;
+    assert_ne!(*alice.session().unwrap(), first);
+    assert_eq!(house.rows().await.sessions, 1);
+    let mut thief = Visitor::new();
+    thief.cookies.insert("cs_session".to_owned(), first);
+    assert_eq!(thief.get(&authorize(&house, "first", &[])).await.location().path(), "/sign-in");
+}
+
+#[tokio::test]
+async fn oauth_095_a_cookie_built_by_hand_is_nobody() {
+    let house = House::open().await;
+    sign_in(&house, &mut Visitor::new(), "globex", &authorize(&house, "first", &[])).await;
+    let id = house.accounts().await[0].id.to_string();
+    for forged in [id.clone(), format!("cssn_{}", "B".repeat(43)), "cssn_".to_owned(), "1".to_owned()] {
+        let mut mallory = Visitor::new();
+        mallory.cookies.insert("cs_session".to_owned(), forged);
+        let to = mallory.get(&authorize(&house, "first", &[])).await.location();
+        assert_eq!(to.path(), "/sign-in");
+        let page = mallory.get(to.as_str()).await;
+        assert!(!page.body.contains("alice") && !page.body.contains(&id));
+    }
+    // A flow's cookie cannot be built either.
+    let mut mallory = Visitor::new();
+    mallory
+        .cookies
+        .insert("cs_flow_AAAAAAAAAAAAAAAA".to_owned(), "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".to_owned());
+    let watch = Watch::begin(&house, "browser_binding").await;
+    let handle = format!("csst_{}", "A".repeat(43));
+    assert_eq!(mallory.get(&house.at(&format!("/continue?flow={handle}"))).await.status, 400);
+    watch.refused_once(&house).await;
+}
+
+#[tokio::test]
+async fn oauth_097_a_cookie_that_came_twice_is_refused() {
+    let house = House::open().await;
+    let mut alice = Visitor::new();
+    sign_in(&house, &mut alice, "globex", &authorize(&house, "first", &[])).await;
+    let url = authorize(&house, "first", &[]);
+    assert!(parameter(&alice.clone().get(&url).await.location(), "code").is_some(), "the valid twin");
+    let mut tossed = alice.clone();
+    let secret = tossed.cookies.remove("cs_session").unwrap();
+    tossed.cookies.insert("cs_session".to_owned(), format!("{secret}; cs_session={secret}"));
+    let watch = Watch::begin(&house, "request.duplicate_cookie").await;
+    assert_eq!(tossed.get(&url).await.status, 400);
+    watch.refused_once(&house).await;
+}
+
+#[tokio::test]
+async fn oauth_098_two_people_in_one_browser_share_nothing() {
+    let house = House::open().await;
+    let mut browser = Visitor::new();
+    sign_in(&house, &mut browser, "globex", &authorize(&house, "first", &[])).await;
+    let alices = browser.session().unwrap().clone();
+    house.globex.script().person = json!({
+        "sub": "bob-subject", "name": "Bob", "email": "bob@globex.example", "email_verified": true,
+    });
+    let url = authorize(&house, "first", &[("prompt", "select_account")]);
+    sign_in(&house, &mut browser, "globex", &url).await;
+    assert_eq!(house.accounts().await.len(), 2);
+    assert_ne!(*browser.session().unwrap(), alices);
+    assert_eq!(house.rows().await.sessions, 1, "Alice's session ended");
+    assert!(
+        house.events().await.contains(&("session.ended".to_owned(), Some("session.replaced".to_owned())))
+    );
+    let mut old = Visitor::new();
+    old.cookies.insert("cs_session".to_owned(), alices);
+    assert_eq!(old.get(&authorize(&house, "first", &[])).await.location().path(), "/sign-in");
+    let grants = house
+        .app
+        .store
+        .read::<_, StoreError, _>(|tx| {
+            let mut all = Vec::new();
+            for account in tx.list_accounts("", None, 10)? {
+                all.push((account.profile.name.clone(), tx.grants_of(&account.id)?.len()));
+            }
+            Ok(all)
+        })
+        .await
+        .unwrap();
+    assert!(grants.iter().all(|(_, count)| *count == 1), "one each: {grants:?}");
+}
+
+#[tokio::test]
+async fn a_session_idles_out_and_ends() {
+    let house = House::open().await;
+    let settings = house.app.now().settings.clone();
+    let url = authorize(&house, "first", &[]);
+    let mut alice = Visitor::new();
+    sign_in(&house, &mut alice, "globex", &url).await;
+    house.wait(settings.sessions.idle - Duration::from_secs(1));
+    assert!(parameter(&alice.get(&url).await.location(), "code").is_some());
+    house.wait(settings.sessions.idle - Duration::from_secs(1));
+    assert!(parameter(&alice.get(&url).await.location(), "code").is_some(), "use keeps it");
+    house.wait(settings.sessions.idle);
+    assert_eq!(alice.get(&url).await.location().path(), "/sign-in");
+}
+
+#[tokio::test]
+async fn a_suspended_account_cannot_sign_in() {
+    let house = House::open().await;
+    let mut alice = Visitor::new();
+    let url = authorize(&house, "first", &[]);
+    sign_in(&house, &mut alice, "globex", &url).await;
+    let id = house.accounts().await[0].id.clone();
+    let now = house.now();
+    let set = |status: AccountStatus| {
+        let id = id.clone();
+        house.app.store.write::<_, StoreError, _>(move |tx| tx.set_account_status(&id, status, now))
+    };
+    set(AccountStatus::Suspended).await.unwrap();
+    let request = depart(&house, &mut alice, "globex", &url).await;
+    let watch = Watch::begin(&house, "user.disabled").await;
+    let page = alice.get(&approval(&house, &request)).await;
+    assert_eq!(page.status, 403);
+    watch.refused_once(&house).await;
+    set(AccountStatus::Active).await.unwrap();
+    sign_in(&house, &mut Visitor::new(), "globex", &url).await;
+}

@@ -1,0 +1,451 @@
+//! A whole broker on loopback with two stand-in providers, configured from files as in production, and a
+//! visitor: a browser that keeps cookies and follows nothing by itself.
+#![allow(dead_code)] // each test binary uses its part
+
+use crate::standin::{CLIENT_SECRET, Standin};
+use countersign::accounts::Account;
+use countersign::audit::KeptRefusal;
+use countersign::config::{Inputs, load};
+use countersign::context::{Clock, Context, ManualClock, SystemEntropy, Timestamp};
+use countersign::flow::App;
+use countersign::http::{Listeners, Serving};
+use countersign::store::{Store, StoreError};
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
+use url::Url;
+
+/// What `countersign.toml` says; `{port}` and `{management}` are filled in.
+pub const CONFIG: &str = r#"
+issuer = "http://localhost:{port}"
+development = true
+master_key = "env:MASTER_KEY"
+providers = "providers.toml"
+
+[public]
+listen = ["127.0.0.1:{port}"]
+workers = 2
+
+[management]
+listen = "127.0.0.1:{management}"
+
+[database]
+url = "sqlite:countersign.sqlite3"
+
+[limits]
+rate_limit = false
+
+[branding]
+name = "Countersign"
+
+[[client]]
+id = "first"
+name = "First"
+secret = "env:FIRST_SECRET"
+redirect_uris = ["http://localhost:8084/callback"]
+home_uri = "http://localhost:8084/"
+grant_types = ["authorization_code", "refresh_token"]
+scopes = ["openid", "profile", "email", "groups", "roles", "permissions", "offline_access"]
+first_party = true
+
+[[client]]
+id = "third"
+name = "Third <b>party</b>"
+public = true
+redirect_uris = ["http://127.0.0.1/callback"]
+grant_types = ["authorization_code", "refresh_token"]
+scopes = ["openid", "profile", "email", "groups", "offline_access"]
+
+[groups.engineers]
+roles = ["editor"]
+
+[roles.editor]
+permissions = ["notes:write"]
+"#;
+
+/// What `providers.toml` says; `{globex}` and `{friendbook}` are filled in.
+pub const PROVIDERS: &str = r#"
+[[provider]]
+id = "globex"
+kind = "oidc"
+name = "Globex"
+issuer = "{globex}"
+client_id = "countersign"
+client_secret = "env:STANDIN_SECRET"
+authoritative_for = ["globex.example"]
+provisioning = "open"
+allow_loopback = true
+
+[[provider.map]]
+rule = "engineering"
+group = "engineers"
+when = "'engineering' in claims.groups"
+
+[[provider]]
+id = "friendbook"
+kind = "oauth2"
+name = "Friendbook"
+authorize_url = "{friendbook}/dialog"
+token_url = "{friendbook}/token"
+userinfo_url = "{friendbook}/me"
+client_id = "countersign"
+client_secret = "env:STANDIN_SECRET"
+client_auth = "client_secret_post"
+scopes = ["public_profile", "email"]
+subject = "id"
+provisioning = "open"
+allow_loopback = true
+"#;
+
+/// A running broker.
+pub struct House {
+    pub app: Arc<App>,
+    pub clock: Arc<ManualClock>,
+    pub globex: Standin,
+    pub friendbook: Standin,
+    pub origin: String,
+    pub management: String,
+    pub folder: TempDir,
+    files: [String; 2],
+}
+
+/// What strangers must not be able to change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rows {
+    pub accounts: usize,
+    pub identities: usize,
+    pub sessions: usize,
+    pub grants: usize,
+    pub events: usize,
+}
+
+impl House {
+    /// With the files as they are above.
+    pub async fn open() -> Self {
+        Self::with(|config, providers| (config, providers)).await
+    }
+
+    /// With the files changed.
+    pub async fn with(change: impl FnOnce(String, String) -> (String, String)) -> Self {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_800_000_000)));
+        let (globex, friendbook) = (Standin::start(clock.clone()), Standin::start(clock.clone()));
+        let public = TcpListener::bind("127.0.0.1:0").unwrap();
+        let management = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = |listener: &TcpListener| listener.local_addr().unwrap().port().to_string();
+        let (config, providers) = change(CONFIG.to_owned(), PROVIDERS.to_owned());
+        let config = config.replace("{port}", &port(&public)).replace("{management}", &port(&management));
+        let providers =
+            providers.replace("{globex}", globex.origin()).replace("{friendbook}", friendbook.origin());
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), &config, &providers);
+        let context = Context::new(clock.clone(), Arc::new(SystemEntropy));
+        let loaded = load(&inputs(folder.path())).unwrap_or_else(|report| panic!("{}", report.render(false)));
+        let upstreams =
+            loaded.providers.build(&context, None).unwrap_or_else(|r| panic!("{}", r.render(false)));
+        let mut settings = (*loaded.settings).clone();
+        if let countersign::config::settings::Database::Sqlite { path, .. } = &mut settings.database {
+            *path = folder.path().join("countersign.sqlite3");
+        }
+        let store = Store::open(&settings.database).unwrap();
+        store.migrate().unwrap();
+        let app = App::start(context, store, Arc::new(settings), Arc::new(upstreams)).await.unwrap();
+        let house = Self {
+            app: app.clone(),
+            clock,
+            globex,
+            friendbook,
+            origin: format!("http://localhost:{}", port(&public)),
+            management: format!("http://127.0.0.1:{}", port(&management)),
+            folder,
+            files: [config, providers],
+        };
+        let serving = Serving::start(app, Listeners { public: vec![public], management }).unwrap();
+        tokio::spawn(serving.finished());
+        house
+    }
+
+    /// Puts changed files in force, as a reload would.
+    pub async fn reload(&mut self, change: impl FnOnce(String, String) -> (String, String)) {
+        let [config, providers] = self.files.clone();
+        let (config, providers) = change(config, providers);
+        write(self.folder.path(), &config, &providers);
+        let loaded = load(&inputs(self.folder.path())).unwrap_or_else(|r| panic!("{}", r.render(false)));
+        let before = self.app.now();
+        let upstreams = loaded.providers.build(&self.app.context, Some(&before.upstreams)).unwrap();
+        self.app.reload(loaded.settings, Arc::new(upstreams)).await.unwrap();
+        self.files = [config, providers];
+    }
+
+    /// An absolute address of the broker.
+    pub fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.origin)
+    }
+
+    /// Moves the clock on.
+    pub fn wait(&self, by: Duration) {
+        self.clock.advance(by);
+    }
+
+    /// The present moment.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// All accounts.
+    pub async fn accounts(&self) -> Vec<Account> {
+        self.app.store.read::<_, StoreError, _>(|tx| tx.list_accounts("", None, 1000)).await.unwrap()
+    }
+
+    /// What is stored.
+    pub async fn rows(&self) -> Rows {
+        let read = self.app.store.read::<_, StoreError, _>(|tx| {
+            let accounts = tx.list_accounts("", None, 1000)?;
+            let mut rows = Rows {
+                accounts: accounts.len(),
+                identities: 0,
+                sessions: 0,
+                grants: 0,
+                events: tx.audit(None, 10_000)?.len(),
+            };
+            for account in &accounts {
+                rows.identities += tx.identities_of(&account.id)?.len();
+                rows.sessions +=
+                    tx.sessions_of(&account.id)?.iter().filter(|s| s.revoked_at.is_none()).count();
+                rows.grants += tx.grants_of(&account.id)?.len();
+            }
+            Ok(rows)
+        });
+        read.await.unwrap()
+    }
+
+    /// Refusals, the newest first.
+    pub async fn refusals(&self) -> Vec<KeptRefusal> {
+        self.app.store.read::<_, StoreError, _>(|tx| tx.refusals(1000)).await.unwrap()
+    }
+
+    /// The kinds of all audit events but those of keys, the oldest first, each with its reason.
+    pub async fn events(&self) -> Vec<(String, Option<String>)> {
+        let mut events = self.app.store.read::<_, StoreError, _>(|tx| tx.audit(None, 10_000)).await.unwrap();
+        events.reverse();
+        let events = events.into_iter().map(|r| (r.event.kind.as_str().to_owned(), r.event.reason));
+        events.filter(|(kind, _)| !kind.starts_with("key.")).collect()
+    }
+}
+
+fn write(folder: &Path, config: &str, providers: &str) {
+    std::fs::write(folder.join("countersign.toml"), config).unwrap();
+    std::fs::write(folder.join("providers.toml"), providers).unwrap();
+}
+
+fn inputs(folder: &Path) -> Inputs {
+    let mut inputs = Inputs::new(folder.join("countersign.toml"), None);
+    inputs.env = Arc::new(|name| {
+        let value = match name {
+            "MASTER_KEY" => "CKJazu8f9vdMNehKHTFxoYmOD6pGVuOWBHEkQ5nevXk",
+            "FIRST_SECRET" => "first-secret-of-the-tests-0123456789",
+            "STANDIN_SECRET" => CLIENT_SECRET,
+            _ => return None,
+        };
+        Some(value.to_owned())
+    });
+    inputs
+}
+
+/// An answer.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+impl Answer {
+    /// The first header of that name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+    /// All headers of that name.
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.headers.iter().filter(move |(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+    /// Where a redirect leads. It must be a 303.
+    pub fn location(&self) -> Url {
+        assert_eq!(self.status, 303, "{self:#?}");
+        Url::parse(self.header("location").expect("a location")).expect("an absolute address")
+    }
+    /// The value of a hidden field on the page.
+    pub fn field(&self, name: &str) -> String {
+        let at = self.body.find(&format!("name=\"{name}\"")).unwrap_or_else(|| panic!("{name}: {self:#?}"));
+        let tag_start = self.body[..at].rfind('<').unwrap();
+        let tag = &self.body[tag_start..tag_start + self.body[tag_start..].find('>').unwrap()];
+        let value = tag.split_once("value=\"").unwrap_or_else(|| panic!("{tag}")).1;
+        value.split_once('"').unwrap().0.to_owned()
+    }
+    /// The reference on an error page.
+    pub fn has_reference(&self, reference: &str) -> bool {
+        self.body.contains(reference)
+    }
+}
+
+/// A parameter of an address.
+pub fn parameter(url: &Url, name: &str) -> Option<String> {
+    url.query_pairs().find(|(n, _)| n == name).map(|(_, value)| value.into_owned())
+}
+
+/// A browser: cookies by name, no redirects followed.
+#[derive(Clone, Default)]
+pub struct Visitor {
+    pub cookies: BTreeMap<String, String>,
+    /// Headers that are sent with every request.
+    pub headers: Vec<(String, String)>,
+}
+
+/// The challenge of the verifier in RFC 7636 appendix B.
+pub const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+
+impl Visitor {
+    /// A browser without cookies.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn client() -> reqwest::Client {
+        reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap()
+    }
+
+    async fn send(&mut self, mut request: reqwest::RequestBuilder) -> Answer {
+        if !self.cookies.is_empty() {
+            let line: Vec<String> =
+                self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            request = request.header("cookie", line.join("; "));
+        }
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        let response = request.send().await.unwrap();
+        let headers: Vec<(String, String)> = response
+            .headers()
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
+            .collect();
+        let status = response.status().as_u16();
+        let answer = Answer { status, headers, body: response.text().await.unwrap() };
+        for line in answer.all("set-cookie") {
+            let (pair, attributes) = line.split_once(';').unwrap();
+            let (name, value) = pair.split_once('=').unwrap();
+            if attributes.contains("Max-Age=0") {
+                self.cookies.remove(name);
+            } else {
+                self.cookies.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        answer
+    }
+
+    /// A GET.
+    pub async fn get(&mut self, url: &str) -> Answer {
+        self.send(Self::client().get(url)).await
+    }
+
+    /// A POST of a form, as a browser sends it from a page without referrer.
+    pub async fn post(&mut self, url: &str, form: &[(&str, &str)]) -> Answer {
+        self.post_from(url, form, Some("null"), Some("same-origin")).await
+    }
+
+    /// A POST of a form from elsewhere.
+    pub async fn post_from(
+        &mut self,
+        url: &str,
+        form: &[(&str, &str)],
+        origin: Option<&str>,
+        site: Option<&str>,
+    ) -> Answer {
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let mut request =
+            Self::client().post(url).header("content-type", "application/x-www-form-urlencoded").body(body);
+        if let Some(origin) = origin {
+            request = request.header("origin", origin);
+        }
+        if let Some(site) = site {
+            request = request.header("sec-fetch-site", site);
+        }
+        self.send(request).await
+    }
+
+    /// The session's cookie.
+    pub fn session(&self) -> Option<&String> {
+        self.cookies.get("cs_session")
+    }
+
+    /// The names of the flows' cookies.
+    pub fn flows(&self) -> Vec<String> {
+        self.cookies.keys().filter(|name| name.starts_with("cs_flow_")).cloned().collect()
+    }
+}
+
+/// The address of an authorization request.
+pub fn authorize(house: &House, client: &str, more: &[(&str, &str)]) -> String {
+    let redirect =
+        if client == "first" { "http://localhost:8084/callback" } else { "http://127.0.0.1:7777/callback" };
+    let mut url = Url::parse(&house.at("/authorize")).unwrap();
+    let named = |name: &str| more.iter().any(|(n, _)| *n == name);
+    for (name, value) in [
+        ("response_type", "code"),
+        ("client_id", client),
+        ("redirect_uri", redirect),
+        ("scope", "openid email"),
+        ("state", "the-app's-state"),
+        ("nonce", "the-app's-nonce"),
+        ("code_challenge", CHALLENGE),
+        ("code_challenge_method", "S256"),
+    ] {
+        if !named(name) {
+            url.query_pairs_mut().append_pair(name, value);
+        }
+    }
+    for (name, value) in more.iter().filter(|(_, value)| !value.is_empty()) {
+        url.query_pairs_mut().append_pair(name, value);
+    }
+    url.to_string()
+}
+
+/// From the app's request to the moment when the browser has left for the provider; gives the request that
+/// the provider gets.
+pub async fn depart(house: &House, visitor: &mut Visitor, provider: &str, url: &str) -> Url {
+    let to = visitor.get(url).await.location();
+    if to.path() != "/sign-in" {
+        return to;
+    }
+    let page = visitor.get(to.as_str()).await;
+    assert_eq!(page.status, 200, "{page:#?}");
+    choose(house, visitor, &page, provider).await.location()
+}
+
+/// Presses a button of the list.
+pub async fn choose(house: &House, visitor: &mut Visitor, page: &Answer, provider: &str) -> Answer {
+    let form =
+        [("flow", page.field("flow")), ("csrf", page.field("csrf")), ("provider", provider.to_owned())];
+    let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    visitor.post(&house.at("/sign-in"), &form).await
+}
+
+/// The address of our callback with the provider's approval.
+pub fn approval(house: &House, request: &Url) -> String {
+    let standin =
+        if request.as_str().starts_with(house.globex.origin()) { &house.globex } else { &house.friendbook };
+    let answer = standin.approve(request);
+    let callback = parameter(request, "redirect_uri").unwrap();
+    Url::parse_with_params(&callback, &answer).unwrap().to_string()
+}
+
+/// A whole sign-in; gives the address at the app with its code.
+pub async fn sign_in(house: &House, visitor: &mut Visitor, provider: &str, url: &str) -> Url {
+    let request = depart(house, visitor, provider, url).await;
+    let back = visitor.get(&approval(house, &request)).await.location();
+    assert_eq!(back.path(), "/continue");
+    visitor.get(back.as_str()).await.location()
+}
