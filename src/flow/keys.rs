@@ -105,7 +105,7 @@ impl<'a> Keys<'a> {
         let order = Order { algs: algs.to_vec(), urgency, actor: actor.clone() };
         self.carry_out(policy, made, Some(order)).await?;
         self.maintain().await?;
-        Ok(self.stored().await?.0)
+        self.list().await
     }
 
     /// All stored keys, the oldest first, after checking that they are ours.

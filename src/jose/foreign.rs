@@ -157,6 +157,27 @@ mod tests {
     }
 
     #[test]
+    fn oidc_017_018_a_public_key_is_no_secret_and_no_signature_is_none() {
+        use aws_lc_rs::hmac;
+        let key = &RSA[0];
+        for change in [json!({}), json!({"alg": null})] {
+            let keys = set(&[jwk(key, change)]);
+            assert_eq!(reason(&named(key), &keys, RS256), "accepted");
+            let n = URL_SAFE_NO_PAD.decode(jwk(key, json!({}))["n"].as_str().unwrap()).unwrap();
+            for secret in [key.public_jwk().as_bytes(), &n] {
+                let header = json!({"alg": "HS256", "kid": key.id().as_str()}).to_string();
+                let input = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode("{}"));
+                let mac = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), input.as_bytes());
+                let forged = format!("{input}.{}", URL_SAFE_NO_PAD.encode(mac));
+                assert_eq!(reason(&forged, &keys, &Alg::ALL), "jose.alg");
+            }
+            let honest = named(key);
+            let (input, _) = honest.rsplit_once('.').unwrap();
+            assert_eq!(reason(&format!("{input}."), &keys, RS256), "jose.signature");
+        }
+    }
+
+    #[test]
     fn oidc_018_the_algorithm_is_ours_to_choose() {
         let keys = set(&[jwk(&RSA[0], json!({"alg": null}))]);
         assert_eq!(reason(&named(&RSA[0]), &keys, RS256), "accepted");

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 /// A public key for one algorithm.
 #[derive(Clone)]
-pub struct VerifyingKey {
+pub(super) struct VerifyingKey {
     alg: Alg,
     key: ParsedPublicKey,
 }

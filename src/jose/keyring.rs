@@ -87,8 +87,6 @@ struct Signer {
 pub struct Keyring {
     issuer: String,
     signers: BTreeMap<SigningAlg, Signer>,
-    /// Keys that are published but do not sign yet; kept so that a reload need not parse them again.
-    waiting: BTreeMap<KeyId, Arc<SigningKey>>,
     verifiers: HashMap<String, VerifyingKey>,
     jwks: Arc<[u8]>,
     etag: String,
@@ -101,7 +99,6 @@ impl Keyring {
     /// `jose.key` if a key cannot be read, occurs twice, or two of one algorithm are active.
     pub fn new(issuer: impl Into<String>, keys: Vec<KeyringKey>) -> Result<Self, JoseError> {
         let mut signers = BTreeMap::new();
-        let mut waiting = BTreeMap::new();
         let mut verifiers = HashMap::new();
         let mut published: Vec<(u8, SigningAlg, String)> = Vec::new();
         for key in keys {
@@ -116,16 +113,10 @@ impl Keyring {
             if verifiers.insert(id.as_str().to_owned(), verifier).is_some() {
                 return Err(JoseError::key("a key occurs twice"));
             }
-            match key {
-                KeyringKey::Signing { state: KeyState::Active, key } => {
-                    if signers.insert(alg, Signer::new(key)?).is_some() {
-                        return Err(JoseError::key(format!("two keys are active for {}", alg.as_str())));
-                    }
-                }
-                KeyringKey::Signing { key, .. } => {
-                    waiting.insert(id, key);
-                }
-                KeyringKey::Retired { .. } => {}
+            if let KeyringKey::Signing { state: KeyState::Active, key } = key
+                && signers.insert(alg, Signer::new(key)?).is_some()
+            {
+                return Err(JoseError::key(format!("two keys are active for {}", alg.as_str())));
             }
             published.push((rank, alg, public));
         }
@@ -135,7 +126,7 @@ impl Keyring {
         let jwks: Arc<[u8]> = format!("{{\"keys\":[{}]}}", keys.join(",")).into_bytes().into();
         let hash = digest::digest(&digest::SHA256, &jwks);
         let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(hash.as_ref().get(..16).unwrap_or_default()));
-        Ok(Self { issuer: issuer.into(), signers, waiting, verifiers, jwks, etag })
+        Ok(Self { issuer: issuer.into(), signers, verifiers, jwks, etag })
     }
 
     /// The issuer whose keys these are.
@@ -154,12 +145,6 @@ impl Keyring {
     pub fn algs(&self) -> impl Iterator<Item = SigningAlg> + '_ {
         self.signers.keys().copied()
     }
-    /// The private key of that name, if it is active or next.
-    pub fn signing_key(&self, id: &KeyId) -> Option<Arc<SigningKey>> {
-        let active = self.signers.values().map(|signer| &signer.key).find(|key| key.id() == id);
-        active.or_else(|| self.waiting.get(id)).cloned()
-    }
-
     /// Signs claims as a token of the given type.
     ///
     /// # Errors
@@ -334,7 +319,6 @@ mod tests {
             assert!(key.as_object().unwrap().keys().all(|name| legal.contains(&name.as_str())), "{key}");
         }
         assert_ne!(ring.etag(), RING.etag());
-        assert!(ring.signing_key(waiting.id()).is_some() && ring.signing_key(old.id()).is_none());
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub use alg::Alg;
 pub use foreign::{VerifiedJws, verify_foreign};
 pub use jwk::{JwkSet, SkippedKey};
 pub use jws::{Header, MAX_TOKEN};
-pub use key::{SigningKey, VerifyingKey};
+pub use key::SigningKey;
 pub use keyring::{Expected, Expiry, Keyring, KeyringKey, TokenType};
 
 use std::borrow::Cow;

@@ -176,7 +176,7 @@ pub fn plan_keys(
         }
     }
     for key in keys.iter().filter(|k| k.state == KeyState::Retired) {
-        if key.retired_at.is_some_and(|at| now >= at.plus(key.longest_token).plus(SETTLE)) {
+        if now >= removal(key) {
             steps.push(KeyStep::Remove(key.id.clone()));
         }
     }
@@ -205,6 +205,11 @@ pub fn ordered(next: &KeyRecord, now: Timestamp, policy: &KeyPolicy, urgency: Ur
         Urgency::AtOnce => now,
     };
     next.activates_at.map_or(wanted, |before| before.min(wanted))
+}
+
+/// When the last token of a retired key has expired.
+fn removal(key: &KeyRecord) -> Timestamp {
+    key.retired_at.unwrap_or(Timestamp(i64::MAX)).plus(key.longest_token).plus(SETTLE)
 }
 
 /// When an active key has signed for long enough.
