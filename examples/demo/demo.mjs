@@ -107,11 +107,15 @@ function withLog(dataDir, name, launch) {
   }
 }
 
+// Children are `detached`, that is in process groups of their own: the terminal's Ctrl-C reaches this process
+// alone, which then stops them in good order.
+
 function launchApp(folder, dataDir, env) {
   return withLog(dataDir, folder, (log) =>
     fork(path.join(HERE, folder, 'server.mjs'), {
       env: { ...process.env, ...env },
       stdio: ['ignore', log, log, 'ipc'],
+      detached: true,
     }));
 }
 
@@ -122,7 +126,9 @@ function launchBroker(binary, dataDir, env) {
   // The kernel stops the broker when this process dies without a chance to say so.
   if (existsSync('/usr/bin/setpriv')) command.unshift('/usr/bin/setpriv', '--pdeathsig', 'TERM', '--');
   return withLog(dataDir, 'broker', (log) =>
-    spawn(command[0], command.slice(1), { env: { ...inherited, ...env }, stdio: ['ignore', log, log] }));
+    spawn(command[0], command.slice(1), {
+      env: { ...inherited, ...env }, stdio: ['ignore', log, log], detached: true,
+    }));
 }
 
 /** Resolves when the address answers 200, or when the child is gone. */

@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe } from 'node:test';
 import {
-  browserFor, cancelAtProvider, chooseProvider, demoFor, DESKTOP, fitsTheScreen, journey, noFaults, personAt, PHONE,
-  pickPerson, screenshot, whoNotesSees,
+  browserFor, cancelAtProvider, chooseProvider, commandLine, demoFor, DESKTOP, fitsTheScreen, journey, noFaults,
+  personAt, PHONE, pickPerson, screenshot, whoNotesSees,
 } from './support.mjs';
 
 describe('sign-in to Notes', () => {
@@ -122,6 +122,8 @@ describe('sign-in to Notes', () => {
     await page.waitForURL(`${demo.addresses.broker}/**`);
     await fitsTheScreen(page);
     await screenshot(page, 'cancelled-phone');
+    const reference = (await page.locator('.reference code').textContent()).trim();
+    assert.match(commandLine(demo, 'trace', reference), /oidc\.cancelled/);
     await chooseProvider(page, 'friendbook');
     await pickPerson(page, 'carol');
     await page.waitForURL(atNotes('/notes/42'));

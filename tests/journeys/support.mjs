@@ -1,6 +1,7 @@
 // What the journeys share: a demo on free ports, a headless Chromium, and the steps that people take.
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
@@ -152,4 +153,10 @@ export async function whoNotesSees(page) {
     roles: await list('roles'),
     permissions: await list('permissions'),
   };
+}
+
+/** Runs a command of the broker's command line on a demo's configuration, and answers what it printed. */
+export function commandLine(demo, ...parts) {
+  const config = path.join(demo.dataDir, 'countersign.toml');
+  return execFileSync(BINARY, [...parts, '--config', config], { encoding: 'utf8' });
 }

@@ -44,7 +44,7 @@ function folderFor(context) {
 function starter(context, folder, base, ...more) {
   const child = spawn(process.execPath, [
     STARTER, '--binary', path.join(folder, 'broker'), '--data', folder, '--port-base', String(base), ...more,
-  ], { stdio: ['ignore', 'pipe', 'pipe'] });
+  ], { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
   context.after(() => child.kill('SIGKILL'));
   let output = '';
   let wake = () => {};
@@ -82,8 +82,9 @@ test('it starts, keeps data, starts anew with --fresh, and leaves nothing runnin
     assert.match(await (await fetch(`http://localhost:${base + 1}/`)).text(), /Globex/);
     const copied = readFileSync(path.join(folder, String(base), 'countersign.toml'), 'utf8');
     assert.match(copied, new RegExp(`issuer = "http://localhost:${base}"`));
-    run.child.kill('SIGINT');
-    assert.equal(await run.ended, 0);
+    // As the terminal does it: to the whole process group.
+    process.kill(-run.child.pid, 'SIGINT');
+    assert.equal(await run.ended, 0, run.output());
     await checkPorts(base);
   }
 });
