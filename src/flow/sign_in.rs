@@ -83,8 +83,6 @@ pub async fn ways(
         targets.extend(leads_to);
         providers.push((entry.id, entry.display));
     }
-    // A provider that knows the person may answer without a page; then the same navigation ends at the app.
-    targets.push(redirect.form_target());
     // A provider that knows the person answers at once, and then one chain of redirects leads from the form
     // to the app. Chromium applies the form's policy to all of it.
     targets.push(redirect.form_target());

@@ -85,7 +85,7 @@ async fn decide(
                 action: delivery::local(site, "/logout")?,
                 csrf: csrf::token(&app.sealer, &app.context, FORM, binding)?,
                 fields: request.pairs().map(|(name, value)| Field::new(name, value)).collect(),
-                stay: back.map(|link| link.href),
+                stay: back.map(|link| link.href).or_else(|| delivery::local(site, "/").ok()),
                 targets: redirect.iter().map(crate::clients::ValidatedRedirect::form_target).collect(),
             };
             delivery::page(site, StatusCode::OK, &page, &done.changes)
