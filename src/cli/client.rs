@@ -128,8 +128,9 @@ enum Grant {
     ClientCredentials,
 }
 
+/// An algorithm that we sign with.
 #[derive(Clone, Copy, ValueEnum)]
-enum Alg {
+pub enum Alg {
     Rs256,
     Es256,
     Eddsa,

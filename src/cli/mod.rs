@@ -4,6 +4,7 @@ mod account;
 mod check;
 mod client;
 mod directory;
+mod keys;
 mod logging;
 mod migrate;
 mod output;
@@ -80,6 +81,9 @@ enum Command {
     /// Apps that sign people in through this broker
     #[command(subcommand)]
     Client(client::ClientCommand),
+    /// The keys that sign tokens
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// People
     #[command(subcommand)]
     Account(account::AccountCommand),
@@ -224,6 +228,7 @@ async fn dispatch(cli: Cli, out: &Out) -> Result<(), CliError> {
         Command::Check(check) => check::run(check, &global, out).await,
         Command::Migrate(migrate) => migrate::run(migrate, &global, out).await,
         Command::Client(command) => client::run(command, &global.desk()?, out).await,
+        Command::Keys(command) => keys::run(command, &global, out).await,
         Command::Account(command) => account::run(command, &global.desk()?, out).await,
         Command::Group(command) => directory::run_group(command, &global.desk()?, out).await,
         Command::Role(command) => directory::run_role(command, &global.desk()?, out).await,
@@ -237,7 +242,7 @@ impl Global {
     }
     /// The configuration; warnings are for `check` and `serve`.
     fn load(&self) -> Result<Loaded, CliError> {
-        Ok(load(&self.inputs())?)
+        Ok(load(&Inputs { create_keys: Some(Context::system()), ..self.inputs() })?)
     }
     /// What the commands of administrators work on.
     fn desk(&self) -> Result<Desk, CliError> {

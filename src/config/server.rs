@@ -100,8 +100,8 @@ pub fn master_key(
     if let Ok(Reference::File(path)) = references.parse(&text.value) {
         if development && !path.exists() {
             let Some(context) = create else {
-                // it will be made at the first start; until then any key does
-                return Some(SecretSlice::from(vec![0; 32]));
+                // it will be made at the first start; until then one that nobody will ever know
+                return Some(SecretSlice::from(Context::system().bytes::<32>().to_vec()));
             };
             if let Err(error) = values::create_master_key(&path, context) {
                 let message = format!("`master_key`: {} cannot be made: {error}", path.display());

@@ -1,5 +1,7 @@
 //! Files, good and bad, and what is said about them.
 
+mod documented;
+
 use super::load::{Inputs, Loaded, load};
 use super::report::Report;
 use crate::accounts::Target;
