@@ -17,7 +17,7 @@ use crate::http::pages::{
 use crate::http::{Site, cookies, csrf, request};
 use crate::ids::ReferenceId;
 use crate::upstream::Departure;
-use actix_web::http::StatusCode;
+use actix_web::http::{Method, StatusCode};
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use url::Url;
@@ -265,6 +265,8 @@ pub async fn json(
     let source = request::source(site, request);
     refusals::record(&site.app, failure, Concerning { source: &source, ..about }).await;
     let status = match status(failure) {
+        // parameters came in the body
+        StatusCode::URI_TOO_LONG if request.method() == Method::POST => StatusCode::PAYLOAD_TOO_LARGE,
         limit @ (StatusCode::PAYLOAD_TOO_LARGE
         | StatusCode::REQUEST_TIMEOUT
         | StatusCode::URI_TOO_LONG

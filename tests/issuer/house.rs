@@ -22,7 +22,6 @@ use std::time::Duration;
 
 pub const CALLBACK: &str = "http://localhost:9/cb";
 pub const BYE: &str = "http://localhost:9/bye";
-pub const SPA_CALLBACK: &str = "http://127.0.0.1:5173/callback";
 /// RFC 7636 appendix B.
 pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const SETTINGS: &str = include_str!("countersign.toml");
@@ -104,8 +103,7 @@ impl House {
         store.migrate().unwrap();
         let upstreams = Arc::new(loaded.providers.build(&context, None).unwrap());
         let app = App::start(context, store, loaded.settings, upstreams).await.unwrap();
-        let serving =
-            Serving::start(app.clone(), Listeners { public: vec![public], management }).unwrap();
+        let serving = Serving::start(app.clone(), Listeners { public: vec![public], management }).unwrap();
         let stop = serving.handles();
         tokio::spawn(serving.finished());
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
@@ -209,7 +207,13 @@ impl House {
     pub async fn code(&self, person: &SignedIn, client: &str, scope: &str) -> String {
         self.code_with(person, client, scope, &[]).await
     }
-    pub async fn code_with(&self, person: &SignedIn, client: &str, scope: &str, more: &[(&str, &str)]) -> String {
+    pub async fn code_with(
+        &self,
+        person: &SignedIn,
+        client: &str,
+        scope: &str,
+        more: &[(&str, &str)],
+    ) -> String {
         let mut query = vec![
             ("client_id", client),
             ("redirect_uri", CALLBACK),
@@ -223,8 +227,7 @@ impl House {
             query.extend([("code_challenge", challenge.as_str()), ("code_challenge_method", "S256")]);
         }
         query.extend(more);
-        let answer =
-            self.get(&format!("/authorize?{}", encode(&query)), &[("cookie", &person.cookie)]).await;
+        let answer = self.get(&format!("/authorize?{}", encode(&query)), &[("cookie", &person.cookie)]).await;
         let parameters = answer.redirect(CALLBACK);
         assert_eq!(parameters.get("iss"), Some(&self.issuer), "{parameters:?}");
         assert_eq!(parameters.get("state").map(String::as_str), Some("s1"));
@@ -262,7 +265,10 @@ impl House {
         assert_eq!(answer.status, 200, "{answer:?}");
         let body = answer.json();
         let active = body["active"].as_bool().unwrap();
-        assert!(active || body.as_object().unwrap().len() == 1, "an inactive token is told nothing of: {body}");
+        assert!(
+            active || body.as_object().unwrap().len() == 1,
+            "an inactive token is told nothing of: {body}"
+        );
         active
     }
     /// The file of the database.

@@ -1,0 +1,12 @@
+//! Our issuer from outside: a whole broker on a port, asked over HTTP. Each attack stands beside a valid twin
+//! that differs only in the attack and succeeds.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod authorize;
+mod browsers;
+mod codes;
+mod house;
+mod logout;
+mod machines;
+mod refresh;
+mod resources;
