@@ -153,12 +153,13 @@ pub fn sign_in(tx: &mut Tx<'_>, who: &SignIn) -> Result<SignedIn, StoreError> {
     Ok(SignedIn { session: session.id, renewed: false })
 }
 
-/// Ends the session that the browser had before.
+/// Ends the session that the browser had before, and what was granted in it.
 fn replace(tx: &mut Tx<'_>, who: &SignIn, session: &Session) -> Result<(), StoreError> {
     if tx.revoke_session(&session.id, who.now)? {
         let event = AuditEvent::new(who.now, AuditKind::SessionEnded, Actor::Person(session.account.clone()));
         tx.append_audit(&event.account(&session.account).reason("session.replaced"))?;
     }
+    tx.revoke_grants_of_session(&session.id, who.now)?;
     Ok(())
 }
 

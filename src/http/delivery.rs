@@ -17,8 +17,8 @@ use crate::http::pages::{
 use crate::http::{Site, cookies, csrf, request};
 use crate::ids::ReferenceId;
 use crate::upstream::Departure;
-use actix_web::http::{Method, StatusCode};
 use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use url::Url;
 
