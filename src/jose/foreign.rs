@@ -217,7 +217,7 @@ mod tests {
             reason(&token, &set(&[one.clone(), two.clone(), jwk(&ec(), json!({}))]), RS256),
             "accepted"
         );
-        assert_eq!(reason(&token, &set(&[two.clone()]), RS256), "jose.signature");
+        assert_eq!(reason(&token, &set(std::slice::from_ref(&two)), RS256), "jose.signature");
         assert_eq!(reason(&token, &set(&[two.clone(), two.clone()]), RS256), "jose.kid");
         assert_eq!(reason(&token, &set(&[one.clone(), one.clone()]), RS256), "jose.kid");
         assert_eq!(reason(&token, &set(&[jwk(&ec(), json!({}))]), RS256), "jose.kid");
