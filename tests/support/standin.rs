@@ -14,9 +14,12 @@ use aws_lc_rs::{digest, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use countersign::context::Clock;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::io::{Read as _, Write as _};
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 use std::time::Duration;
@@ -251,6 +254,7 @@ struct Pending {
 
 struct Shared {
     origin: String,
+    tls: Option<Arc<ServerConfig>>,
     clock: Arc<dyn Clock>,
     script: Mutex<Script>,
     seen: Mutex<Vec<Seen>>,
@@ -272,9 +276,35 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Standin {
     /// Starts on a port of the system's choice. Times in its tokens come from `clock`.
     pub fn start(clock: Arc<dyn Clock>) -> Self {
+        Self::start_with(clock, None)
+    }
+
+    /// The same over TLS, as `https://provider.localhost:PORT`, with a certificate of the authority in
+    /// `tls/ca.pem`.
+    pub fn start_tls(clock: Arc<dyn Clock>) -> Self {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/tls");
+        let chain =
+            CertificateDer::pem_file_iter(format!("{folder}/provider.pem")).unwrap().map(Result::unwrap);
+        let key = PrivateKeyDer::from_pem_file(format!("{folder}/provider.key.pem")).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(chain.collect(), key)
+            .unwrap();
+        Self::start_with(clock, Some(Arc::new(config)))
+    }
+
+    fn start_with(clock: Arc<dyn Clock>, tls: Option<Arc<ServerConfig>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
-            origin: format!("http://{}", listener.local_addr().unwrap()),
+            origin: match tls {
+                None => format!("http://{address}"),
+                Some(_) => format!("https://provider.localhost:{}", address.port()),
+            },
+            tls,
             clock,
             script: Mutex::new(Script::new()),
             seen: Mutex::default(),
@@ -341,10 +371,22 @@ impl Standin {
     }
 
     fn serve(&self, mut stream: TcpStream) {
-        let Some(seen) = read_request(&mut stream) else { return };
+        let _ = stream.set_read_timeout(Some(Duration::from_secs(30)));
+        match &self.shared.tls {
+            None => self.converse(&mut stream),
+            Some(config) => {
+                let Ok(connection) = ServerConnection::new(config.clone()) else { return };
+                self.converse(&mut StreamOwned::new(connection, stream));
+            }
+        }
+    }
+
+    fn converse(&self, stream: &mut (impl Read + Write)) {
+        let Some(seen) = read_request(stream) else { return };
         lock(&self.shared.seen).push(seen.clone());
         let reply = self.answer(&seen);
-        let _ = write_reply(&mut stream, &reply);
+        let _ = write_reply(stream, &reply);
+        let _ = stream.flush();
     }
 
     fn answer(&self, seen: &Seen) -> Reply {
@@ -489,8 +531,7 @@ impl Standin {
     }
 }
 
-fn read_request(stream: &mut TcpStream) -> Option<Seen> {
-    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+fn read_request(stream: &mut impl Read) -> Option<Seen> {
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
     let head = loop {
@@ -527,10 +568,9 @@ fn read_request(stream: &mut TcpStream) -> Option<Seen> {
     })
 }
 
-fn write_reply(stream: &mut TcpStream, reply: &Reply) -> std::io::Result<()> {
+fn write_reply(stream: &mut (impl Read + Write), reply: &Reply) -> std::io::Result<()> {
     if reply.pace == Pace::Hang {
         // until the other side gives up
-        let _ = stream.set_read_timeout(Some(Duration::from_secs(30)));
         let _ = stream.read(&mut [0; 1]);
         return Ok(());
     }

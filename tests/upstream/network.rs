@@ -5,7 +5,9 @@ use crate::standin::{Canary, Pace, Reply, Standin};
 use countersign::context::{Context, ManualClock, Timestamp};
 use countersign::failure::UserMessage;
 use countersign::outbound::{Fault, Names, Network, Outbound, Request, Transports};
-use countersign::upstream::{BeginRequest, Health, Registry};
+use countersign::upstream::{
+    BeginRequest, Callback, CallbackMethod, Demanded, Departure, Health, Registry, Trace,
+};
 use serde_json::json;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -257,7 +259,9 @@ async fn what_will_soon_be_too_old_is_refreshed_behind_the_scenes() {
 async fn warming_fetches_everything_once() {
     let bench = Bench::oidc("");
     assert_eq!(bench.entry.upstream.health(), Health::Unknown);
+    assert!(bench.entry.upstream.form_targets().is_empty(), "not known yet");
     bench.entry.upstream.warm(&bench.context).await.unwrap();
+    assert_eq!(bench.entry.upstream.form_targets(), [bench.standin.origin()]);
     bench.signs_in().await;
     assert_eq!(bench.standin.count("/.well-known/openid-configuration"), 1);
     assert_eq!(bench.standin.count("/jwks"), 1);
@@ -294,4 +298,56 @@ fn two_providers_cannot_prove_one_domain() {
     let list = crate::bench::providers(&text);
     let problems: Vec<&str> = Registry::check(&list).iter().map(|error| error.problem.key).collect();
     assert_eq!(problems, ["id", "authoritative_for"]);
+}
+
+#[tokio::test]
+async fn over_tls_only_an_authority_that_is_trusted_counts() {
+    let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_800_000_000)));
+    let standin = Standin::start_tls(clock.clone());
+    let context = Context::new(clock, Arc::new(countersign::context::SeededEntropy::new(1)));
+    let settings = |more: &str| provider(&format!("issuer = \"{}\"\n{OIDC}\n{more}", standin.origin()));
+    let ca = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/tls/ca.pem");
+
+    let request = BeginRequest { state: "s".to_owned(), callback: CALLBACK.to_owned(), ..Default::default() };
+    let entry = |more: &str| registry(vec![settings(more)], &context).iter().next().unwrap().clone();
+    // the public authorities do not know it
+    let failure = entry("").upstream.begin(&context, &request).await.unwrap_err();
+    assert_eq!(failure.reason, "net.connect");
+    assert!(standin.seen().is_empty());
+
+    let trusted = entry(&format!("ca_file = \"{ca}\""));
+    let begun = trusted.upstream.begin(&context, &request).await.unwrap();
+    let Departure::RedirectTo(url) = begun.departure else { panic!("not a redirect") };
+    let callback = Callback {
+        method: CallbackMethod::Get,
+        parameters: standin.approve(&url),
+        callback: CALLBACK.to_owned(),
+        demanded: Demanded::default(),
+    };
+    let mut trace = Trace::default();
+    let vouched = trusted.upstream.finish(&context, &begun.state, &callback, &mut trace).await.unwrap();
+    assert_eq!(vouched.identity.key().issuer, standin.origin());
+
+    // a name that the certificate does not have
+    let other = standin.origin().replace("provider.localhost", "other.localhost");
+    let text = format!("issuer = \"{other}\"\n{OIDC}\nca_file = \"{ca}\"");
+    let stranger = registry(vec![provider(&text)], &context).iter().next().unwrap().clone();
+    let failure = stranger.upstream.begin(&context, &request).await.unwrap_err();
+    assert_eq!(failure.reason, "net.connect");
+}
+
+#[test]
+fn a_file_of_authorities_must_hold_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let context = Context::system();
+    for (name, content) in [("missing.pem", None), ("empty.pem", Some("")), ("odd.pem", Some("hello"))] {
+        let path = folder.path().join(name);
+        if let Some(content) = content {
+            std::fs::write(&path, content).unwrap();
+        }
+        let text = format!("issuer = \"https://id.example\"\n{OIDC}\nca_file = \"{}\"", path.display());
+        let secrets = |_: &_| Ok("x".to_owned().into());
+        let errors = Registry::build(vec![provider(&text)], &secrets, &context, None).unwrap_err();
+        assert_eq!(errors[0].problem.key, "ca_file", "{name}");
+    }
 }

@@ -136,12 +136,16 @@ fn check_shape<'a>(callback: &'a Callback, checks: &mut Checks<'_>) -> Result<&'
 /// Plain OAuth cannot show when or how the person proved themselves: what must be shown is refused.
 fn check_demands(demanded: &Demanded, checks: &mut Checks<'_>) -> Result<(), Failure> {
     let unmet = |failure: Failure| Failure { code: OAuthCode::UnmetAuthenticationRequirements, ..failure };
-    let fresh = demanded.force_authentication || demanded.max_age.is_some();
-    checks
-        .require("oauth2.auth_time", !fresh, "no demand", "a fresh proof, which it cannot show")
-        .map_err(unmet)?;
-    let contexts = demanded.acr_values.is_empty();
-    checks.require("oauth2.acr", contexts, "no demand", "a context, which it cannot show").map_err(unmet)
+    if demanded.force_authentication || demanded.max_age.is_some() {
+        checks
+            .require("oauth2.auth_time", false, "a fresh proof", "plain OAuth shows none")
+            .map_err(unmet)?;
+    }
+    if !demanded.acr_values.is_empty() {
+        let wanted = demanded.acr_values.join(" or ");
+        checks.require("oauth2.acr", false, wanted, "plain OAuth shows none").map_err(unmet)?;
+    }
+    Ok(())
 }
 
 fn provider_error(error: &str) -> Failure {

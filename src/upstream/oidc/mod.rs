@@ -80,8 +80,10 @@ impl Upstream for Provider {
 
     fn form_targets(&self) -> Vec<String> {
         let discovered = self.0.discovered.peek();
-        let endpoint = discovered.map(|found| found.authorization_endpoint.origin().ascii_serialization());
-        vec![endpoint.unwrap_or_else(|| self.0.settings.issuer.endpoint.origin())]
+        discovered
+            .map(|found| found.authorization_endpoint.origin().ascii_serialization())
+            .into_iter()
+            .collect()
     }
 
     async fn begin(&self, context: &Context, request: &BeginRequest) -> Result<Begun, Failure> {

@@ -43,20 +43,22 @@
 
 #[cfg(test)]
 mod tests;
+mod values;
 
-use crate::accounts::email::canonical_domain;
 use crate::ids::ProviderId;
 use crate::upstream::kinds::{self, KindSettings};
 use crate::upstream::mapping::{Expression, Field, Mapping, ProfileSource, Rule};
 use serde::de::{self, Deserializer, MapAccess, Visitor};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
-use url::Url;
+
+pub(in crate::upstream) use values::span;
+pub use values::{ClientAuth, Domains, Endpoint, SecretRef};
 
 /// One `[[provider]]` table: what all kinds share, and the kind's own part.
 #[derive(Debug, Clone, PartialEq)]
@@ -363,123 +365,6 @@ pub enum Linking {
     Never,
 }
 
-/// A set of internet domains in their canonical form (lower-case A-labels).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Domains(pub BTreeSet<String>);
-
-impl<'de> Deserialize<'de> for Domains {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Domain(String);
-        impl<'de> Deserialize<'de> for Domain {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = String::deserialize(deserializer)?;
-                canonical_domain(&text)
-                    .map(Domain)
-                    .ok_or_else(|| de::Error::custom(format_args!("`{text}` is not a valid internet domain")))
-            }
-        }
-        let list = Vec::<Domain>::deserialize(deserializer)?;
-        Ok(Self(list.into_iter().map(|domain| domain.0).collect()))
-    }
-}
-
-/// Where a secret is kept. The secret itself never stands in the file.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub enum SecretRef {
-    /// An environment variable.
-    Env(String),
-    /// A file; surrounding white space is not part of the secret.
-    File(PathBuf),
-}
-
-impl fmt::Display for SecretRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Env(name) => write!(f, "env:{name}"),
-            Self::File(path) => write!(f, "file:{}", path.display()),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for SecretRef {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        match text.split_once(':') {
-            Some(("env", name)) if !name.is_empty() => Ok(Self::Env(name.to_owned())),
-            Some(("file", path)) if !path.is_empty() => Ok(Self::File(PathBuf::from(path))),
-            // the value may be the secret itself: it must not reach the error
-            _ => Err(de::Error::custom("a secret is given by reference: \"env:NAME\" or \"file:PATH\"")),
-        }
-    }
-}
-
-/// An absolute http or https address without user name or fragment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoint(Url);
-
-impl Endpoint {
-    /// Checks and takes an address.
-    ///
-    /// # Errors
-    /// A sentence that says which rule was broken.
-    pub fn parse(text: &str) -> Result<Self, &'static str> {
-        let url =
-            Url::parse(text).map_err(|_| "must be an absolute address such as https://id.example/token")?;
-        if !matches!(url.scheme(), "https" | "http") || url.host().is_none() {
-            return Err("must be an https address (http only on this machine, with `allow_loopback`)");
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err("must have no user name or password");
-        }
-        if url.fragment().is_some() {
-            return Err("must have no fragment");
-        }
-        Ok(Self(url))
-    }
-    /// As a URL.
-    pub fn url(&self) -> &Url {
-        &self.0
-    }
-    /// `scheme://host[:port]`.
-    pub fn origin(&self) -> String {
-        self.0.origin().ascii_serialization()
-    }
-    /// Whether it needs `allow_loopback`.
-    pub fn is_plain_http(&self) -> bool {
-        self.0.scheme() == "http"
-    }
-}
-
-impl<'de> Deserialize<'de> for Endpoint {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::parse(&text).map_err(|rule| de::Error::custom(format_args!("`{text}` {rule}")))
-    }
-}
-
-/// How we authenticate to the token endpoint (OIDC Core §9).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ClientAuth {
-    /// Header, form-encoded before base64 (RFC 6749 §2.3.1).
-    ClientSecretBasic,
-    /// Body.
-    ClientSecretPost,
-    /// Not at all: a public client.
-    None,
-}
-
-impl ClientAuth {
-    /// The registered name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ClientSecretBasic => "client_secret_basic",
-            Self::ClientSecretPost => "client_secret_post",
-            Self::None => "none",
-        }
-    }
-}
-
 /// Parameters of the protocol itself: extra parameters may not name them.
 pub(in crate::upstream) const PROTOCOL_PARAMETERS: &[&str] = &[
     "client_id",
@@ -576,32 +461,4 @@ fn yes() -> bool {
 
 fn five_seconds() -> Duration {
     Duration::from_secs(5)
-}
-
-/// Durations written as `500ms`, `5s`, `10m`, `2h`, `30d`.
-pub(in crate::upstream) mod span {
-    use serde::{Deserialize as _, Deserializer, de};
-    use std::time::Duration;
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        parse(&text).ok_or_else(|| {
-            de::Error::custom(format_args!("`{text}` is not a duration such as \"500ms\", \"5s\" or \"10m\""))
-        })
-    }
-
-    fn parse(text: &str) -> Option<Duration> {
-        let digits = text.find(|c: char| !c.is_ascii_digit())?;
-        let (number, unit) = text.split_at(digits);
-        let number: u64 = number.parse().ok()?;
-        let factor = match unit {
-            "ms" => return Some(Duration::from_millis(number)),
-            "s" => 1,
-            "m" => 60,
-            "h" => 3600,
-            "d" => 86400,
-            _ => return None,
-        };
-        number.checked_mul(factor).map(Duration::from_secs)
-    }
 }
