@@ -1,6 +1,6 @@
 //! What browsers and caches are told: discovery, keys, CORS, headers.
 
-use crate::house::{House, basic};
+use crate::house::{CALLBACK, House, LOG, VERIFIER, basic, secret_of};
 
 const DOCUMENTS: &[&str] =
     &["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/jwks"];
@@ -131,5 +131,48 @@ async fn oauth_103_answers_with_tokens_or_people_are_not_stored() {
         assert_eq!(answer.header("cache-control"), Some("no-store"));
         assert_eq!(answer.header("referrer-policy"), Some("no-referrer"), "OAUTH-101");
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn oauth_101_no_secret_is_logged_or_stored() {
+    let house = House::open().await;
+    let alice = house.sign_in("alice").await;
+    let code = house.code(&alice, "web", "openid offline_access").await;
+    let tokens = house.redeem("web", &code).await;
+    let refresh = tokens.text("refresh_token");
+    let access = tokens.text("access_token");
+    // Refusals are where details are written down.
+    house.redeem("other", &code).await;
+    house.refresh("other", &refresh).await;
+    house.userinfo(&format!("{access}x")).await;
+    house.get(&format!("/userinfo?access_token={access}"), &[]).await;
+    house.post(&format!("/token?client_secret={}", secret_of("web")), &[], &[]).await;
+    house
+        .get(&format!("/logout?id_token_hint={}", tokens.text("id_token")), &[("cookie", &alice.cookie)])
+        .await;
+    let log = String::from_utf8_lossy(&LOG.lock().unwrap()).into_owned();
+    assert!(log.contains("request.secret_in_query"), "the log is read: {log}");
+    let mut stored = Vec::new();
+    for file in ["countersign.sqlite3", "countersign.sqlite3-wal"] {
+        stored.extend(std::fs::read(house.database().with_file_name(file)).unwrap());
+    }
+    let stored = String::from_utf8_lossy(&stored);
+    assert!(stored.contains("request.secret_in_query"), "the database is read");
+    let cookie = alice.cookie.strip_prefix("cs_session=").unwrap();
+    let signature = access.rsplit('.').next().unwrap();
+    for secret in [code.as_str(), &refresh, signature, &secret_of("web"), cookie, VERIFIER] {
+        assert!(!log.contains(secret), "{secret} in the log");
+        assert!(!stored.contains(secret), "{secret} in the database");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn oauth_102_forms_are_never_sent_on() {
+    let house = House::open().await;
+    let form = [("client_id", "web"), ("redirect_uri", CALLBACK), ("response_type", "token")];
+    for (path, form) in [("/authorize", &form[..]), ("/logout", &[])] {
+        let answer = house.post(path, &[], form).await;
+        assert_eq!(answer.status, 303, "{path}: 307 and 308 would send the form on");
     }
 }

@@ -17,7 +17,7 @@ use serde_json::Value;
 use sha2::Digest as _;
 use std::collections::HashMap;
 use std::net::TcpListener;
-use std::sync::{Arc, Once};
+use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 pub const CALLBACK: &str = "http://localhost:9/cb";
@@ -25,6 +25,20 @@ pub const BYE: &str = "http://localhost:9/bye";
 /// RFC 7636 appendix B.
 pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const SETTINGS: &str = include_str!("countersign.toml");
+
+/// Everything that any house of this process logs.
+pub static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+struct IntoLog;
+
+impl std::io::Write for IntoLog {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        LOG.lock().unwrap().write(bytes)
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
 
 pub struct House {
     pub app: Arc<App>,
@@ -81,9 +95,11 @@ impl House {
 
     /// A house with more lines in its configuration.
     pub async fn with(more: &str) -> Self {
-        static CRYPTO: Once = Once::new();
-        CRYPTO.call_once(|| {
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| {
             rustls::crypto::aws_lc_rs::default_provider().install_default().unwrap();
+            let log = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE);
+            log.with_ansi(false).with_writer(|| IntoLog).init();
         });
         let listen = || TcpListener::bind("127.0.0.1:0").unwrap();
         let (public, management) = (listen(), listen());

@@ -8,5 +8,6 @@ mod codes;
 mod house;
 mod logout;
 mod machines;
+mod public;
 mod refresh;
 mod resources;

@@ -175,6 +175,21 @@ async fn oauth_069_refresh_of_a_client_that_was_switched_off() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn oauth_069_refresh_for_an_audience_that_was_switched_off() {
+    let house = House::open().await;
+    let alice = house.sign_in("alice").await;
+    let pay = [("resource", "urn:pay")];
+    let code = house.code_with(&alice, "web", "openid offline_access", &pay).await;
+    let token = house.redeem("web", &code).await.text("refresh_token");
+    let token = house.refresh("web", &token).await.text("refresh_token");
+    let mut settings = (*house.app.now().settings).clone();
+    settings.resource_servers.get_mut("pay").unwrap().disabled = true;
+    let upstreams = house.app.now().upstreams.clone();
+    house.app.reload(Arc::new(settings), upstreams).await.unwrap();
+    assert_eq!(house.refresh("web", &token).await.error(), (400, "invalid_target".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn oauth_070_hidden_parameters_are_ignored() {
     let house = House::open().await;
     let (_, first) = begun(&house).await;

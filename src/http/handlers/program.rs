@@ -4,11 +4,11 @@ use crate::clients::authentication::no_secret_in_query;
 use crate::clients::{Client, Credentials};
 use crate::failure::{Failure, OAuthCode};
 use crate::flow::refusals::Concerning;
-use crate::flow::{Snapshot, introspect, revoke, token, userinfo};
+use crate::flow::{introspect, revoke, token, userinfo};
 use crate::http::{Site, cors, delivery, request};
 use crate::protocol::{Parameters, bearer};
 use actix_web::http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, PRAGMA, WWW_AUTHENTICATE,
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, ORIGIN, PRAGMA, WWW_AUTHENTICATE,
 };
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
@@ -20,14 +20,13 @@ pub async fn token(site: web::Data<Site>, request: HttpRequest, payload: web::Pa
         Ok(call) => call,
         Err(failure) => return refuse(&site, &request, None, &failure).await,
     };
-    let client = call.named_client(&site.app.now());
     let result = match call.form() {
         Ok(form) => token::token(&site.app, call.authorization.as_deref(), &form).await,
         Err(failure) => Err(failure),
     };
     match result {
-        Ok(answer) => json(&site, &request, client.as_deref(), &answer),
-        Err(failure) => refuse(&site, &request, client.as_deref(), &failure).await,
+        Ok(answer) => json(&site, &request, call.reader(&site, &request).as_deref(), &answer),
+        Err(failure) => refuse(&site, &request, call.named_client(&site).as_deref(), &failure).await,
     }
 }
 
@@ -37,7 +36,6 @@ pub async fn revoke(site: web::Data<Site>, request: HttpRequest, payload: web::P
         Ok(call) => call,
         Err(failure) => return refuse(&site, &request, None, &failure).await,
     };
-    let client = call.named_client(&site.app.now());
     let result = match call.form() {
         Ok(form) => revoke::revoke(&site.app, call.authorization.as_deref(), &form).await,
         Err(failure) => Err(failure),
@@ -45,10 +43,11 @@ pub async fn revoke(site: web::Data<Site>, request: HttpRequest, payload: web::P
     match result {
         Ok(()) => {
             let mut response = HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).finish();
-            cors::for_client(&request, &site.app.now(), client.as_deref(), &mut response);
+            let reader = call.reader(&site, &request);
+            cors::for_client(&request, &site.app.now(), reader.as_deref(), &mut response);
             response
         }
-        Err(failure) => refuse(&site, &request, client.as_deref(), &failure).await,
+        Err(failure) => refuse(&site, &request, call.named_client(&site).as_deref(), &failure).await,
     }
 }
 
@@ -127,11 +126,16 @@ impl Call {
     fn form(&self) -> Result<Parameters<'_>, Failure> {
         Parameters::decode(&self.body)
     }
-    /// The client that the request names, proved or not: it says only whose pages may read the answer.
-    fn named_client(&self, snapshot: &Snapshot) -> Option<Arc<Client>> {
+    /// The client that the request names, proved or not: it says only whose pages may read the answer, and
+    /// whom a refusal concerns.
+    fn named_client(&self, site: &Site) -> Option<Arc<Client>> {
         let form = self.form().ok()?;
         let credentials = Credentials::parse(self.authorization.as_deref(), &form).ok()?;
-        snapshot.client(&credentials.client_id)
+        site.app.now().client(&credentials.client_id)
+    }
+    /// The same, looked up only where a page asks.
+    fn reader(&self, site: &Site, request: &HttpRequest) -> Option<Arc<Client>> {
+        if request.headers().contains_key(ORIGIN) { self.named_client(site) } else { None }
     }
 }
 
