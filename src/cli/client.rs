@@ -3,7 +3,7 @@
 use super::CliError;
 use super::output::{Out, facts, joined, table};
 use crate::accounts::Target;
-use crate::clients::{AuthMethod, Client, GrantType, Origin, SigningAlg};
+use crate::clients::{AuthMethod, Client, GrantType, Origin, SigningAlg, registration};
 use crate::config::values;
 use crate::flow::admin::Desk;
 use crate::flow::admin::clients::WithSecret;
@@ -74,9 +74,10 @@ pub struct Add {
     /// What it may do; by default authorization-code and refresh-token
     #[arg(long = "grant-type", value_enum, value_name = "TYPE")]
     grant_types: Vec<Grant>,
-    /// Scopes it may ask for, with spaces between them
-    #[arg(long, value_parser = scope, default_value = "openid profile email")]
-    scope: Scope,
+    /// Scopes it may ask for, with spaces between them; by default "openid profile email", or for a client
+    /// without people "groups roles permissions"
+    #[arg(long, value_parser = scope)]
+    scope: Option<Scope>,
     /// A resource that it may ask tokens for; by default the default audience alone
     #[arg(long = "resource", value_name = "URI")]
     resources: Vec<String>,
@@ -181,8 +182,8 @@ impl Add {
             redirect_uris: self.redirect_uris.into_iter().collect(),
             post_logout_redirect_uris: self.post_logout_redirect_uris.into_iter().collect(),
             origins: self.origins.into_iter().collect(),
+            scope: self.scope.unwrap_or_else(|| registration::usual_scope(&grant_types)),
             grant_types,
-            scope: self.scope,
             resources: self.resources.into_iter().collect(),
             first_party: self.first_party,
             require_pkce: !self.no_pkce,

@@ -2,6 +2,8 @@
 //! in the configuration or made by command.
 
 use super::{AuthMethod, Client, GrantType};
+use crate::protocol::Scope;
+use std::collections::BTreeSet;
 use url::{Host, Url};
 
 /// Why an address cannot be registered. The text ends the sentence "the address …".
@@ -109,6 +111,14 @@ pub fn origin(text: &str) -> Result<(), InvalidAddress> {
 /// [`InvalidAddress`] with the rule that was broken.
 pub fn resource(text: &str) -> Result<(), InvalidAddress> {
     web_or_private(text).map(|_| ())
+}
+
+/// What a client may ask for unless it is said: who the person is, or for a client without people what it
+/// may do itself.
+pub fn usual_scope(grant_types: &BTreeSet<GrantType>) -> Scope {
+    let people = grant_types.contains(&GrantType::AuthorizationCode);
+    let text = if people { "openid profile email" } else { "groups roles permissions" };
+    Scope::parse(text).unwrap_or_default()
 }
 
 /// Checks a whole client against the rules that hold between its parts.

@@ -102,7 +102,7 @@ fn client(
     });
 
     let grant_types = grant_types(section, public);
-    let scope = scope(section, mentions);
+    let scope = scope(section, &grant_types, mentions);
     let resources = section.parsed_list("resources", resource).unwrap_or_default();
     for at in &resources {
         mentions.add(MentionKind::Resource, &at.value, at.place);
@@ -292,10 +292,8 @@ fn grant_types(section: &Section<'_>, public: bool) -> BTreeSet<GrantType> {
 }
 
 /// `scopes`: a list, or one string with spaces as in requests.
-fn scope(section: &Section<'_>, mentions: &mut Mentions) -> Scope {
-    let Some(list) = section.list("scopes") else {
-        return Scope::parse("openid profile email").unwrap_or_default();
-    };
+fn scope(section: &Section<'_>, grant_types: &BTreeSet<GrantType>, mentions: &mut Mentions) -> Scope {
+    let Some(list) = section.list("scopes") else { return registration::usual_scope(grant_types) };
     let source = section.source();
     let mut scope = Scope::empty();
     for item in &list {
