@@ -83,3 +83,70 @@ pub(in crate::upstream) fn vouch(
         ExternalIdentity::new(key, email, mapped.profile, mapped.assignments, facts.authentication);
     Ok(Vouched { identity, passes_filter: mapped.passes_filter, replay: facts.replay })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::upstream::Trace;
+    use crate::upstream::settings::Domains;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn common(authoritative: &[&str]) -> Common {
+        let text = "id = 'p'\nkind = 'oidc'\nname = 'P'\nprovisioning = 'open'";
+        let mut common: Common = toml::from_str(text).unwrap();
+        common.authoritative_for = Domains(authoritative.iter().map(|domain| (*domain).to_owned()).collect());
+        common
+    }
+
+    fn facts(email: &str, proved: Option<&str>) -> Facts {
+        let serde_json::Value::Object(claims) = json!({"email": email}) else { panic!("an object") };
+        Facts {
+            issuer: "https://id.test".to_owned(),
+            subject: "s".to_owned(),
+            format: String::new(),
+            claims,
+            proved_email: proved.map(str::to_owned),
+            authentication: Authentication::default(),
+            replay: None,
+        }
+    }
+
+    proptest! {
+        /// Law: an address is verified only if the provider proved that very address, and its domain is
+        /// one that configuration gives to this provider.
+        #[test]
+        fn an_address_is_verified_only_with_proof_and_authority(
+            local in "[a-c]", domain in 0..3_usize, proved_local in "[a-c]", proved_domain in 0..3_usize,
+            proved in any::<bool>(), authority in 0..3_usize,
+        ) {
+            let domains = ["one.test", "two.test", "sub.one.test"];
+            let email = format!("{local}@{}", domains[domain]);
+            let other = format!("{proved_local}@{}", domains[proved_domain]);
+            let mut trace = Trace::default();
+            let facts = facts(&email, proved.then_some(other.as_str()));
+            let mut checks = Checks::new(&mut trace);
+            let vouched = vouch(&common(&[domains[authority]]), &Mapping::default(), facts, &mut checks).unwrap();
+            let expected = proved && email == other && domain == authority;
+            prop_assert_eq!(vouched.identity.verified_email().is_some(), expected);
+            prop_assert!(vouched.identity.email().is_some());
+        }
+    }
+
+    #[test]
+    fn a_domain_limit_needs_a_proved_address() {
+        let mut limited = common(&[]);
+        limited.domains = Domains(["one.test".to_owned()].into());
+        let run = |email: &str, proved: Option<&str>| {
+            let mut trace = Trace::default();
+            vouch(&limited, &Mapping::default(), facts(email, proved), &mut Checks::new(&mut trace))
+                .map_err(|failure| failure.reason)
+                .map(drop)
+        };
+        assert_eq!(run("a@one.test", Some("a@one.test")), Ok(()));
+        assert_eq!(run("a@one.test", None), Err("provider.domain"));
+        assert_eq!(run("a@one.test", Some("b@one.test")), Err("provider.domain"));
+        assert_eq!(run("a@two.test", Some("a@two.test")), Err("provider.domain"));
+        assert_eq!(run("a@sub.one.test", Some("a@sub.one.test")), Err("provider.domain"));
+    }
+}

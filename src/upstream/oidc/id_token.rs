@@ -241,3 +241,146 @@ fn acr(
         .map_err(|failure| Failure { code: OAuthCode::UnmetAuthenticationRequirements, ..failure })?;
     Ok(said.map(str::to_owned))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::upstream::Trace;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    const NOW: i64 = 1_800_000_000;
+
+    fn valid() -> Object {
+        let claims = json!({
+            "iss": "https://id.test", "sub": "alice", "aud": "us", "exp": NOW + 300, "iat": NOW, "nonce": "n",
+            "auth_time": NOW - 10, "acr": "mfa", "amr": ["pwd", 7, "otp"], "sid": "s1",
+        });
+        let Value::Object(claims) = claims else { panic!("an object") };
+        claims
+    }
+
+    fn run(claims: &Object, demanded: &Demanded) -> (Result<Proven, Failure>, Trace) {
+        let expected = Expectations {
+            issuer: "https://id.test",
+            client_id: "us",
+            nonce: "n",
+            now: Timestamp::from_secs(NOW),
+            skew: Duration::from_secs(30),
+            max_age: Duration::from_secs(600),
+            alg: Alg::RS256,
+            access_token: "at",
+            code: "c",
+            state: None,
+            demanded,
+        };
+        let mut trace = Trace::default();
+        let outcome = check(claims, &expected, &mut Checks::new(&mut trace));
+        (outcome, trace)
+    }
+
+    fn strict() -> Demanded {
+        Demanded {
+            begun_at: Some(Timestamp::from_secs(NOW - 20)),
+            force_authentication: true,
+            max_age: Some(Duration::from_secs(60)),
+            acr_values: vec!["mfa".to_owned()],
+        }
+    }
+
+    #[test]
+    fn a_valid_token_proves_what_it_says() {
+        let proven = run(&valid(), &strict()).0.unwrap();
+        assert_eq!(proven.subject, "alice");
+        assert_eq!(proven.authentication.auth_time, Some(Timestamp::from_secs(NOW - 10)));
+        assert_eq!(proven.authentication.amr, ["pwd", "otp"]);
+        assert_eq!(proven.authentication.upstream_session.as_deref(), Some("s1"));
+        assert_eq!(proven.expires_at, Timestamp::from_secs(NOW + 330));
+    }
+
+    #[test]
+    fn a_forced_sign_in_without_a_beginning_proves_nothing() {
+        let demanded = Demanded { begun_at: None, ..strict() };
+        assert_eq!(run(&valid(), &demanded).0.unwrap_err().reason, "oidc.auth_time");
+    }
+
+    fn any_value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            (NOW - 100..NOW + 400).prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            "\\PC{0,300}".prop_map(Value::from),
+            prop_oneof![Just("us"), Just("alice"), Just("n"), Just("mfa"), Just("https://id.test")]
+                .prop_map(Value::from),
+        ];
+        leaf.prop_recursive(2, 12, 4, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                proptest::collection::btree_map("[a-z]{1,3}", inner, 0..4)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    const CLAIMS: &[&str] = &[
+        "iss",
+        "sub",
+        "aud",
+        "azp",
+        "exp",
+        "iat",
+        "nbf",
+        "nonce",
+        "at_hash",
+        "c_hash",
+        "s_hash",
+        "auth_time",
+        "acr",
+        "amr",
+        "sid",
+    ];
+
+    proptest! {
+        /// Law: the check is total; and it passes exactly if no step failed, fails with its last step's name.
+        #[test]
+        fn the_check_is_total(changes in proptest::collection::vec((0..CLAIMS.len(), proptest::option::of(any_value())), 0..4)) {
+            let mut claims = valid();
+            for (which, value) in changes {
+                match value {
+                    Some(value) => drop(claims.insert(CLAIMS[which].to_owned(), value)),
+                    None => drop(claims.remove(CLAIMS[which])),
+                }
+            }
+            for demanded in [Demanded::default(), strict()] {
+                let (outcome, trace) = run(&claims, &demanded);
+                let failed: Vec<&str> =
+                    trace.steps().iter().filter(|step| !step.passed).map(|step| step.check.as_str()).collect();
+                match outcome {
+                    Ok(_) => prop_assert!(failed.is_empty()),
+                    Err(failure) => prop_assert_eq!(failed, [failure.reason]),
+                }
+            }
+        }
+
+        /// Law: whatever passes under demands passes without them; demanding more never lets in more.
+        #[test]
+        fn demands_only_narrow(value in any_value(), which in 0..CLAIMS.len()) {
+            let mut claims = valid();
+            claims.insert(CLAIMS[which].to_owned(), value);
+            if run(&claims, &strict()).0.is_ok() {
+                prop_assert!(run(&claims, &Demanded::default()).0.is_ok());
+            }
+        }
+
+        /// Law: a required claim has one right value; every other one is refused.
+        #[test]
+        fn a_required_claim_is_exact(value in any_value(), which in 0..2_usize) {
+            let name = ["iss", "nonce"][which];
+            let mut claims = valid();
+            let right = claims.insert(name.to_owned(), value.clone());
+            prop_assert_eq!(run(&claims, &Demanded::default()).0.is_ok(), right == Some(value));
+        }
+    }
+}
