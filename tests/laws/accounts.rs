@@ -19,6 +19,7 @@ laws!(
     assignments_differ_by_provenance,
     a_deleted_account_leaves_a_tombstone,
     status_changes_once,
+    a_suspension_and_a_sign_in_cannot_cross,
     accounts_are_listed_by_pages_and_filter,
     hostile_text_is_kept_as_it_is,
     nothing_hangs_on_an_account_that_does_not_exist,
@@ -247,6 +248,31 @@ async fn status_changes_once(place: Place) {
     })
     .await
     .unwrap();
+}
+
+async fn a_suspension_and_a_sign_in_cannot_cross(place: Place) {
+    let store = place.store();
+    for _ in 0..5 {
+        let (a, _) = with_grant(&store).await;
+        let id = a.id.clone();
+        let answers = race(&store, move |tx, i| {
+            if i == RACERS / 2 {
+                tx.set_account_status(&id, AccountStatus::Suspended, LATER)?;
+                tx.revoke_sessions_of(&id, LATER)?;
+                return Ok(false);
+            }
+            let active = tx.hold_account(&id)? == Some(AccountStatus::Active);
+            if active {
+                tx.insert_session(&session(&id), &digest())?;
+            }
+            Ok(active)
+        })
+        .await;
+        let signed_in = count(&answers, |active| *active);
+        let sessions = read(&store, move |tx| tx.sessions_of(&a.id)).await.unwrap();
+        assert_eq!(sessions.len(), signed_in);
+        assert!(sessions.iter().all(|s| s.revoked_at.is_some()), "a session outlived the suspension");
+    }
 }
 
 async fn accounts_are_listed_by_pages_and_filter(place: Place) {

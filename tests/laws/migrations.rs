@@ -11,6 +11,7 @@ laws!(
     many_that_start_together_migrate_once,
     admin_034_a_newer_schema_is_refused,
     a_database_that_was_never_migrated_answers_with_an_error,
+    the_tables_are_what_the_queries_were_compiled_for,
 );
 
 async fn an_empty_database_is_migrated_once(place: Place) {
@@ -57,6 +58,35 @@ async fn a_database_that_was_never_migrated_answers_with_an_error(place: Place) 
     assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
     store.migrate().unwrap();
     write(&store, |tx| tx.bump_config_version()).await.unwrap();
+}
+
+/// The tables in `schema.rs`: name, and for each column its name, type and whether it can be null.
+fn compiled() -> Vec<(String, Vec<(String, String, bool)>)> {
+    let mut tables: Vec<(String, Vec<(String, String, bool)>)> = Vec::new();
+    for line in include_str!("../../src/store/schema.rs").lines().map(str::trim) {
+        if let Some((name, _)) = line.strip_suffix(") {").and_then(|l| l.split_once(" (")) {
+            tables.push((name.to_owned(), Vec::new()));
+        } else if let Some((name, kind)) = line.strip_suffix(',').and_then(|l| l.split_once(" -> ")) {
+            let inner = kind.strip_prefix("Nullable<").and_then(|k| k.strip_suffix('>'));
+            let column = (name.to_owned(), inner.unwrap_or(kind).to_owned(), inner.is_some());
+            tables.last_mut().unwrap().1.push(column);
+        }
+    }
+    tables
+}
+
+async fn the_tables_are_what_the_queries_were_compiled_for(place: Place) {
+    let _store = place.store();
+    let tables = compiled();
+    assert!(tables.len() >= 20, "schema.rs was not understood");
+    for (table, mut columns) in tables {
+        if place.is_sqlite() {
+            for (_, kind, _) in columns.iter_mut().filter(|c| c.1 == "Bool") {
+                *kind = "BigInt".to_owned();
+            }
+        }
+        assert_eq!(place.columns(&table), columns, "{table}");
+    }
 }
 
 #[test]

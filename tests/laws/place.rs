@@ -70,6 +70,37 @@ impl Place {
         store
     }
 
+    /// The columns of a table as the database has them, in order: name, type as diesel calls it, whether it
+    /// can be null. SQLite keeps truth values as whole numbers.
+    pub fn columns(&self, table: &str) -> Vec<(String, String, bool)> {
+        use diesel::RunQueryDsl as _;
+        use secrecy::ExposeSecret as _;
+        let (rows, types): (Vec<Column>, _) = match &self.database {
+            Database::Sqlite { path, .. } => {
+                let sql = format!(
+                    "SELECT name, type AS kind, \"notnull\" = 0 AS nullable FROM pragma_table_info('{table}')"
+                );
+                let mut conn = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
+                let types = [("TEXT", "Text"), ("INTEGER", "BigInt"), ("BLOB", "Binary")];
+                (diesel::sql_query(sql).load(&mut conn).unwrap(), types.to_vec())
+            }
+            Database::Postgres { url, .. } => {
+                let sql = format!(
+                    "SELECT column_name::text AS name, data_type::text AS kind, is_nullable = 'YES' AS nullable \
+                     FROM information_schema.columns WHERE table_name = '{table}' ORDER BY ordinal_position"
+                );
+                let mut conn = PgConnection::establish(url.expose_secret()).unwrap();
+                let types =
+                    [("text", "Text"), ("bigint", "BigInt"), ("bytea", "Binary"), ("boolean", "Bool")];
+                (diesel::sql_query(sql).load(&mut conn).unwrap(), types.to_vec())
+            }
+        };
+        let named = |kind: &str| types.iter().find(|(theirs, _)| *theirs == kind).map(|(_, ours)| *ours);
+        rows.into_iter()
+            .map(|c| (c.name, named(&c.kind).expect("a portable type").to_owned(), c.nullable))
+            .collect()
+    }
+
     /// Runs statements behind the store's back.
     pub fn tamper(&self, sql: &str) {
         use secrecy::ExposeSecret as _;
@@ -82,6 +113,16 @@ impl Place {
             }
         }
     }
+}
+
+#[derive(diesel::QueryableByName)]
+struct Column {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    name: String,
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    kind: String,
+    #[diesel(sql_type = diesel::sql_types::Bool)]
+    nullable: bool,
 }
 
 fn on_server(server: &url::Url, sql: &str) {
