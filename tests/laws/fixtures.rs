@@ -18,6 +18,8 @@ use std::time::Duration;
 pub const NOW: Timestamp = Timestamp(1_700_000_000_000);
 pub const HOUR: Duration = Duration::from_secs(3600);
 pub const RACERS: usize = 50;
+/// Connections to PostgreSQL.
+pub const CONNECTIONS: usize = 8;
 
 /// Ids from the system's randomness; times are fixed.
 pub fn ids() -> Context {
@@ -171,12 +173,39 @@ where
     store.read(closure).await
 }
 
+/// Has every connection open and ready, so that racers meet in the database and not before its door.
+async fn warm(store: &Store) {
+    let writers = writers(store);
+    let all = Arc::new(std::sync::Barrier::new(writers));
+    let tasks: Vec<_> = (0..writers)
+        .map(|_| {
+            let (store, all) = (store.clone(), all.clone());
+            tokio::spawn(async move {
+                write(&store, move |_| {
+                    all.wait();
+                    Ok(())
+                })
+                .await
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap().unwrap();
+    }
+}
+
+/// How many transactions can write side by side.
+pub fn writers(store: &Store) -> usize {
+    if format!("{store:?}").contains("SQLite") { 1 } else { CONNECTIONS }
+}
+
 /// Runs the closure in fifty transactions at once and answers what each was told.
 pub async fn race<T, F>(store: &Store, closure: F) -> Vec<Result<T, StoreError>>
 where
     F: Fn(&mut Tx<'_>, usize) -> Result<T, StoreError> + Send + Sync + 'static,
     T: Send + 'static,
 {
+    warm(store).await;
     let closure = Arc::new(closure);
     let start = Arc::new(tokio::sync::Barrier::new(RACERS));
     let tasks: Vec<_> = (0..RACERS)

@@ -43,7 +43,10 @@ impl Place {
         on_server(&server, &format!("CREATE DATABASE {name}"));
         let mut url = server.clone();
         url.set_path(&name);
-        let database = Database::Postgres { url: String::from(url).into(), connections: 4 };
+        let database = Database::Postgres {
+            url: String::from(url).into(),
+            connections: crate::fixtures::CONNECTIONS as u32,
+        };
         Some(Self { database, after: After::Drop { server, name } })
     }
 

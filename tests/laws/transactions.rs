@@ -98,9 +98,8 @@ async fn send<T>(future: &mut Pin<Box<dyn Future<Output = T> + Send>>) {
 async fn occupy(store: &Store) -> (mpsc::Sender<()>, Vec<tokio::task::JoinHandle<Result<(), StoreError>>>) {
     let (release, wait) = mpsc::channel::<()>();
     let wait = std::sync::Arc::new(std::sync::Mutex::new(wait));
-    let threads = if format!("{store:?}").contains("SQLite") { 1 } else { 4 };
     let mut busy = Vec::new();
-    for _ in 0..threads {
+    for _ in 0..writers(store) {
         let (wait, store) = (wait.clone(), store.clone());
         let (began, begun) = tokio::sync::oneshot::channel();
         busy.push(tokio::spawn(async move {
