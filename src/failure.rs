@@ -102,6 +102,8 @@ pub enum UserMessage {
     NotInvited,
     /// An account exists with which this identity may not be joined silently.
     ProofNeeded,
+    /// The invitation is unknown, used or expired.
+    InvitationOver,
     /// The form was not ours or too old.
     FormExpired,
     /// Too many tries.
@@ -127,6 +129,7 @@ impl UserMessage {
             Self::AccountNotActive => "This account cannot sign in",
             Self::NotInvited => "You do not have access yet",
             Self::ProofNeeded => "You may already have an account",
+            Self::InvitationOver => "This invitation is no longer valid",
             Self::FormExpired => "This form is no longer valid",
             Self::TooMany => "Too many tries",
             Self::NotFound => "There is no such page",
@@ -161,6 +164,9 @@ impl UserMessage {
                 "Sign-in worked, but this service is not open to your account. Ask your administrator for access."
             }
             Self::ProofNeeded => "Sign in first the way you did before; then both can be joined.",
+            Self::InvitationOver => {
+                "It was used already, has expired, or its address was copied incompletely. Ask for a new one."
+            }
             Self::FormExpired => "Go back and try again.",
             Self::TooMany => "Wait a moment, then try again.",
             Self::NotFound => "Check the address, or go back to the app you came from.",

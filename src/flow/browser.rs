@@ -2,7 +2,7 @@
 //! the business of `http::cookies`.
 
 use crate::ids::ProviderId;
-use crate::tokens::handle::{Flow, Handle, SessionSecret};
+use crate::tokens::handle::{Flow, Handle, Invitation, SessionSecret};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -13,6 +13,8 @@ pub struct Browser {
     pub flows: BTreeMap<String, String>,
     /// The secret of its session.
     pub session: Option<Handle<SessionSecret>>,
+    /// An invitation that the person accepted.
+    pub invitation: Option<Handle<Invitation>>,
     /// The provider that it used last; a convenience, never a proof.
     pub last_used: Option<ProviderId>,
     /// The prefix of the address that it comes from, for the ring of refusals.
@@ -26,8 +28,19 @@ pub struct Changes {
     pub flows: BTreeMap<String, FlowCookie>,
     /// A new session, or the end of the old one.
     pub session: Option<SessionCookie>,
+    /// An invitation that was accepted, or used up.
+    pub invitation: Option<InvitationCookie>,
     /// The provider that it used last.
     pub last_used: Option<ProviderId>,
+}
+
+/// A change of the invitation's cookie.
+#[derive(Debug)]
+pub enum InvitationCookie {
+    /// Accepted.
+    Keep(Handle<Invitation>),
+    /// Used up.
+    Forget,
 }
 
 /// A change of a flow's cookie.
@@ -64,6 +77,7 @@ impl Changes {
     pub fn then(&mut self, later: Self) {
         self.flows.extend(later.flows);
         self.session = later.session.or_else(|| self.session.take());
+        self.invitation = later.invitation.or_else(|| self.invitation.take());
         self.last_used = later.last_used.or_else(|| self.last_used.take());
     }
     /// Forgets a flow.

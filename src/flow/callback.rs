@@ -3,12 +3,12 @@
 
 use crate::accounts::reconcile::{Asserted, reconcile, reconcile_emails};
 use crate::accounts::{
-    Account, AccountEmail, AccountStatus, Assignment, Identity, Profile, Provenance, Target,
+    Account, AccountEmail, AccountStatus, Assignment, Identity, Invitation, Profile, Provenance, Target,
 };
 use crate::audit::{Actor, AuditEvent, AuditKind};
 use crate::context::Timestamp;
 use crate::failure::{Failure, OAuthCode, UserMessage};
-use crate::flow::browser::{Browser, SessionCookie};
+use crate::flow::browser::{Browser, InvitationCookie, SessionCookie};
 use crate::flow::refusals::Refused;
 use crate::flow::sessions::{self, SignIn, SignedIn};
 use crate::flow::state::{self, Stage, start_again};
@@ -17,7 +17,7 @@ use crate::ids::{AccountId, ClientId, IdentityId, ProviderId, SessionId};
 use crate::linking::{self, Admission, Decision, EmailFact, Holder};
 use crate::sessions::Proof;
 use crate::store::{StoreError, Tx};
-use crate::tokens::handle::Digest;
+use crate::tokens::handle::{Digest, Handle, SessionSecret};
 use crate::upstream::identity::ExternalIdentity;
 use crate::upstream::{
     Callback, CallbackMethod, Demanded, Entry, Linking, ProviderPolicy, Provisioning, Trace, Vouched,
@@ -91,6 +91,10 @@ pub async fn callback(
     flow.stage = Stage::Settled { session: signed_in.session, consented: false };
     let mut changes = state::keep(app, browser, &flow, false).await?;
     changes.session = Some(SessionCookie::Keep(secret));
+    if browser.invitation.is_some() {
+        // Used up by this sign-in, or of no use to somebody who has an account.
+        changes.invitation = Some(InvitationCookie::Forget);
+    }
     changes.last_used = Some(away.provider);
     Ok(Outcome { step: Step::Continue(flow.handle()?), changes })
 }
@@ -128,6 +132,8 @@ struct Vouching {
     vouched: Vouched,
     policy: ProviderPolicy,
     client: ClientId,
+    /// An invitation that the browser brings.
+    invitation: Option<Digest>,
     /// Digest of the departure's handle, and until when it must be remembered.
     attempt: (Digest, Timestamp),
     session: SignInParts,
@@ -160,9 +166,10 @@ fn vouching(
         vouched,
         policy: entry.policy.clone(),
         client: flow.request.client.clone(),
+        invitation: browser.invitation.as_ref().map(Handle::digest),
         attempt: (attempt.clone(), flow.expires_at.plus(settings.sign_in.skew)),
         session: SignInParts {
-            brought: browser.session.as_ref().map(crate::tokens::handle::Handle::digest),
+            brought: browser.session.as_ref().map(Handle::digest),
             before: flow.session_before.clone(),
             new_id: app.context.session_id(),
             idle: settings.sessions.idle,
@@ -188,10 +195,7 @@ impl From<StoreError> for Undone {
 
 /// Runs the vouching transaction; if another one came between (two first sign-ins at once), once more on the
 /// facts as they are then.
-async fn vouch(
-    app: &App,
-    request: Vouching,
-) -> Result<(crate::tokens::handle::Handle<crate::tokens::handle::SessionSecret>, SignedIn), Failure> {
+async fn vouch(app: &App, request: Vouching) -> Result<(Handle<SessionSecret>, SignedIn), Failure> {
     let secret = sessions::new_secret(app);
     let mut tries = 0;
     loop {
@@ -234,12 +238,18 @@ fn settle(tx: &mut Tx<'_>, request: &Vouching, secret: Digest) -> Result<SignedI
         None => None,
     };
     let holders = holders(tx, identity)?;
+    let invitation = match &request.invitation {
+        Some(digest) => tx.invitation(digest)?,
+        None => None,
+    };
+    let proved = identity.verified_email().map(|email| email.address());
+    let invitation = invitation.filter(|i| i.admits(identity.provider(), proved, request.now));
     let decision = linking::decide(&linking::Facts {
         known: known.as_ref(),
         email: email_fact(identity, &request.policy),
         holders: &holders,
         joins_silently: request.policy.linking == Linking::VerifiedEmail,
-        admission: admission(&request.vouched, &request.policy),
+        admission: admission(&request.vouched, &request.policy, invitation.is_some()),
     });
     let (account, identity_id) = match decision {
         Decision::Existing(account) => {
@@ -258,8 +268,11 @@ fn settle(tx: &mut Tx<'_>, request: &Vouching, secret: Digest) -> Result<SignedI
             refresh_account(tx, request, &account)?;
             (account, request.new_identity.clone())
         }
-        Decision::Create { proved, declined, invited: _ } => {
+        Decision::Create { proved, declined, invited } => {
             create(tx, request, proved, declined)?;
+            if invited && let Some(invitation) = &invitation {
+                welcome(tx, request, invitation)?;
+            }
             (request.new_account.clone(), request.new_identity.clone())
         }
         Decision::AskForProof(reason) => return Err(Undone::Refused(linking::proof_needed(reason))),
@@ -333,17 +346,18 @@ fn email_fact<'a>(identity: &'a ExternalIdentity, policy: &ProviderPolicy) -> Em
 }
 
 /// What the provider's policy says about somebody who has no account yet.
-fn admission(vouched: &Vouched, policy: &ProviderPolicy) -> Admission {
-    let open = |yes: bool, reason| if yes { Admission::Open } else { Admission::Closed(reason) };
+fn admission(vouched: &Vouched, policy: &ProviderPolicy, invited: bool) -> Admission {
+    let welcome = if invited { Admission::Invited } else { Admission::Open };
+    let open = |yes: bool, reason| if yes { welcome } else { Admission::Closed(reason) };
     match &policy.provisioning {
-        Provisioning::Open => Admission::Open,
+        Provisioning::Open => welcome,
         // Only a verified address says where somebody belongs.
         Provisioning::Domains(domains) => {
             let verified = vouched.identity.verified_email();
             open(verified.is_some_and(|email| domains.contains(email.address().domain())), "provider.domain")
         }
         Provisioning::ClaimFilter(_) => open(vouched.passes_filter, "provider.claim_filter"),
-        Provisioning::Invitation => Admission::Closed("provider.invitation"),
+        Provisioning::Invitation => open(invited, "provider.invitation"),
         Provisioning::Never => Admission::Closed("provider.provisioning"),
     }
 }
@@ -393,6 +407,23 @@ fn create(
         event = event.reason(reason);
     }
     tx.append_audit(&event)
+}
+
+/// Uses the invitation up, and gives the new account what it promised.
+fn welcome(tx: &mut Tx<'_>, request: &Vouching, invitation: &Invitation) -> Result<(), Undone> {
+    if tx.consume_invitation(&invitation.digest, request.now)?.is_none() {
+        // Somebody else used it since it was read: no account by it.
+        return Err(Undone::Refused(linking::Refusal::NotAdmitted("provider.invitation").failure()));
+    }
+    for group in &invitation.groups {
+        let provenance = Provenance::Admin(invitation.created_by.clone());
+        let assignment = Assignment { target: Target::Group(group.clone()), provenance };
+        tx.add_assignment(&request.new_account, &assignment, request.now)?;
+    }
+    let actor = Actor::Person(request.new_account.clone());
+    let event = AuditEvent::new(request.now, AuditKind::InvitationUsed, actor);
+    tx.append_audit(&event.account(&request.new_account).provider(request.vouched.identity.provider()))?;
+    Ok(())
 }
 
 /// Takes over what the provider says now. A person with several identities keeps what another one said

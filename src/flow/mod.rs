@@ -21,6 +21,7 @@ pub mod callback;
 pub mod consent;
 pub mod discovery;
 pub mod introspect;
+pub mod invitation;
 pub mod keys;
 pub mod logout;
 pub mod read;
@@ -254,9 +255,6 @@ pub enum Step {
         name: String,
         /// How.
         departure: Departure,
-        /// By a page of ours and not by a redirect: the policy of the form that was posted did not name the
-        /// provider's address.
-        by_page: bool,
     },
     /// To the list of providers.
     SignIn(Handle<Flow>),

@@ -139,7 +139,7 @@ pub async fn dispatch(
             }
             issue(app, snapshot, browser, &redirect, flow, &current, kept).await
         }
-        (Decision::Go(provider), _) => sign_in::depart(app, snapshot, browser, flow, &provider, false).await,
+        (Decision::Go(provider), _) => sign_in::depart(app, snapshot, browser, flow, &provider).await,
         (Decision::Choose, _) => {
             let changes = state::keep(app, browser, &flow, false).await?;
             Ok(Outcome { step: Step::SignIn(flow.handle()?), changes })

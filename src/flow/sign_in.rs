@@ -28,8 +28,6 @@ pub struct List {
     pub providers: Vec<(ProviderId, ProviderDisplay)>,
     /// Where the form may lead.
     pub targets: Vec<String>,
-    /// What the browser takes along.
-    pub changes: Changes,
 }
 
 /// The list, or a place where the browser should be.
@@ -51,7 +49,7 @@ pub async fn list(app: &App, browser: &Browser, handle: Option<&str>) -> Result<
         let outcome = Outcome { step: Step::Continue(flow.handle()?), changes: Changes::none() };
         return Ok(Listing::Elsewhere(outcome));
     }
-    let list = ways(app, &app.now(), browser, flow).await?;
+    let list = ways(&app.now(), flow)?;
     Ok(Listing::Show(Box::new(list)))
 }
 
@@ -60,12 +58,7 @@ pub async fn list(app: &App, browser: &Browser, handle: Option<&str>) -> Result<
 ///
 /// # Errors
 /// [`Refused`] where the flow is over or the client gone.
-pub async fn ways(
-    app: &App,
-    snapshot: &Snapshot,
-    browser: &Browser,
-    mut flow: FlowState,
-) -> Result<List, Refused> {
+pub fn ways(snapshot: &Snapshot, flow: FlowState) -> Result<List, Refused> {
     if matches!(flow.stage, Stage::Finished) {
         return Err(
             Refused::from(start_again("flow.finished", "the sign-in was answered already")).in_flow(&flow)
@@ -75,12 +68,9 @@ pub async fn ways(
     let candidates = resume::candidates(snapshot, &client);
     let mut providers = Vec::new();
     let mut targets = Vec::new();
-    let mut unknown = false;
     for candidate in chooser::listed(&candidates) {
         let Some(entry) = snapshot.upstreams.get(&candidate.id) else { continue };
-        let leads_to = entry.upstream.form_targets();
-        unknown |= leads_to.is_empty();
-        targets.extend(leads_to);
+        targets.extend(entry.upstream.form_targets());
         providers.push((entry.id, entry.display));
     }
     // A provider that knows the person answers at once, and then one chain of redirects leads from the form
@@ -88,12 +78,7 @@ pub async fn ways(
     targets.push(redirect.form_target());
     targets.sort();
     targets.dedup();
-    let mut changes = Changes::none();
-    if unknown && !flow.targets_unknown {
-        flow.targets_unknown = true;
-        changes = state::keep(app, browser, &flow, false).await?;
-    }
-    Ok(List { flow, client, redirect, providers, targets, changes })
+    Ok(List { flow, client, redirect, providers, targets })
 }
 
 /// The person chose a provider from the list.
@@ -116,10 +101,10 @@ pub async fn choose(
     let candidates = resume::candidates(&snapshot, &client);
     let chosen = chooser::admit(&candidates, wanted.unwrap_or_default())
         .map_err(|failure| Refused::from(failure).in_flow(&flow))?;
-    depart(app, &snapshot, browser, flow, &chosen.id, true).await
+    depart(app, &snapshot, browser, flow, &chosen.id).await
 }
 
-/// Sends the browser to a provider. `posted`: by a form of ours, whose policy limits where it may lead.
+/// Sends the browser to a provider.
 ///
 /// # Errors
 /// [`Refused`] where the provider cannot be reached; the flow stays open for another way.
@@ -129,7 +114,6 @@ pub async fn depart(
     browser: &Browser,
     mut flow: FlowState,
     provider: &ProviderId,
-    posted: bool,
 ) -> Result<Outcome, Refused> {
     let entry = snapshot.upstreams.get(provider).filter(|entry| entry.policy.enabled).ok_or_else(|| {
         let failure = Failure::new(
@@ -176,8 +160,7 @@ pub async fn depart(
         left_at: app.context.now(),
     }));
     let changes = state::keep(app, browser, &flow, entry.upstream.answers_by_post()).await?;
-    let by_page = posted && flow.targets_unknown;
-    let step = Step::Provider { name: entry.display.name, departure: begun.departure, by_page };
+    let step = Step::Provider { name: entry.display.name, departure: begun.departure };
     Ok(Outcome { step, changes })
 }
 

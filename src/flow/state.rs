@@ -53,10 +53,6 @@ pub struct FlowState {
     /// A provider was tried, or the person wants the list.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub list_wanted: bool,
-    /// The list was shown while the addresses of some providers were not known, so its policy did not name
-    /// them: the way there is then a page and not a redirect.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub targets_unknown: bool,
     /// How far it has come.
     pub stage: Stage,
 }
@@ -106,7 +102,6 @@ impl FlowState {
             expires_at: now.plus(lifetime),
             session_before: None,
             list_wanted: false,
-            targets_unknown: false,
             stage: Stage::Choosing,
         }
     }

@@ -4,7 +4,7 @@
 //! A request that brings one of our names twice is refused: it is not ours to guess which one is true.
 
 use crate::failure::{Failure, UserMessage};
-use crate::flow::browser::{Browser, Changes, FlowCookie, SessionCookie};
+use crate::flow::browser::{Browser, Changes, FlowCookie, InvitationCookie, SessionCookie};
 use crate::ids::ProviderId;
 use crate::tokens::handle::Handle;
 use actix_web::cookie::{Cookie, SameSite, time::Duration as CookieAge};
@@ -15,9 +15,11 @@ use std::time::Duration;
 const SESSION: &str = "cs_session";
 const FLOW: &str = "cs_flow_";
 const LAST: &str = "cs_last";
+const INVITATION: &str = "cs_invitation";
 const HOST: &str = "__Host-";
 /// Cookies of flows that are looked at; browsers that bring more lose the rest.
 const MOST_FLOWS: usize = 16;
+const A_DAY: Duration = Duration::from_secs(24 * 3600);
 const A_YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Reads our cookies. Those of others are passed over.
@@ -35,7 +37,7 @@ pub fn read(headers: &HeaderMap, secure: bool) -> Result<Browser, Failure> {
         for pair in text.split(';') {
             let Some((name, value)) = pair.trim().split_once('=') else { continue };
             let Some(name) = name.strip_prefix(prefix) else { continue };
-            if name != SESSION && name != LAST && !name.starts_with(FLOW) {
+            if ![SESSION, LAST, INVITATION].contains(&name) && !name.starts_with(FLOW) {
                 continue;
             }
             if !seen.insert(name.to_owned()) {
@@ -52,6 +54,7 @@ pub fn read(headers: &HeaderMap, secure: bool) -> Result<Browser, Failure> {
                 }
                 Some(_) => {}
                 None if name == SESSION => browser.session = Handle::parse(value),
+                None if name == INVITATION => browser.invitation = Handle::parse(value),
                 None => browser.last_used = ProviderId::new(value).ok(),
             }
         }
@@ -84,6 +87,15 @@ pub fn written(changes: &Changes, secure: bool) -> Vec<Cookie<'static>> {
         }
         Some(SessionCookie::Forget) => {
             cookies.push(cookie(SESSION, "", Some(Duration::ZERO), SameSite::Lax, secure));
+        }
+        None => {}
+    }
+    match &changes.invitation {
+        Some(InvitationCookie::Keep(invitation)) => {
+            cookies.push(cookie(INVITATION, invitation.expose(), Some(A_DAY), SameSite::Lax, secure));
+        }
+        Some(InvitationCookie::Forget) => {
+            cookies.push(cookie(INVITATION, "", Some(Duration::ZERO), SameSite::Lax, secure));
         }
         None => {}
     }

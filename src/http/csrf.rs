@@ -29,8 +29,23 @@ fn bound(form: &str, binding: &str) -> Vec<u8> {
 /// # Errors
 /// When sealing fails.
 pub fn token(sealer: &Sealer, context: &Context, form: &str, binding: &str) -> Result<String, Failure> {
-    let expires = context.now().plus(LIFETIME).0.to_be_bytes();
-    Ok(URL_SAFE_NO_PAD.encode(sealer.seal(PURPOSE, &bound(form, binding), &expires, context)?))
+    token_with(sealer, context, form, binding, "")
+}
+
+/// A token that also carries a note to the handler of the form.
+///
+/// # Errors
+/// When sealing fails.
+pub fn token_with(
+    sealer: &Sealer,
+    context: &Context,
+    form: &str,
+    binding: &str,
+    note: &str,
+) -> Result<String, Failure> {
+    let mut plain = context.now().plus(LIFETIME).0.to_be_bytes().to_vec();
+    plain.extend_from_slice(note.as_bytes());
+    Ok(URL_SAFE_NO_PAD.encode(sealer.seal(PURPOSE, &bound(form, binding), &plain, context)?))
 }
 
 /// Checks the token that a form brought.
@@ -44,11 +59,28 @@ pub fn check_token(
     binding: &str,
     token: Option<&str>,
 ) -> Result<(), Failure> {
+    note(sealer, now, form, binding, token).map(|_| ())
+}
+
+/// Checks the token that a form brought, and gives the note that it carries.
+///
+/// # Errors
+/// As [`check_token`].
+pub fn note(
+    sealer: &Sealer,
+    now: Timestamp,
+    form: &str,
+    binding: &str,
+    token: Option<&str>,
+) -> Result<String, Failure> {
     let sealed = token.and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
     let plain = sealed.and_then(|sealed| sealer.open(PURPOSE, &bound(form, binding), &sealed));
-    let expires = plain.and_then(|plain| plain.as_slice().try_into().ok().map(i64::from_be_bytes));
-    match expires {
-        Some(expires) if now.0 < expires => Ok(()),
+    let parts = plain.as_deref().and_then(|plain| {
+        let (expires, note) = plain.split_first_chunk::<8>()?;
+        Some((i64::from_be_bytes(*expires), std::str::from_utf8(note).ok()?.to_owned()))
+    });
+    match parts {
+        Some((expires, note)) if now.0 < expires => Ok(note),
         Some(_) => Err(refused("the form's token is too old")),
         None => Err(refused("the form's token is missing, or of another form or browser")),
     }

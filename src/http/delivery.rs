@@ -22,15 +22,33 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use url::Url;
 
-/// How a failure is told.
-#[derive(Debug)]
-pub enum Delivery<'a> {
+/// How a failure is told. A redirect needs an address that was validated, so nothing that fails before that
+/// can leave the site.
+enum Delivery<'a> {
     /// To the person alone.
-    Page,
-    /// To the application, at an address that was validated.
+    Page(&'a dyn Page),
+    /// To the application (RFC 6749 §4.1.2.1).
     Redirect(&'a ValidatedRedirect),
     /// To the program that asked (RFC 6749 §5.2).
     Json,
+}
+
+/// The one place where a failure becomes an answer.
+fn deliver(site: &Site, failure: &Failure, delivery: Delivery<'_>, changes: &Changes) -> HttpResponse {
+    match delivery {
+        Delivery::Page(view) => page(site, status(failure), view, changes),
+        Delivery::Redirect(redirect) => {
+            let location = redirect.with_error(site.app.now().settings.issuer.as_str(), failure);
+            to_client(site, &location, changes)
+        }
+        Delivery::Json => {
+            let body = serde_json::json!({
+                "error": failure.code.as_str(),
+                "error_description": failure.user.title(),
+            });
+            answer(site, status_for_programs(failure), changes).json(body)
+        }
+    }
 }
 
 /// The form's names, to which its token is bound.
@@ -39,6 +57,8 @@ pub mod form {
     pub const SIGN_IN: &str = "sign-in";
     /// The consent page.
     pub const CONSENT: &str = "consent";
+    /// An invitation.
+    pub const INVITATION: &str = "invitation";
 }
 
 /// What a handler of pages answers with.
@@ -101,7 +121,12 @@ pub fn to_client(site: &Site, location: &Location, changes: &Changes) -> HttpRes
 
 /// A redirect to a path of ours, below the issuer's own.
 pub fn onward(site: &Site, path: &str) -> HttpResponse {
-    see_other(site, &site.app.now().settings.issuer.at(path), &Changes::none())
+    onward_with(site, path, &Changes::none())
+}
+
+/// A redirect to a path of ours, with changes of the browser's cookies.
+pub fn onward_with(site: &Site, path: &str, changes: &Changes) -> HttpResponse {
+    see_other(site, &site.app.now().settings.issuer.at(path), changes)
 }
 
 /// The browser moves on.
@@ -121,14 +146,35 @@ pub fn moved(site: &Site, outcome: Outcome) -> HttpResponse {
         Step::Continue(flow) => {
             see_other(site, &issuer.at(&format!("/continue?flow={}#", flow.expose())), changes)
         }
-        Step::Provider { name, departure, by_page } => depart(site, name, departure, by_page, changes),
+        Step::Provider { name, departure } => depart(site, name, departure, None, changes),
     }
 }
 
-fn depart(site: &Site, name: String, departure: Departure, by_page: bool, changes: &Changes) -> HttpResponse {
+/// The browser moves on from a form of ours whose policy named these targets. A browser would not follow a
+/// redirect to another address (Chromium applies `form-action` to redirects too), so the way there is then a
+/// page.
+pub fn moved_from_form(site: &Site, outcome: Outcome, named: &[&str]) -> HttpResponse {
+    match outcome.step {
+        Step::Provider { name, departure } => depart(site, name, departure, Some(named), &outcome.changes),
+        _ => moved(site, outcome),
+    }
+}
+
+fn depart(
+    site: &Site,
+    name: String,
+    departure: Departure,
+    named: Option<&[&str]>,
+    changes: &Changes,
+) -> HttpResponse {
     let frame = site.assets().frame();
+    let may_redirect = |url: &Url| match (named, form_target(url)) {
+        (None, _) => true,
+        (Some(named), Some(target)) => named.contains(&target.as_str()),
+        (Some(_), None) => false,
+    };
     match departure {
-        Departure::RedirectTo(url) if !by_page => see_other(site, url.as_str(), changes),
+        Departure::RedirectTo(url) if may_redirect(&url) => see_other(site, url.as_str(), changes),
         Departure::RedirectTo(url) => match Href::absolute(&url) {
             Some(href) => page(site, StatusCode::OK, &DeparturePage { frame, name, href }, changes),
             None => see_other(site, url.as_str(), changes),
@@ -150,8 +196,19 @@ fn depart(site: &Site, name: String, departure: Departure, by_page: bool, change
     }
 }
 
+/// The HTTP status of a refusal that is JSON: the code's own, but for limits.
+fn status_for_programs(failure: &Failure) -> StatusCode {
+    match status(failure) {
+        limit @ (StatusCode::PAYLOAD_TOO_LARGE
+        | StatusCode::REQUEST_TIMEOUT
+        | StatusCode::URI_TOO_LONG
+        | StatusCode::UNSUPPORTED_MEDIA_TYPE) => limit,
+        _ => StatusCode::from_u16(failure.code.status()).unwrap_or(StatusCode::BAD_REQUEST),
+    }
+}
+
 /// The HTTP status of a refusal that is a page.
-pub fn status(failure: &Failure) -> StatusCode {
+fn status(failure: &Failure) -> StatusCode {
     match failure.reason {
         "request.host" => return StatusCode::MISDIRECTED_REQUEST,
         "request.body_too_large" => return StatusCode::PAYLOAD_TOO_LARGE,
@@ -195,8 +252,7 @@ pub async fn refuse(site: &Site, request: &HttpRequest, browser: &Browser, refus
     if is_ordinary(&refused.failure)
         && let Some(redirect) = &refused.redirect
     {
-        let location = redirect.with_error(app.now().settings.issuer.as_str(), &refused.failure);
-        return to_client(site, &location, &refused.changes);
+        return deliver(site, &refused.failure, Delivery::Redirect(redirect), &refused.changes);
     }
     let source =
         if browser.source.is_empty() { request::source(site, request) } else { browser.source.clone() };
@@ -208,13 +264,11 @@ pub async fn refuse(site: &Site, request: &HttpRequest, browser: &Browser, refus
     };
     let reference = refusals::record(app, &refused.failure, about).await;
     if let Some(redirect) = &refused.redirect {
-        let location = redirect.with_error(app.now().settings.issuer.as_str(), &refused.failure);
-        return to_client(site, &location, &refused.changes);
+        return deliver(site, &refused.failure, Delivery::Redirect(redirect), &refused.changes);
     }
     let snapshot = app.now();
     let named = client.as_ref().and_then(|id| snapshot.client(id.as_str()));
     let back_to_app = named.as_deref().and_then(|client| app_link(client, refused.flow.as_ref()));
-    let status = status(&refused.failure);
     let frame = site.assets().frame();
     if matches!(refused.failure.user, UserMessage::StartAgain | UserMessage::OtherBrowser) {
         let again = refused.flow.as_ref().and_then(|flow| restart(&snapshot, flow));
@@ -228,7 +282,7 @@ pub async fn refuse(site: &Site, request: &HttpRequest, browser: &Browser, refus
             back_to_app,
             home: if lost { home(site) } else { None },
         };
-        return page(site, status, &view, &refused.changes);
+        return deliver(site, &refused.failure, Delivery::Page(&view), &refused.changes);
     }
     let mut view = ErrorPage::of(frame, refused.failure.user, Some(reference));
     view.back_to_app = back_to_app;
@@ -239,15 +293,14 @@ pub async fn refuse(site: &Site, request: &HttpRequest, browser: &Browser, refus
             let path = format!("{}/continue?flow={}", snapshot.settings.issuer.base_path(), handle.expose());
             view.retry = Href::local(path);
         }
-        if let Ok(list) = sign_in::ways(app, &snapshot, browser, flow).await {
+        if let Ok(list) = sign_in::ways(&snapshot, flow) {
             view.other_ways = sign_in_form(site, browser, &list).ok();
-            refused.changes.then(list.changes);
         }
     }
     if view.retry.is_none() && view.back_to_app.is_none() {
         view.home = home(site);
     }
-    page(site, status, &view, &refused.changes)
+    deliver(site, &refused.failure, Delivery::Page(&view), &refused.changes)
 }
 
 /// Our start page.
@@ -264,31 +317,24 @@ pub async fn json(
 ) -> HttpResponse {
     let source = request::source(site, request);
     refusals::record(&site.app, failure, Concerning { source: &source, ..about }).await;
-    let status = match status(failure) {
-        // parameters came in the body
-        StatusCode::URI_TOO_LONG if request.method() == Method::POST => StatusCode::PAYLOAD_TOO_LARGE,
-        limit @ (StatusCode::PAYLOAD_TOO_LARGE
-        | StatusCode::REQUEST_TIMEOUT
-        | StatusCode::URI_TOO_LONG
-        | StatusCode::UNSUPPORTED_MEDIA_TYPE) => limit,
-        _ => StatusCode::from_u16(failure.code.status()).unwrap_or(StatusCode::BAD_REQUEST),
-    };
-    json_error(status, failure)
+    let mut response = plain_json(site, failure);
+    if response.status() == StatusCode::URI_TOO_LONG && request.method() == Method::POST {
+        // The parameters came in the body.
+        response.head_mut().status = StatusCode::PAYLOAD_TOO_LARGE;
+    }
+    response
 }
 
-/// The body of a failure as JSON, without recording it.
-pub fn json_error(status: StatusCode, failure: &Failure) -> HttpResponse {
-    HttpResponse::build(status).insert_header((header::CACHE_CONTROL, "no-store")).json(serde_json::json!({
-        "error": failure.code.as_str(),
-        "error_description": failure.user.title(),
-    }))
+/// A failure that needs no record, as JSON.
+pub fn plain_json(site: &Site, failure: &Failure) -> HttpResponse {
+    deliver(site, failure, Delivery::Json, &Changes::none())
 }
 
 /// A failure that needs no record, as a page: wrong host, no such page, too many requests.
 pub fn plain_page(site: &Site, failure: &Failure, reference: Option<ReferenceId>) -> HttpResponse {
     let mut view = ErrorPage::of(site.assets().frame(), failure.user, reference);
     view.home = home(site);
-    page(site, status(failure), &view, &Changes::none())
+    deliver(site, failure, Delivery::Page(&view), &Changes::none())
 }
 
 /// The form with one button for each provider.
@@ -311,7 +357,14 @@ pub fn sign_in_form(site: &Site, browser: &Browser, list: &List) -> Result<SignI
     Ok(SignInForm {
         action: local(site, "/sign-in")?,
         flow: handle.expose().to_owned(),
-        csrf: csrf::token(&app.sealer, &app.context, form::SIGN_IN, handle.expose())?,
+        // The token says what the page's policy names, so that the choice knows how it may leave.
+        csrf: csrf::token_with(
+            &app.sealer,
+            &app.context,
+            form::SIGN_IN,
+            handle.expose(),
+            &list.targets.join(" "),
+        )?,
         providers,
         targets: list.targets.clone(),
     })

@@ -53,6 +53,12 @@ async fn read(mut payload: web::Payload, limit: usize) -> Result<Vec<u8>, Failur
     Ok(body)
 }
 
+/// Whether a browser says that another site sent the request (Fetch Metadata).
+pub fn is_foreign(request: &HttpRequest) -> bool {
+    let site = request.headers().get("sec-fetch-site").and_then(|value| value.to_str().ok());
+    site.is_some_and(|site| site != "same-origin")
+}
+
 /// Whether the request is for us: Host must name the issuer's authority, exactly. `X-Forwarded-Host` and
 /// `Forwarded` mean nothing here; our addresses come from the configuration alone.
 ///

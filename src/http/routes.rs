@@ -2,7 +2,7 @@
 //! another method answers 405, and everything else 404.
 
 use crate::http::handlers::{
-    authorize, callback, consent, discovery, home, logout, program, resume, sign_in, statics,
+    authorize, callback, consent, discovery, home, invitation, logout, program, resume, sign_in, statics,
 };
 use actix_web::http::Method;
 use actix_web::{Route, web};
@@ -39,7 +39,8 @@ pub enum Cors {
     Clients,
 }
 
-/// One row.
+/// One row. A GET that is [`Caller::Public`] answers HEAD too (RFC 9110 §9.3.2); for others HEAD could take
+/// a step that nobody sees.
 pub struct Row {
     /// The method.
     pub method: Method,
@@ -51,8 +52,8 @@ pub struct Row {
     pub cors: Cors,
     /// Whether requests to it count against the limit of one address.
     pub limited: bool,
-    /// What answers.
-    pub handler: fn() -> Route,
+    /// What answers, for a method.
+    pub handler: fn(Method) -> Route,
 }
 
 impl std::fmt::Debug for Row {
@@ -69,7 +70,7 @@ macro_rules! table {
             caller: Caller::$caller,
             cors: Cors::$cors,
             limited: $limited,
-            handler: || web::method(Method::$method).to($($handler)::+),
+            handler: |method| web::method(method).to($($handler)::+),
         },)*]
     };
 }
@@ -87,6 +88,8 @@ pub fn public() -> Vec<Row> {
         GET  "/continue"                      FlowBrowser Never   true  resume::get;
         GET  "/consent"                       FlowBrowser Never   true  consent::get;
         POST "/consent"                       FlowForm    Never   true  consent::post;
+        GET  "/invitation"                    Public      Never   true  invitation::get;
+        POST "/invitation"                    Public      Never   true  invitation::post;
         GET  "/logout"                        Session     Never   true  logout::get;
         POST "/logout"                        Session     Never   true  logout::post;
         POST "/token"                         Client      Clients true  program::token;

@@ -13,6 +13,7 @@ use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::{Compress, Condition, Next, from_fn};
 use actix_web::{Error, HttpResponse, HttpServer, web};
+use arc_swap::ArcSwap;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -168,8 +169,11 @@ fn configure(config: &mut web::ServiceConfig, base: &str) {
         let mut allowed: BTreeSet<&str> = BTreeSet::new();
         for row in &rows {
             allowed.insert(row.method.as_str());
-            // HEAD is GET without a body (RFC 9110 §9.3.2); the server leaves the body out.
-            resource = resource.route((row.handler)());
+            resource = resource.route((row.handler)(row.method.clone()));
+            if row.method == Method::GET && row.caller == Caller::Public {
+                allowed.insert("HEAD");
+                resource = resource.route((row.handler)(Method::HEAD));
+            }
         }
         let allowed = allowed.into_iter().collect::<Vec<_>>().join(", ");
         // What programs ask for is short, and compressing it would cost more than signing it.
@@ -202,24 +206,40 @@ fn tls(files: &TlsFiles) -> io::Result<rustls::ServerConfig> {
 
 /// The limit of requests from one address.
 struct Gate {
-    limiter: Option<DefaultKeyedRateLimiter<IpAddr>>,
+    limit: ArcSwap<Limit>,
     unlimited: BTreeSet<String>,
+}
+
+struct Limit {
+    per_minute: Option<u32>,
+    limiter: Option<DefaultKeyedRateLimiter<IpAddr>>,
+}
+
+impl Limit {
+    fn new(per_minute: Option<u32>) -> Self {
+        let quota = per_minute.and_then(NonZeroU32::new).map(Quota::per_minute);
+        Self { per_minute, limiter: quota.map(RateLimiter::keyed) }
+    }
 }
 
 impl Gate {
     fn new(settings: &Settings) -> Self {
-        let quota = settings.limits.requests_per_minute.and_then(NonZeroU32::new).map(Quota::per_minute);
         let base = settings.issuer.base_path();
         let unlimited = routes::public()
             .iter()
             .filter(|row| !row.limited)
             .map(|row| format!("{base}{}", row.path))
             .collect();
-        Self { limiter: quota.map(RateLimiter::keyed), unlimited }
+        Self { limit: ArcSwap::from_pointee(Limit::new(settings.limits.requests_per_minute)), unlimited }
     }
     /// After how many seconds the address may come again, if it may not now.
-    fn wait(&self, address: IpAddr) -> Option<u64> {
-        let limiter = self.limiter.as_ref()?;
+    fn wait(&self, address: IpAddr, settings: &Settings) -> Option<u64> {
+        let wanted = settings.limits.requests_per_minute;
+        if self.limit.load().per_minute != wanted {
+            self.limit.store(Arc::new(Limit::new(wanted)));
+        }
+        let limit = self.limit.load();
+        let limiter = limit.limiter.as_ref()?;
         // One subscriber commonly has a whole /64 (RFC 6177).
         let key = match address {
             IpAddr::V4(_) => address,
@@ -282,7 +302,7 @@ fn check(
     }
     let peer = request.peer_addr().map(|addr| addr.ip());
     let address = request::client_address(peer, request.headers(), &settings.public.trusted_proxies);
-    let wait = gate.wait(address)?;
+    let wait = gate.wait(address, settings)?;
     let failure = Failure::new(
         OAuthCode::SlowDown,
         "request.rate",
@@ -298,7 +318,7 @@ fn check(
     let mut response = if for_people {
         delivery::plain_page(site, &failure, None)
     } else {
-        delivery::json_error(delivery::status(&failure), &failure)
+        delivery::plain_json(site, &failure)
     };
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait));
     Some(response)

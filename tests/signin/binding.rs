@@ -161,7 +161,7 @@ async fn one_flow_gives_one_code() {
     let mut alice = Visitor::new();
     let request = depart(&house, &mut alice, "globex", &authorize(&house, "first", &[])).await;
     let next = alice.get(&approval(&house, &request)).await.location();
-    let copies: Vec<Visitor> = (0..20).map(|_| alice.clone()).collect();
+    let copies: Vec<Visitor> = (0..50).map(|_| alice.clone()).collect();
     let tries = copies.into_iter().map(|mut copy| {
         let next = next.clone();
         async move { copy.get(next.as_str()).await }
@@ -172,6 +172,30 @@ async fn one_flow_gives_one_code() {
     assert_eq!(codes, 1);
     assert!(answers.iter().all(|a| a.status == 303 || a.status == 400));
     assert_eq!(house.rows().await.grants, 1);
+}
+
+#[tokio::test]
+async fn oidc_073_of_many_answers_at_once_one_is_taken() {
+    let house = House::open().await;
+    // A provider that redeems a code again and again: then only our own memory is left.
+    let mut alice = Visitor::new();
+    let request = depart(&house, &mut alice, "friendbook", &authorize(&house, "first", &[])).await;
+    let callback = approval(&house, &request);
+    let answers: Vec<String> = (0..50)
+        .map(|_| {
+            let code = parameter(&callback.parse().unwrap(), "code").unwrap();
+            let fresh = parameter(&approval(&house, &request).parse().unwrap(), "code").unwrap();
+            callback.replace(&code, &fresh)
+        })
+        .collect();
+    let tries = answers.iter().map(|callback| {
+        let mut copy = alice.clone();
+        async move { copy.get(callback).await }
+    });
+    let answers = futures_util::future::join_all(tries).await;
+    assert_eq!(answers.iter().filter(|a| a.status == 303).count(), 1);
+    let rows = house.rows().await;
+    assert_eq!((rows.accounts, rows.sessions), (1, 1));
 }
 
 #[tokio::test]

@@ -105,6 +105,11 @@ async fn oauth_094_steps_are_taken_by_forms_of_ours_only() {
     let mixed = [("flow", flow.as_str()), ("csrf", theirs.as_str()), ("provider", "globex")];
     assert_eq!(alice.clone().post(&url, &mixed).await.status, 403, "a token of another sign-in");
     assert_eq!(alice.post(&url, &form).await.status, 303, "the valid twin");
+    // HEAD takes no step.
+    let head = reqwest::Client::new();
+    let status = async |path: &str| head.head(house.at(path)).send().await.unwrap().status().as_u16();
+    assert_eq!(status("/").await, 200);
+    assert_eq!(status(&format!("/continue?flow={flow}")).await, 405);
     for path in ["/continue", "/"] {
         assert_eq!(alice.post(&house.at(path), &[]).await.status, 405, "{path}");
     }

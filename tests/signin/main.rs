@@ -11,6 +11,7 @@ mod standin;
 mod binding;
 mod consent;
 mod front;
+mod invitation;
 mod linking;
 mod providers;
 mod request;

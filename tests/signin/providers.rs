@@ -63,6 +63,27 @@ async fn a_provider_that_is_down_is_a_page_with_the_other_ways() {
 }
 
 #[tokio::test]
+async fn a_provider_whose_address_was_not_known_is_left_for_by_a_page() {
+    let house = House::with(|config, providers| {
+        // Nothing answers there until the stand-in is found by the reload below.
+        (config, providers.replace("issuer = \"{globex}\"", "issuer = \"http://127.0.0.1:9\""))
+    })
+    .await;
+    let mut house = house;
+    let mut alice = Visitor::new();
+    let list = alice.get(&authorize(&house, "first", &[])).await.location();
+    let page = alice.get(list.as_str()).await;
+    let policy = page.header("content-security-policy").unwrap().to_owned();
+    let globex = house.globex.origin().to_owned();
+    assert!(!policy.contains(&globex));
+    house.reload(|config, providers| (config, providers.replace("http://127.0.0.1:9", &globex))).await;
+    // The form's policy does not name Globex, so a browser would not follow a redirect there.
+    let leaving = choose(&house, &mut alice, &page, "globex").await;
+    assert_eq!(leaving.status, 200, "{leaving:#?}");
+    assert!(leaving.body.contains(&format!("{globex}/authorize?")));
+}
+
+#[tokio::test]
 async fn oidc_061_a_provider_that_hangs_holds_up_nobody_else() {
     let house = House::with(|config, providers| {
         (config, providers.replacen("kind = \"oidc\"", "kind = \"oidc\"\ntimeout = \"1s\"", 1))

@@ -142,6 +142,83 @@ async fn oauth_029_an_old_proof_is_renewed() {
 }
 
 #[tokio::test]
+async fn oauth_030_a_hint_names_the_only_person_who_will_do() {
+    use countersign::clients::SigningAlg;
+    use countersign::jose::TokenType;
+    let house = House::open().await;
+    let mut alice = Visitor::new();
+    sign_in(&house, &mut alice, "globex", &authorize(&house, "first", &[])).await;
+    let own = house.accounts().await[0].id.to_string();
+    let hint = |subject: &str, audience: &str| {
+        let claims = serde_json::json!({
+            "iss": house.origin, "aud": audience, "sub": subject, "iat": 1, "exp": 2,
+        });
+        house.app.now().keyring.sign(SigningAlg::RS256, TokenType::Id, &claims).unwrap()
+    };
+    let silent = async |hint: String| {
+        let url = authorize(&house, "first", &[("prompt", "none"), ("id_token_hint", &hint)]);
+        alice.clone().get(&url).await.location()
+    };
+    assert!(
+        parameter(&silent(hint(&own, "first")).await, "code").is_some(),
+        "the valid twin, though expired"
+    );
+    let other = silent(hint("somebody-else-0", "first")).await;
+    assert_eq!(parameter(&other, "error").as_deref(), Some("login_required"));
+    for bad in [hint(&own, "third"), "x.y.z".to_owned(), hint(&own, "first").replace("eyJ", "eyK")] {
+        let refused = silent(bad).await;
+        assert_eq!(parameter(&refused, "error").as_deref(), Some("invalid_request"));
+    }
+    // When asked, another person signs in all the same: the app is told, and gets no code.
+    let wanted = hint("somebody-else-0", "first");
+    let back =
+        sign_in(&house, &mut alice, "globex", &authorize(&house, "first", &[("id_token_hint", &wanted)]))
+            .await;
+    assert_eq!(parameter(&back, "error").as_deref(), Some("login_required"));
+}
+
+#[tokio::test]
+async fn a_client_switched_off_in_mid_flow_gets_nothing() {
+    let mut house = House::open().await;
+    let mut alice = Visitor::new();
+    let request = depart(&house, &mut alice, "globex", &authorize(&house, "first", &[])).await;
+    let callback = approval(&house, &request);
+    house
+        .reload(|config, providers| {
+            (config.replacen("first_party = true", "first_party = true\ndisabled = true", 1), providers)
+        })
+        .await;
+    let watch = Watch::begin(&house, "client.disabled").await;
+    let page = alice.get(&callback).await;
+    assert_eq!(page.status, 400);
+    assert!(page.header("location").is_none());
+    watch.refused_once(&house).await;
+    house
+        .reload(|config, providers| (config.replace("disabled = true", "disabled = false"), providers))
+        .await;
+    assert_eq!(alice.get(&callback).await.location().path(), "/continue", "the valid twin");
+}
+
+#[tokio::test]
+async fn a_request_by_post_from_the_apps_site_finds_the_session() {
+    let house = House::open().await;
+    let mut alice = Visitor::new();
+    sign_in(&house, &mut alice, "globex", &authorize(&house, "first", &[])).await;
+    let url = url::Url::parse(&authorize(&house, "first", &[])).unwrap();
+    let form: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+    let form: Vec<(&str, &str)> = form.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+    // A browser leaves the SameSite=Lax cookies out of this …
+    let mut bare = Visitor::new();
+    let on =
+        bare.post_from(&house.at("/authorize"), &form, Some("http://app.test"), Some("cross-site")).await;
+    // … and sends them with the GET that follows.
+    let back = alice.get(on.location().as_str()).await.location();
+    assert!(parameter(&back, "code").is_some());
+    let direct = alice.post_from(&house.at("/authorize"), &form, None, None).await.location();
+    assert!(parameter(&direct, "code").is_some(), "a program needs no detour");
+}
+
+#[tokio::test]
 async fn prompt_login_demands_a_new_proof_and_takes_no_old_one() {
     let house = House::open().await;
     let mut alice = Visitor::new();

@@ -153,6 +153,9 @@ impl House {
         let store = Store::open(&settings.database).unwrap();
         store.migrate().unwrap();
         let app = App::start(context, store, Arc::new(settings), Arc::new(upstreams)).await.unwrap();
+        for entry in app.now().upstreams.iter() {
+            let _ = entry.upstream.warm(&app.context).await;
+        }
         let house = Self {
             app: app.clone(),
             clock,

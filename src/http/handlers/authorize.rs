@@ -4,6 +4,7 @@ use crate::flow::authorize;
 use crate::flow::browser::Browser;
 use crate::http::{Site, delivery, request};
 use crate::protocol::Parameters;
+use crate::protocol::parameters::MAX_ENCODED;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 /// By GET.
@@ -12,12 +13,21 @@ pub async fn get(site: web::Data<Site>, request: HttpRequest) -> HttpResponse {
 }
 
 /// By POST. Applications of other sites send it, so it carries no token of ours; like the GET, it changes
-/// nothing that a stranger could not begin.
+/// nothing that a stranger could not begin. For the same reason it comes without our `SameSite=Lax` cookies:
+/// a browser is sent on by GET, which brings them along.
 pub async fn post(site: web::Data<Site>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     match request::form(&site, &request, payload).await {
+        Ok(body) if request::is_foreign(&request) && fits_an_address(&body) => {
+            delivery::onward(&site, &format!("/authorize?{body}"))
+        }
         Ok(body) => answer(&site, &request, &body).await,
         Err(failure) => delivery::refuse(&site, &request, &Browser::default(), failure.into()).await,
     }
+}
+
+/// A form's body is a query already; what is no visible ASCII was not encoded as it should be.
+fn fits_an_address(body: &str) -> bool {
+    body.len() <= MAX_ENCODED && body.bytes().all(|b| b.is_ascii_graphic() && b != b'#')
 }
 
 async fn answer(site: &Site, request: &HttpRequest, encoded: &str) -> HttpResponse {

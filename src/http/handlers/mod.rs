@@ -5,6 +5,7 @@ pub mod callback;
 pub mod consent;
 pub mod discovery;
 pub mod home;
+pub mod invitation;
 pub mod logout;
 pub mod program;
 pub mod resume;

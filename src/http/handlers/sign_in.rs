@@ -2,7 +2,7 @@
 
 use crate::failure::{Failure, OAuthCode, UserMessage};
 use crate::flow::Outcome;
-use crate::flow::browser::Browser;
+use crate::flow::browser::{Browser, Changes};
 use crate::flow::refusals::Refused;
 use crate::flow::sign_in::{self, Listing};
 use crate::flow::state;
@@ -47,7 +47,7 @@ async fn show(site: &Site, request: &HttpRequest, browser: &Browser) -> Result<H
         notice: None,
         cancel: Href::parse(cancel.as_str()),
     };
-    Ok(delivery::page(site, StatusCode::OK, &page, &list.changes))
+    Ok(delivery::page(site, StatusCode::OK, &page, &Changes::none()))
 }
 
 /// The choice.
@@ -56,8 +56,13 @@ pub async fn post(site: web::Data<Site>, request: HttpRequest, payload: web::Pay
         Ok(browser) => browser,
         Err(failure) => return delivery::refuse(&site, &request, &Browser::default(), failure.into()).await,
     };
-    let result = choose(&site, &request, &browser, payload).await;
-    delivery::settle(&site, &request, &browser, result).await
+    match choose(&site, &request, &browser, payload).await {
+        Ok((outcome, named)) => {
+            let named: Vec<&str> = named.split(' ').collect();
+            delivery::moved_from_form(&site, outcome, &named)
+        }
+        Err(refused) => delivery::refuse(&site, &request, &browser, refused).await,
+    }
 }
 
 async fn choose(
@@ -65,7 +70,7 @@ async fn choose(
     request: &HttpRequest,
     browser: &Browser,
     payload: web::Payload,
-) -> Result<Outcome, Refused> {
+) -> Result<(Outcome, String), Refused> {
     csrf::check_origin(request.headers(), &site.app.now().settings.issuer.origin())?;
     let body = request::form(site, request, payload).await?;
     let parameters = Parameters::decode(&body)?;
@@ -73,7 +78,9 @@ async fn choose(
     let flow = state::open(&site.app, browser, parameters.get("flow")).await?;
     let app = &site.app;
     let handle = flow.handle()?;
-    csrf::check_token(&app.sealer, app.context.now(), form::SIGN_IN, handle.expose(), parameters.get("csrf"))
-        .map_err(|failure| Refused::from(failure).in_flow(&flow))?;
-    sign_in::choose(app, browser, flow, parameters.get("provider")).await
+    let named =
+        csrf::note(&app.sealer, app.context.now(), form::SIGN_IN, handle.expose(), parameters.get("csrf"))
+            .map_err(|failure| Refused::from(failure).in_flow(&flow))?;
+    let outcome = sign_in::choose(app, browser, flow, parameters.get("provider")).await?;
+    Ok((outcome, named))
 }
