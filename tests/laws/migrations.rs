@@ -60,9 +60,11 @@ async fn a_database_that_was_never_migrated_answers_with_an_error(place: Place) 
     write(&store, |tx| tx.bump_config_version()).await.unwrap();
 }
 
+type Column = (String, String, bool);
+
 /// The tables in `schema.rs`: name, and for each column its name, type and whether it can be null.
-fn compiled() -> Vec<(String, Vec<(String, String, bool)>)> {
-    let mut tables: Vec<(String, Vec<(String, String, bool)>)> = Vec::new();
+fn compiled() -> Vec<(String, Vec<Column>)> {
+    let mut tables: Vec<(String, Vec<Column>)> = Vec::new();
     for line in include_str!("../../src/store/schema.rs").lines().map(str::trim) {
         if let Some((name, _)) = line.strip_suffix(") {").and_then(|l| l.split_once(" (")) {
             tables.push((name.to_owned(), Vec::new()));
