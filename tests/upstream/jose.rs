@@ -309,7 +309,7 @@ async fn oidc_033_keys_for_another_use() {
 }
 
 #[tokio::test]
-async fn oidc_062_ten_thousand_unknown_keys_fetch_once() {
+async fn oidc_062_a_storm_of_unknown_keys_fetches_once() {
     let bench = Bench::oidc("");
     bench.signs_in().await;
     let mut count = 0;
