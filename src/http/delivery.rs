@@ -69,8 +69,33 @@ pub async fn settle(
     result: Result<Outcome, Refused>,
 ) -> HttpResponse {
     match result {
+        Ok(outcome) if form_of_a_browser(request) => moved_by_page(site, outcome),
         Ok(outcome) => moved(site, outcome),
         Err(refused) => refuse(site, request, browser, refused).await,
+    }
+}
+
+/// Whether a browser sent a form. Chromium holds every redirect that follows a form against the page's
+/// `form-action`, and nobody knows through which hosts a provider or an app leads its people; so a form is
+/// answered by a page, which leads on by itself and without scripts. Programs get a redirect.
+fn form_of_a_browser(request: &HttpRequest) -> bool {
+    let navigates = request.headers().get("sec-fetch-mode").is_some_and(|mode| mode == "navigate");
+    request.method() == Method::POST && navigates
+}
+
+fn moved_by_page(site: &Site, outcome: Outcome) -> HttpResponse {
+    match outcome.step {
+        Step::Provider { name, departure, by_page: _ } => {
+            depart(site, name, departure, true, &outcome.changes)
+        }
+        Step::Client(location) => match Url::parse(location.as_str()) {
+            Ok(url) => {
+                let name = url.host_str().unwrap_or_else(|| url.scheme()).to_owned();
+                depart(site, name, Departure::RedirectTo(url), true, &outcome.changes)
+            }
+            Err(_) => to_client(site, &location, &outcome.changes),
+        },
+        step => moved(site, Outcome { step, changes: outcome.changes }),
     }
 }
 
