@@ -69,7 +69,7 @@ pub async fn settle(
     result: Result<Outcome, Refused>,
 ) -> HttpResponse {
     match result {
-        Ok(outcome) if form_of_a_browser(request) => moved_by_page(site, outcome),
+        Ok(outcome) if form_of_a_browser(request) => moved_from_form(site, request, outcome, &[]),
         Ok(outcome) => moved(site, outcome),
         Err(refused) => refuse(site, request, browser, refused).await,
     }
@@ -81,22 +81,6 @@ pub async fn settle(
 fn form_of_a_browser(request: &HttpRequest) -> bool {
     let navigates = request.headers().get("sec-fetch-mode").is_some_and(|mode| mode == "navigate");
     request.method() == Method::POST && navigates
-}
-
-fn moved_by_page(site: &Site, outcome: Outcome) -> HttpResponse {
-    match outcome.step {
-        Step::Provider { name, departure, by_page: _ } => {
-            depart(site, name, departure, true, &outcome.changes)
-        }
-        Step::Client(location) => match Url::parse(location.as_str()) {
-            Ok(url) => {
-                let name = url.host_str().unwrap_or_else(|| url.scheme()).to_owned();
-                depart(site, name, Departure::RedirectTo(url), true, &outcome.changes)
-            }
-            Err(_) => to_client(site, &location, &outcome.changes),
-        },
-        step => moved(site, Outcome { step, changes: outcome.changes }),
-    }
 }
 
 /// An answer of this status that carries the changes of the browser's cookies.
@@ -175,13 +159,21 @@ pub fn moved(site: &Site, outcome: Outcome) -> HttpResponse {
     }
 }
 
-/// The browser moves on from a form of ours whose policy named these targets. A browser would not follow a
-/// redirect to another address (Chromium applies `form-action` to redirects too), so the way there is then a
-/// page.
-pub fn moved_from_form(site: &Site, outcome: Outcome, named: &[&str]) -> HttpResponse {
+/// The browser moves on from a form of ours whose policy named these targets. One that says what it is gets a
+/// page ([`form_of_a_browser`]); others a redirect, as far as the policy named its target.
+pub fn moved_from_form(site: &Site, request: &HttpRequest, outcome: Outcome, named: &[&str]) -> HttpResponse {
+    let by_page = form_of_a_browser(request);
+    let named = if by_page { &[] } else { named };
     match outcome.step {
         Step::Provider { name, departure } => depart(site, name, departure, Some(named), &outcome.changes),
-        _ => moved(site, outcome),
+        Step::Client(location) if by_page => match Url::parse(location.as_str()) {
+            Ok(url) => {
+                let name = url.host_str().unwrap_or_else(|| url.scheme()).to_owned();
+                depart(site, name, Departure::RedirectTo(url), Some(named), &outcome.changes)
+            }
+            Err(_) => to_client(site, &location, &outcome.changes),
+        },
+        step => moved(site, Outcome { step, changes: outcome.changes }),
     }
 }
 

@@ -59,7 +59,7 @@ pub async fn post(site: web::Data<Site>, request: HttpRequest, payload: web::Pay
     match choose(&site, &request, &browser, payload).await {
         Ok((outcome, named)) => {
             let named: Vec<&str> = named.split(' ').collect();
-            delivery::moved_from_form(&site, outcome, &named)
+            delivery::moved_from_form(&site, &request, outcome, &named)
         }
         Err(refused) => delivery::refuse(&site, &request, &browser, refused).await,
     }
