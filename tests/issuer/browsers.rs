@@ -47,6 +47,8 @@ async fn documents_can_be_cached_and_read_by_anyone() {
         let again = house.get(path, &[("if-none-match", etag)]).await;
         assert_eq!((again.status, again.body.as_str()), (304, ""));
         assert_eq!(house.get(path, &[("if-none-match", "\"other\"")]).await.status, 200);
+        let head = house.head(path).await;
+        assert_eq!((head.status, head.body.as_str()), (200, ""));
     }
 }
 

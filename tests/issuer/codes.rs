@@ -164,29 +164,6 @@ async fn oauth_047_a_code_is_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_fifty_at_once_one_redeems_the_code() {
-    let house = std::sync::Arc::new(House::open().await);
-    let alice = house.sign_in("alice").await;
-    let code = house.code(&alice, "web", "openid").await;
-    let tries: Vec<_> = (0..50)
-        .map(|_| {
-            let (house, code) = (house.clone(), code.clone());
-            tokio::spawn(async move { house.redeem("web", &code).await })
-        })
-        .collect();
-    let mut won = Vec::new();
-    for one in tries {
-        let answer = one.await.unwrap();
-        match answer.status {
-            200 => won.push(answer.text("access_token")),
-            _ => assert_eq!(answer.error(), refused()),
-        }
-    }
-    assert_eq!(won.len(), 1);
-    assert!(!house.is_active("api", &won[0]).await, "and the other forty-nine revoked it");
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_suspended_person_and_an_ended_session_redeem_nothing() {
     let house = House::open().await;
     let alice = house.sign_in("alice").await;

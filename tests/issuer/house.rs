@@ -17,6 +17,7 @@ use serde_json::Value;
 use sha2::Digest as _;
 use std::collections::HashMap;
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
@@ -47,6 +48,33 @@ pub struct House {
     http: reqwest::Client,
     directory: tempfile::TempDir,
     stop: [actix_web::dev::ServerHandle; 2],
+    _place: Option<Place>,
+}
+
+/// A database on a server, which goes with its house.
+struct Place {
+    server: String,
+    name: String,
+}
+
+impl Place {
+    fn url(&self) -> String {
+        let mut url = url::Url::parse(&self.server).unwrap();
+        url.set_path(&self.name);
+        url.into()
+    }
+    fn statement(&self, sql: &str) {
+        use diesel::Connection as _;
+        use diesel::connection::SimpleConnection as _;
+        let mut connection = diesel::PgConnection::establish(&self.server).expect("the server answers");
+        connection.batch_execute(sql).unwrap();
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.statement(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name));
+    }
 }
 
 /// A person with a live session.
@@ -95,6 +123,24 @@ impl House {
 
     /// A house with more lines in its configuration.
     pub async fn with(more: &str) -> Self {
+        Self::on(more, None).await
+    }
+
+    /// A house on a new database of the PostgreSQL server that `COUNTERSIGN_TEST_POSTGRES` names, if it does.
+    pub async fn on_postgres(more: &str) -> Option<Self> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let Ok(server) = std::env::var("COUNTERSIGN_TEST_POSTGRES") else {
+            eprintln!("SKIPPED on PostgreSQL: COUNTERSIGN_TEST_POSTGRES is not set");
+            return None;
+        };
+        let count = COUNT.fetch_add(1, Ordering::SeqCst);
+        let name = format!("countersign_issuer_{}_{count}", std::process::id());
+        let place = Place { server, name };
+        place.statement(&format!("CREATE DATABASE {}", place.name));
+        Some(Self::on(more, Some(place)).await)
+    }
+
+    async fn on(more: &str, place: Option<Place>) -> Self {
         static ONCE: Once = Once::new();
         ONCE.call_once(|| {
             rustls::crypto::aws_lc_rs::default_provider().install_default().unwrap();
@@ -109,8 +155,12 @@ impl House {
         std::fs::write(&file, SETTINGS.replace("ISSUER", &issuer) + more).unwrap();
         let clock = Arc::new(ManualClock::new(Timestamp(1_800_000_000_000)));
         let context = Context::new(clock.clone(), Arc::new(SystemEntropy));
+        let url = place.as_ref().map(Place::url);
         let inputs = Inputs {
-            env: Arc::new(|name| name.strip_prefix("SECRET_").map(|of| secret_of(&of.to_lowercase()))),
+            env: Arc::new(move |name| match name {
+                "DATABASE_URL" => url.clone(),
+                _ => name.strip_prefix("SECRET_").map(|of| secret_of(&of.to_lowercase())),
+            }),
             create_keys: Some(context.clone()),
             ..Inputs::new(file, None)
         };
@@ -123,7 +173,7 @@ impl House {
         let stop = serving.handles();
         tokio::spawn(serving.finished());
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Self { app, issuer, clock, http, directory, stop }
+        Self { app, issuer, clock, http, directory, stop, _place: place }
     }
 
     /// Runs one transaction.
@@ -188,6 +238,9 @@ impl House {
 
     pub async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
         self.send(self.http.get(format!("{}{path}", self.issuer)), headers).await
+    }
+    pub async fn head(&self, path: &str) -> Answer {
+        self.send(self.http.head(format!("{}{path}", self.issuer)), &[]).await
     }
     pub async fn options(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
         let url = format!("{}{path}", self.issuer);

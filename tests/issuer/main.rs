@@ -9,5 +9,6 @@ mod house;
 mod logout;
 mod machines;
 mod public;
+mod races;
 mod refresh;
 mod resources;

@@ -57,29 +57,6 @@ async fn oauth_063_reuse_revokes_the_family() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_fifty_at_once_one_rotates_and_the_rest_end_the_family() {
-    let house = Arc::new(House::open().await);
-    let (_, first) = begun(&house).await;
-    let token = first.text("refresh_token");
-    let tries: Vec<_> = (0..50)
-        .map(|_| {
-            let (house, token) = (house.clone(), token.clone());
-            tokio::spawn(async move { house.refresh("web", &token).await })
-        })
-        .collect();
-    let mut won = Vec::new();
-    for one in tries {
-        let answer = one.await.unwrap();
-        match answer.status {
-            200 => won.push(answer),
-            _ => assert_eq!(answer.error(), refused()),
-        }
-    }
-    assert_eq!(won.len(), 1);
-    assert_eq!(house.refresh("web", &won[0].text("refresh_token")).await.error(), refused());
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn within_the_grace_the_same_client_gets_the_one_successor_again() {
     let house = House::with("\n[tokens]\nrefresh_grace = \"30s\"\n").await;
     let (_, first) = begun(&house).await;
