@@ -159,6 +159,21 @@ describe('sign-in to Notes', () => {
     noFaults(page);
   });
 
+  journey('two tabs, begun together and finished one after the other', async () => {
+    const first = await personAt(browser);
+    const second = await first.context().newPage();
+    second.faults = first.faults;
+    await first.goto(notesAt('/notes/1'));
+    await second.goto(notesAt('/notes/42'));
+    await chooseProvider(first, 'globex');
+    await chooseProvider(second, 'globex');
+    await pickPerson(second, 'bob');
+    await second.waitForURL(atNotes('/notes/42'));
+    await pickPerson(first, 'bob');
+    await first.waitForURL(atNotes('/notes/1'));
+    noFaults(first);
+  });
+
   journey('Back after a finished sign-in leads to no dead end', async () => {
     const page = await personAt(browser);
     await page.goto(notesAt('/notes/42'));
