@@ -21,6 +21,8 @@
 //!  app ◄── http ◄── flow            8  one file per transition: load facts → decide → one transaction
 //! ```
 #![deny(unsafe_code)]
+// Nothing that a stranger sends may end a thread: what cannot fail says so by its type.
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 pub mod config;
 pub mod context;
