@@ -135,6 +135,8 @@ pub enum Pace {
     Hang,
     /// One byte at a time, slowly.
     Drip,
+    /// Without saying how long it is: the end of the connection is its end.
+    NoLength,
 }
 
 /// An answer before it is sent.
@@ -575,11 +577,12 @@ fn write_reply(stream: &mut (impl Read + Write), reply: &Reply) -> std::io::Resu
         return Ok(());
     }
     let mut head = format!(
-        "HTTP/1.1 {} X\r\ncontent-type: {}\r\ncontent-length: {}\r\nconnection: close\r\n",
-        reply.status,
-        reply.content_type,
-        reply.body.len()
+        "HTTP/1.1 {} X\r\ncontent-type: {}\r\nconnection: close\r\n",
+        reply.status, reply.content_type
     );
+    if reply.pace != Pace::NoLength {
+        head.push_str(&format!("content-length: {}\r\n", reply.body.len()));
+    }
     for (name, value) in &reply.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }

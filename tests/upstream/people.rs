@@ -1,7 +1,7 @@
 //! Who it is in the end: userinfo, addresses and what they prove, domains, mapping.
 
 use crate::bench::{Bench, refused};
-use crate::standin::{Key, Reply};
+use crate::standin::{Key, Pace, Reply};
 use countersign::failure::UserMessage;
 use countersign::upstream::identity::AssertedEmail;
 use serde_json::{Value, json};
@@ -55,7 +55,7 @@ async fn userinfo_about_somebody_else() {
 #[tokio::test]
 async fn odd_userinfo() {
     let bench = with("userinfo = \"always\"");
-    let cases: [(&str, fn(&mut Reply)); 5] = [
+    let cases: [(&str, fn(&mut Reply)); 6] = [
         ("oidc.userinfo.format", |r| r.set("text/html", "<p>")),
         ("oidc.userinfo.format", |r| r.set("application/json", "[]")),
         ("oidc.userinfo.format", |r| {
@@ -63,6 +63,10 @@ async fn odd_userinfo() {
         }),
         ("net.status", |r| r.status = 403),
         ("net.size", |r| r.set("application/json", vec![b' '; 300_000])),
+        ("net.size", |r| {
+            r.set("application/json", vec![b' '; 300_000]);
+            r.pace = Pace::NoLength;
+        }),
     ];
     for (reason, change) in cases {
         bench.refuses(reason, |script| script.userinfo = Box::new(change)).await;
