@@ -30,8 +30,8 @@ impl Demand {
 pub struct SessionFacts {
     /// Whose it is.
     pub account: AccountId,
-    /// When the person last proved themselves.
-    pub auth_time: Timestamp,
+    /// When the person last proved themselves, by the provider's own word; none if no provider said.
+    pub auth_time: Option<Timestamp>,
     /// Whether that proof was made for this very request: then the provider's answer was already held
     /// against the demand.
     pub proved_in_flow: bool,
@@ -59,7 +59,8 @@ pub fn weigh(session: Option<&SessionFacts>, demand: &Demand, now: Timestamp) ->
     if session.proved_in_flow {
         return Fit::Fits;
     }
-    let too_old = demand.max_age.is_some_and(|max| now > session.auth_time.plus(max));
+    // A time that nobody vouched for cannot be young enough.
+    let too_old = demand.max_age.is_some_and(|max| session.auth_time.is_none_or(|at| now > at.plus(max)));
     if demand.forces_authentication() || demand.select_account || too_old { Fit::Stale } else { Fit::Fits }
 }
 
@@ -74,7 +75,7 @@ mod tests {
     fn session(auth_time: i64, proved_in_flow: bool) -> SessionFacts {
         SessionFacts {
             account: person("alice-00"),
-            auth_time: Timestamp::from_secs(auth_time),
+            auth_time: Some(Timestamp::from_secs(auth_time)),
             proved_in_flow,
         }
     }
@@ -86,6 +87,20 @@ mod tests {
         assert_eq!(weigh(Some(&session(100, false)), &demand, at), Fit::Stale);
         assert_eq!(weigh(Some(&session(101, false)), &demand, at), Fit::Fits);
         assert_eq!(weigh(Some(&session(100, true)), &demand, at), Fit::Fits);
+    }
+
+    #[test]
+    fn oidc_070_a_time_that_nobody_vouched_for_meets_no_max_age() {
+        let unsaid = SessionFacts { auth_time: None, ..session(0, false) };
+        let aged = Demand { max_age: Some(Duration::from_secs(1_000_000)), ..Demand::default() };
+        assert_eq!(weigh(Some(&unsaid), &aged, Timestamp(1)), Fit::Stale);
+        assert_eq!(weigh(Some(&unsaid), &Demand::default(), Timestamp(1)), Fit::Fits);
+        let proved = SessionFacts { proved_in_flow: true, ..unsaid };
+        assert_eq!(
+            weigh(Some(&proved), &aged, Timestamp(1)),
+            Fit::Fits,
+            "its answer was held against the demand"
+        );
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::failure::{Failure, OAuthCode, UserMessage};
 use crate::flow::browser::{Browser, InvitationCookie, SessionCookie};
 use crate::flow::refusals::Refused;
 use crate::flow::sessions::{self, SignIn, SignedIn};
-use crate::flow::state::{self, Stage, start_again};
+use crate::flow::state::{self, Joining, Stage, start_again};
 use crate::flow::{App, Outcome, Snapshot, Step, resume, sign_in};
 use crate::ids::{AccountId, ClientId, IdentityId, ProviderId, SessionId};
 use crate::linking::{self, Admission, Decision, EmailFact, Holder};
@@ -74,13 +74,14 @@ pub async fn callback(
             let request = vouching(app, &snapshot, browser, &entry, &flow, vouched, &attempt);
             vouch(app, request).await
         }
-        Err(failure) => Err(failure),
+        Err(failure) => Err((failure, None)),
     };
     let (secret, signed_in) = match settled {
         Ok(settled) => settled,
-        Err(failure) => {
+        Err((failure, joining)) => {
             // This departure is over; the person may take another way in the same sign-in.
             flow.stage = Stage::Choosing;
+            flow.joining = joining;
             let changes = state::keep(app, browser, &flow, false).await?;
             return Err(Refused::from(failure).at(&away.provider).in_flow(&flow).traced(trace).with(changes));
         }
@@ -89,6 +90,7 @@ pub async fn callback(
     metrics::counter!("countersign_sign_ins_total", "provider" => away.provider.to_string(), "session" => how)
         .increment(1);
     flow.stage = Stage::Settled { session: signed_in.session, consented: false };
+    flow.joining = None;
     let mut changes = state::keep(app, browser, &flow, false).await?;
     changes.session = Some(SessionCookie::Keep(secret));
     if browser.invitation.is_some() {
@@ -134,11 +136,14 @@ struct Vouching {
     client: ClientId,
     /// An invitation that the browser brings.
     invitation: Option<Digest>,
+    /// An identity that waits for this sign-in.
+    joining: Option<Joining>,
     /// Digest of the departure's handle, and until when it must be remembered.
     attempt: (Digest, Timestamp),
     session: SignInParts,
     new_account: AccountId,
     new_identity: IdentityId,
+    joined_identity: IdentityId,
     now: Timestamp,
 }
 
@@ -167,6 +172,7 @@ fn vouching(
         policy: entry.policy.clone(),
         client: flow.request.client.clone(),
         invitation: browser.invitation.as_ref().map(Handle::digest),
+        joining: flow.joining.clone(),
         attempt: (attempt.clone(), flow.expires_at.plus(settings.sign_in.skew)),
         session: SignInParts {
             brought: browser.session.as_ref().map(Handle::digest),
@@ -177,6 +183,7 @@ fn vouching(
         },
         new_account: app.context.account_id(),
         new_identity: app.context.identity_id(),
+        joined_identity: app.context.identity_id(),
         now: app.context.now(),
     }
 }
@@ -185,6 +192,8 @@ fn vouching(
 enum Undone {
     Store(StoreError),
     Refused(Failure),
+    /// The owner of an account must sign in the old way first; then this identity may join it.
+    ProofNeeded(Failure, Option<Joining>),
 }
 
 impl From<StoreError> for Undone {
@@ -195,7 +204,10 @@ impl From<StoreError> for Undone {
 
 /// Runs the vouching transaction; if another one came between (two first sign-ins at once), once more on the
 /// facts as they are then.
-async fn vouch(app: &App, request: Vouching) -> Result<(Handle<SessionSecret>, SignedIn), Failure> {
+async fn vouch(
+    app: &App,
+    request: Vouching,
+) -> Result<(Handle<SessionSecret>, SignedIn), (Failure, Option<Joining>)> {
     let secret = sessions::new_secret(app);
     let mut tries = 0;
     loop {
@@ -206,9 +218,10 @@ async fn vouch(app: &App, request: Vouching) -> Result<(Handle<SessionSecret>, S
             Err(undone) => undone,
         };
         match undone {
-            Undone::Refused(failure) => return Err(failure),
+            Undone::Refused(failure) => return Err((failure, None)),
+            Undone::ProofNeeded(failure, joining) => return Err((failure, joining)),
             Undone::Store(StoreError::Conflict(_)) if tries < 2 => {}
-            Undone::Store(error) => return Err(error.into()),
+            Undone::Store(error) => return Err((error.into(), None)),
         }
     }
 }
@@ -256,15 +269,16 @@ fn settle(tx: &mut Tx<'_>, request: &Vouching, secret: Digest) -> Result<SignedI
             let id = linked.map_or_else(|| request.new_identity.clone(), |linked| linked.id);
             tx.touch_identity(&id, label(identity).as_deref(), request.now)?;
             refresh_account(tx, request, &account)?;
+            if let Some(joining) = &request.joining
+                && joining.owner == account
+            {
+                join(tx, request, joining)?;
+            }
             (account, id)
         }
         Decision::Link(account) => {
             link(tx, request, &account)?;
-            let event =
-                AuditEvent::new(request.now, AuditKind::IdentityLinked, Actor::Person(account.clone()));
-            tx.append_audit(
-                &event.account(&account).provider(identity.provider()).reason("link.verified_email"),
-            )?;
+            linked_now(tx, request, &account, identity.provider(), "link.verified_email")?;
             refresh_account(tx, request, &account)?;
             (account, request.new_identity.clone())
         }
@@ -275,7 +289,11 @@ fn settle(tx: &mut Tx<'_>, request: &Vouching, secret: Digest) -> Result<SignedI
             }
             (request.new_account.clone(), request.new_identity.clone())
         }
-        Decision::AskForProof(reason) => return Err(Undone::Refused(linking::proof_needed(reason))),
+        Decision::AskForProof { reason, owner } => {
+            let joining =
+                owner.map(|owner| Joining { owner, key: identity.key().clone(), label: label(identity) });
+            return Err(Undone::ProofNeeded(linking::proof_needed(reason), joining));
+        }
         Decision::Refuse(refusal) => return Err(Undone::Refused(refusal.failure())),
     };
     // Held until the commit: a suspension cannot slip in between decision and session.
@@ -379,6 +397,38 @@ fn link(tx: &mut Tx<'_>, request: &Vouching, account: &AccountId) -> Result<(), 
         linked_at: request.now,
         last_used_at: request.now,
     })
+}
+
+/// Joins the identity for which this account's owner was asked for proof, which has now come. If it belongs
+/// to an account by now, it stays there.
+fn join(tx: &mut Tx<'_>, request: &Vouching, joining: &Joining) -> Result<(), StoreError> {
+    if tx.identity(&joining.key)?.is_some() {
+        return Ok(());
+    }
+    tx.insert_identity(&Identity {
+        id: request.joined_identity.clone(),
+        account: joining.owner.clone(),
+        key: joining.key.clone(),
+        label: joining.label.clone(),
+        linked_at: request.now,
+        last_used_at: request.now,
+    })?;
+    linked_now(tx, request, &joining.owner, &joining.key.provider, "link.proved")
+}
+
+/// A new way in: whoever was in by another one must come again, so that nobody who does not know of it goes
+/// on unseen (pre-hijacked accounts).
+fn linked_now(
+    tx: &mut Tx<'_>,
+    request: &Vouching,
+    account: &AccountId,
+    provider: &ProviderId,
+    reason: &'static str,
+) -> Result<(), StoreError> {
+    tx.revoke_sessions_of(account, request.now)?;
+    tx.revoke_grants_of_account(account, request.now)?;
+    let event = AuditEvent::new(request.now, AuditKind::IdentityLinked, Actor::Person(account.clone()));
+    tx.append_audit(&event.account(account).provider(provider).reason(reason))
 }
 
 fn create(

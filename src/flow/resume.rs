@@ -97,7 +97,7 @@ pub async fn dispatch(
     let current = sessions::current(app, browser).await?;
     let facts = current.as_ref().map(|current| SessionFacts {
         account: current.account.id.clone(),
-        auth_time: current.session.auth_time(),
+        auth_time: current.session.asserted_auth_time(),
         proved_in_flow: flow.settled_with(&current.session.id),
     });
     let fit = assurance::weigh(facts.as_ref(), &demand(&flow), app.context.now());

@@ -153,13 +153,15 @@ pub fn sign_in(tx: &mut Tx<'_>, who: &SignIn) -> Result<SignedIn, StoreError> {
     Ok(SignedIn { session: session.id, renewed: false })
 }
 
-/// Ends the session that the browser had before, and what was granted in it.
+/// Ends the session that the browser had before; and what was granted in it, if it was somebody else's.
 fn replace(tx: &mut Tx<'_>, who: &SignIn, session: &Session) -> Result<(), StoreError> {
     if tx.revoke_session(&session.id, who.now)? {
         let event = AuditEvent::new(who.now, AuditKind::SessionEnded, Actor::Person(session.account.clone()));
         tx.append_audit(&event.account(&session.account).reason("session.replaced"))?;
     }
-    tx.revoke_grants_of_session(&session.id, who.now)?;
+    if session.account != who.account {
+        tx.revoke_grants_of_session(&session.id, who.now)?;
+    }
     Ok(())
 }
 

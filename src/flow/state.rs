@@ -4,6 +4,7 @@
 //! The handle's first 16 characters name the cookie, and the seal is bound to them. Each departure to a
 //! provider gets a handle of its own (a sibling) as its `state`, so an answer fits one departure only.
 
+use crate::accounts::IdentityKey;
 use crate::context::Timestamp;
 use crate::failure::{Failure, OAuthCode, UserMessage};
 use crate::flow::App;
@@ -53,8 +54,24 @@ pub struct FlowState {
     /// A provider was tried, or the person wants the list.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub list_wanted: bool,
+    /// An identity that waits to be joined to an account whose owner must first sign in the old way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub joining: Option<Joining>,
     /// How far it has come.
     pub stage: Stage,
+}
+
+/// An identity that a provider vouched for within this sign-in, and the account that it waits for. It is
+/// bound to both, and to the browser and the sign-in by where it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Joining {
+    /// The account whose owner was asked for proof.
+    pub owner: AccountId,
+    /// The identity.
+    pub key: IdentityKey,
+    /// What people recognise it by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
 }
 
 /// How far a sign-in has come.
@@ -102,6 +119,7 @@ impl FlowState {
             expires_at: now.plus(lifetime),
             session_before: None,
             list_wanted: false,
+            joining: None,
             stage: Stage::Choosing,
         }
     }
@@ -131,6 +149,7 @@ impl FlowState {
     /// What is left once the flow is answered: enough to lead back to the application.
     pub fn finish(&mut self) {
         self.stage = Stage::Finished;
+        self.joining = None;
         self.request.state = None;
         self.request.nonce = None;
         self.request.challenge = None;
@@ -233,14 +252,14 @@ pub async fn keep(
     let sealed = app.sealer.seal(PURPOSE, short.as_bytes(), &plain, &app.context)?;
     let mut value = URL_SAFE_NO_PAD.encode(sealed);
     if value.len() > LARGEST {
-        let key = app.context.secret_text();
+        // One row for a flow: a later state takes the place of the earlier one.
+        let earlier = browser.flows.get(short).and_then(|value| value.strip_prefix(ROW)).map(str::to_owned);
+        let key = earlier.unwrap_or_else(|| app.context.secret_text());
         let digest = Digest::of(&key);
         let sealed = app.sealer.seal(PENDING, key.as_bytes(), &plain, &app.context)?;
         let expires_at = flow.expires_at;
         app.store
-            .write(move |tx| -> Result<_, StoreError> {
-                tx.put_pending(&digest, &sealed, expires_at.plus(LATE))
-            })
+            .write(move |tx| -> Result<_, StoreError> { tx.put_pending(&digest, &sealed, expires_at) })
             .await?;
         value = format!("{ROW}{key}");
     }

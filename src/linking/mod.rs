@@ -78,7 +78,12 @@ pub enum Decision {
         invited: bool,
     },
     /// An account exists; its owner must sign in the old way first.
-    AskForProof(&'static str),
+    AskForProof {
+        /// Why, for the record.
+        reason: &'static str,
+        /// The account, if it is one only.
+        owner: Option<AccountId>,
+    },
     /// Is not let in.
     Refuse(Refusal),
 }
@@ -110,13 +115,18 @@ pub fn decide(facts: &Facts<'_>) -> Decision {
                     return if facts.joins_silently {
                         Decision::Link(owner.account.clone())
                     } else {
-                        Decision::AskForProof("link.proof_needed")
+                        Decision::AskForProof {
+                            reason: "link.proof_needed",
+                            owner: Some(owner.account.clone()),
+                        }
                     };
                 }
                 // The owner of the address is suspended: another provider must be no way around that.
                 (Some(_), None) => return Decision::Refuse(Refusal::NotActive),
                 // The store keeps this from happening; should it happen, nobody is joined.
-                (Some(_), Some(_)) => return Decision::AskForProof("link.ambiguous"),
+                (Some(_), Some(_)) => {
+                    return Decision::AskForProof { reason: "link.ambiguous", owner: None };
+                }
                 (None, _) => {}
             }
             if facts.holders.iter().any(|h| h.status != AccountStatus::Deleted) {
@@ -196,7 +206,9 @@ mod tests {
         let decision = decide(&facts(EmailFact::Verified(&email), &owner));
         assert_eq!(decision, Decision::Link(owner[0].account.clone()));
         let asked = Facts { joins_silently: false, ..facts(EmailFact::Verified(&email), &owner) };
-        assert_eq!(decide(&asked), Decision::AskForProof("link.proof_needed"));
+        let ask =
+            Decision::AskForProof { reason: "link.proof_needed", owner: Some(owner[0].account.clone()) };
+        assert_eq!(decide(&asked), ask);
     }
 
     #[test]
@@ -315,7 +327,15 @@ mod tests {
                     prop_assert!(!matches!(admission, Admission::Closed(_)));
                 }
                 Decision::Existing(id) => prop_assert!(known.is_some_and(|k| k.account == *id)),
-                Decision::AskForProof(_) => prop_assert!(is_verified && known.is_none()),
+                // Law: whoever is asked for proof is an active account that has proved the address.
+                Decision::AskForProof { owner, .. } => {
+                    prop_assert!(is_verified && known.is_none());
+                    if let Some(owner) = owner {
+                        prop_assert!(
+                            holders.iter().any(|h| h.account == *owner && h.proved && h.status == Active)
+                        );
+                    }
+                }
                 Decision::Refuse(_) => {}
             }
         }

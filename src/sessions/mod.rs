@@ -52,6 +52,10 @@ impl Session {
     pub fn auth_time(&self) -> Timestamp {
         self.proofs.iter().map(|p| p.auth_time).max().unwrap_or(self.created_at)
     }
+    /// When the person last proved themselves by a provider's own word.
+    pub fn asserted_auth_time(&self) -> Option<Timestamp> {
+        self.proofs.iter().filter(|p| p.auth_time_asserted).map(|p| p.auth_time).max()
+    }
     /// Whether it may be used at `now`, given how long it may idle.
     pub fn is_live(&self, now: Timestamp, idle: Duration) -> bool {
         self.revoked_at.is_none() && now < self.expires_at && now < self.last_seen_at.plus(idle)

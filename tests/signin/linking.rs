@@ -107,6 +107,86 @@ async fn the_valid_twin_a_verified_address_joins_the_account_that_proved_it() {
     assert!(house.events().await.iter().any(|(kind, _)| kind == "identity.linked"));
 }
 
+/// Globex joins nobody silently, and an account with a proved address came by Friendbook.
+async fn asking() -> House {
+    let house = House::with(|config, providers| {
+        (
+            config,
+            providers.replacen("provisioning = \"open\"", "provisioning = \"open\"\nlinking = \"never\"", 1),
+        )
+    })
+    .await;
+    sign_in(&house, &mut Visitor::new(), "friendbook", &url(&house)).await;
+    let id = house.accounts().await[0].id.clone();
+    let owner = AccountEmail {
+        address: EmailAddress::parse("alice@globex.example").unwrap(),
+        proof: Some(EmailProof::Code),
+        primary: true,
+    };
+    house.app.store.write::<_, StoreError, _>(move |tx| tx.put_email(&id, &owner)).await.unwrap();
+    house
+}
+
+#[tokio::test]
+async fn link_022_link_023_proof_joins_this_identity_to_this_account_once() {
+    let house = asking().await;
+    let mut alice = Visitor::new();
+    let request = depart(&house, &mut alice, "globex", &url(&house)).await;
+    let watch = Watch::begin(&house, "link.proof_needed").await;
+    let page = alice.get(&approval(&house, &request)).await;
+    assert_eq!(page.status, 403);
+    assert!(page.body.contains("You may already have an account"));
+    watch.refused_once(&house).await;
+    // The old way, in the same sign-in: both are joined.
+    let way = choose(&house, &mut alice, &page, "friendbook").await.location();
+    let back = alice.get(&approval(&house, &way)).await.location();
+    assert!(parameter(&alice.get(back.as_str()).await.location(), "code").is_some());
+    let rows = house.rows().await;
+    assert_eq!((rows.accounts, rows.identities, rows.sessions), (1, 2, 1));
+    assert!(house.events().await.contains(&("identity.linked".to_owned(), Some("link.proved".to_owned()))));
+    // From now on Globex leads there.
+    sign_in(&house, &mut Visitor::new(), "globex", &url(&house)).await;
+    assert_eq!(house.rows().await.accounts, 1);
+}
+
+#[tokio::test]
+async fn link_022_somebody_elses_proof_joins_nothing() {
+    let house = asking().await;
+    let mut mallory = Visitor::new();
+    let request = depart(&house, &mut mallory, "globex", &url(&house)).await;
+    let page = mallory.get(&approval(&house, &request)).await;
+    // Another person of the other provider signs in within the same sign-in.
+    house.friendbook.script().person = json!({"id": "2002", "name": "Mallory"});
+    let way = choose(&house, &mut mallory, &page, "friendbook").await.location();
+    mallory.get(&approval(&house, &way)).await.location();
+    let rows = house.rows().await;
+    assert_eq!((rows.accounts, rows.identities), (2, 2), "an account of their own; nothing was joined");
+    // Nor does a sign-in of its own, without the question before it.
+    house.friendbook.behave();
+    sign_in(&house, &mut Visitor::new(), "friendbook", &url(&house)).await;
+    assert_eq!(house.rows().await.identities, 2);
+}
+
+#[tokio::test]
+async fn link_002_a_new_way_in_ends_what_went_on_before() {
+    let house = House::open().await;
+    let mut before = Visitor::new();
+    sign_in(&house, &mut before, "friendbook", &url(&house)).await;
+    let id = house.accounts().await[0].id.clone();
+    let owner = AccountEmail {
+        address: EmailAddress::parse("alice@globex.example").unwrap(),
+        proof: Some(EmailProof::Code),
+        primary: true,
+    };
+    house.app.store.write::<_, StoreError, _>(move |tx| tx.put_email(&id, &owner)).await.unwrap();
+    let mut alice = Visitor::new();
+    sign_in(&house, &mut alice, "globex", &url(&house)).await;
+    let rows = house.rows().await;
+    assert_eq!((rows.accounts, rows.sessions, rows.grants), (1, 1, 1), "only the new session and its grant");
+    assert_eq!(before.get(&url(&house)).await.location().path(), "/sign-in");
+    assert!(parameter(&alice.get(&url(&house)).await.location(), "code").is_some(), "the valid twin");
+}
+
 #[tokio::test]
 async fn link_011_an_address_that_changes_at_the_provider_moves_nobody() {
     let house = House::open().await;

@@ -219,6 +219,22 @@ async fn a_request_by_post_from_the_apps_site_finds_the_session() {
 }
 
 #[tokio::test]
+async fn oidc_070_a_provider_that_cannot_say_when_meets_no_max_age() {
+    let house = House::open().await;
+    let mut alice = Visitor::new();
+    sign_in(&house, &mut alice, "friendbook", &authorize(&house, "first", &[])).await;
+    let aged = authorize(&house, "first", &[("max_age", "100000"), ("prompt", "none")]);
+    assert_eq!(parameter(&alice.get(&aged).await.location(), "error").as_deref(), Some("login_required"));
+    let aged = authorize(&house, "first", &[("max_age", "100000"), ("idp_hint", "friendbook")]);
+    let request = depart(&house, &mut alice, "friendbook", &aged).await;
+    let before = house.rows().await;
+    assert_eq!(alice.get(&approval(&house, &request)).await.status, 400);
+    assert_eq!(house.rows().await, before);
+    sign_in(&house, &mut Visitor::new(), "globex", &authorize(&house, "first", &[("max_age", "100000")]))
+        .await;
+}
+
+#[tokio::test]
 async fn prompt_login_demands_a_new_proof_and_takes_no_old_one() {
     let house = House::open().await;
     let mut alice = Visitor::new();

@@ -100,7 +100,8 @@ async fn oauth_098_two_people_in_one_browser_share_nothing() {
         })
         .await
         .unwrap();
-    assert!(grants.iter().all(|(_, count)| *count == 1), "one each: {grants:?}");
+    let of = |name: &str| grants.iter().find(|(n, _)| n.as_deref() == Some(name)).unwrap().1;
+    assert_eq!((of("Alice Adams"), of("Bob")), (0, 1), "what Alice's session had granted ended with it");
 }
 
 #[tokio::test]
