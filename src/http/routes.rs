@@ -1,6 +1,7 @@
 //! The one table of what can be reached, and by whom. The server registers exactly these rows; a path with
 //! another method answers 405, and everything else 404.
 
+use crate::flow::discovery::paths;
 use crate::http::handlers::{
     authorize, callback, consent, discovery, home, invitation, logout, program, resume, sign_in, statics,
 };
@@ -73,6 +74,12 @@ macro_rules! table {
             handler: |method| web::method(method).to($($handler)::+),
         },)*]
     };
+}
+
+/// Where a row's path lives if the issuer has a path of its own: behind it, but for the metadata of RFC 8414
+/// §3.1, whose well-known path goes before it.
+pub fn address(base: &str, path: &str) -> String {
+    if path == paths::AUTHORIZATION_SERVER { format!("{path}{base}") } else { format!("{base}{path}") }
 }
 
 /// All routes of the public listener.

@@ -165,7 +165,7 @@ fn configure(config: &mut web::ServiceConfig, base: &str) {
         paths.entry(row.path).or_default().push(row);
     }
     for (path, rows) in paths {
-        let mut resource = web::resource(format!("{base}{path}"));
+        let mut resource = web::resource(routes::address(base, path));
         let mut allowed: BTreeSet<&str> = BTreeSet::new();
         for row in &rows {
             allowed.insert(row.method.as_str());
@@ -228,7 +228,7 @@ impl Gate {
         let unlimited = routes::public()
             .iter()
             .filter(|row| !row.limited)
-            .map(|row| format!("{base}{}", row.path))
+            .map(|row| routes::address(base, row.path))
             .collect();
         Self { limit: ArcSwap::from_pointee(Limit::new(settings.limits.requests_per_minute)), unlimited }
     }

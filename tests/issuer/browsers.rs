@@ -36,6 +36,20 @@ async fn discovery_names_what_works_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_issuer_can_have_a_path() {
+    let house = House::at("/tenant").await;
+    let document = house.get("/.well-known/openid-configuration", &[]).await.json();
+    assert_eq!(document["issuer"], house.issuer);
+    assert!(house.issuer.ends_with("/tenant"));
+    let root = house.issuer.strip_suffix("/tenant").unwrap();
+    let inserted = format!("{root}/.well-known/oauth-authorization-server/tenant");
+    assert_eq!(house.fetch(&inserted).await.json(), document, "RFC 8414 §3.1");
+    let alice = house.sign_in("alice").await;
+    let tokens = house.tokens(&alice, "web", "openid profile").await;
+    assert_eq!(house.userinfo(&tokens.text("access_token")).await.json()["name"], "alice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn documents_can_be_cached_and_read_by_anyone() {
     let house = House::open().await;
     for path in DOCUMENTS {

@@ -123,7 +123,12 @@ impl House {
 
     /// A house with more lines in its configuration.
     pub async fn with(more: &str) -> Self {
-        Self::on(more, None).await
+        Self::on(more, None, "").await
+    }
+
+    /// A house whose issuer has a path.
+    pub async fn at(path: &str) -> Self {
+        Self::on("", None, path).await
     }
 
     /// A house on a new database of the PostgreSQL server that `COUNTERSIGN_TEST_POSTGRES` names, if it does.
@@ -137,10 +142,10 @@ impl House {
         let name = format!("countersign_issuer_{}_{count}", std::process::id());
         let place = Place { server, name };
         place.statement(&format!("CREATE DATABASE {}", place.name));
-        Some(Self::on(more, Some(place)).await)
+        Some(Self::on(more, Some(place), "").await)
     }
 
-    async fn on(more: &str, place: Option<Place>) -> Self {
+    async fn on(more: &str, place: Option<Place>, path: &str) -> Self {
         static ONCE: Once = Once::new();
         ONCE.call_once(|| {
             rustls::crypto::aws_lc_rs::default_provider().install_default().unwrap();
@@ -149,7 +154,7 @@ impl House {
         });
         let listen = || TcpListener::bind("127.0.0.1:0").unwrap();
         let (public, management) = (listen(), listen());
-        let issuer = format!("http://localhost:{}", public.local_addr().unwrap().port());
+        let issuer = format!("http://localhost:{}{path}", public.local_addr().unwrap().port());
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("countersign.toml");
         std::fs::write(&file, SETTINGS.replace("ISSUER", &issuer) + more).unwrap();
@@ -238,6 +243,10 @@ impl House {
 
     pub async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
         self.send(self.http.get(format!("{}{path}", self.issuer)), headers).await
+    }
+    /// Gets an absolute address.
+    pub async fn fetch(&self, url: &str) -> Answer {
+        self.send(self.http.get(url), &[]).await
     }
     pub async fn head(&self, path: &str) -> Answer {
         self.send(self.http.head(format!("{}{path}", self.issuer)), &[]).await

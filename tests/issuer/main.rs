@@ -2,6 +2,7 @@
 //! that differs only in the attack and succeeds.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod audit;
 mod authorize;
 mod browsers;
 mod codes;
