@@ -177,6 +177,18 @@ async fn oidc_023_a_key_that_the_token_brings_along() {
 }
 
 #[tokio::test]
+async fn a_token_of_another_kind_is_no_id_token() {
+    let bench = Bench::oidc("");
+    for typ in ["at+jwt", "application/at+jwt", "AT+JWT", "logout+jwt", "dpop+jwt"] {
+        bench
+            .refuses("oidc.id_token.typ", |script| {
+                script.header = Box::new(move |header| header["typ"] = typ.into());
+            })
+            .await;
+    }
+}
+
+#[tokio::test]
 async fn oidc_025_extensions_that_must_be_understood() {
     let bench = Bench::oidc("");
     for (crit, b64) in [

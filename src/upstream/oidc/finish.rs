@@ -37,6 +37,7 @@ impl Oidc {
 
         let tokens = self.exchange(&discovered, code, &callback.callback, &remembered, checks).await?;
         let verified = self.verify(context, &discovered, &tokens.id_token, checks).await?;
+        check_type(verified.header.typ.as_deref(), checks)?;
         let expectations = Expectations {
             issuer: &self.settings.issuer.text,
             client_id: &self.settings.client_id,
@@ -152,6 +153,14 @@ impl Oidc {
         };
         claims.get("email").and_then(Value::as_str).filter(|_| proved).map(str::to_owned)
     }
+}
+
+/// A token of another kind that the same keys signed (an access token, a logout token …) is no ID token. Such
+/// kinds carry a type of their own; ID tokens carry none, or the general one (RFC 8725 §3.11).
+fn check_type(typ: Option<&str>, checks: &mut Checks<'_>) -> Result<(), Failure> {
+    let bare = typ.map(|typ| typ.strip_prefix("application/").unwrap_or(typ).to_ascii_lowercase());
+    let passed = bare.as_deref().is_none_or(|typ| !typ.ends_with("+jwt") || typ == "id_token+jwt");
+    checks.require("oidc.id_token.typ", passed, "JWT, or none", typ.unwrap_or("none"))
 }
 
 /// The provider's own error, as the person and the application should see it (OIDC Core §3.1.2.6).
