@@ -5,7 +5,7 @@ use super::{CliError, Global};
 use crate::config::report::Problem;
 use crate::config::{Loaded, Report, load};
 use crate::context::Context;
-use crate::upstream::Registry;
+use crate::upstream::{Health, Registry};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -88,7 +88,10 @@ fn text(report: &Report, loaded: Option<&Loaded>, answers: Option<&[Answer]>) ->
     }
     for answer in answers.unwrap_or_default() {
         match &answer.trouble {
-            None => text.push_str(&format!("{}: answers\n", answer.provider)),
+            None if answer.asked => text.push_str(&format!("{}: answers\n", answer.provider)),
+            None => {
+                text.push_str(&format!("{}: has nothing to be asked ahead of a sign-in\n", answer.provider))
+            }
             Some(trouble) => text.push_str(&format!("{}: {trouble}\n", answer.provider)),
         }
     }
@@ -98,6 +101,7 @@ fn text(report: &Report, loaded: Option<&Loaded>, answers: Option<&[Answer]>) ->
 /// What became of asking a provider.
 struct Answer {
     provider: String,
+    asked: bool,
     reason: Option<&'static str>,
     trouble: Option<String>,
 }
@@ -107,6 +111,7 @@ impl Answer {
         json!({
             "provider": self.provider,
             "ok": self.trouble.is_none(),
+            "asked": self.asked,
             "reason": self.reason,
             "message": self.trouble,
         })
@@ -120,11 +125,10 @@ async fn ask(registry: &Registry, context: &Context) -> Vec<Answer> {
         let failure = entry.upstream.warm(context).await.err();
         Answer {
             provider: entry.id.to_string(),
+            // plain OAuth 2.0 publishes nothing, so there is nothing to ask for
+            asked: failure.is_some() || entry.upstream.health() == Health::Up,
             reason: failure.as_ref().map(|failure| failure.reason),
-            trouble: failure.map(|failure| {
-                let source = failure.source.map(|source| format!(": {source}")).unwrap_or_default();
-                format!("{} ({}){source}", failure.detail.note, failure.reason)
-            }),
+            trouble: failure.map(|failure| format!("{} ({})", failure.detail.note, failure.reason)),
         }
     });
     futures_util::future::join_all(each).await

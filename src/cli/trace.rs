@@ -50,10 +50,20 @@ pub async fn run(trace: Trace, desk: &Desk, out: &Out) -> Result<(), CliError> {
     Ok(())
 }
 
+/// What a reason means and what to change, from the table in docs/errors.md.
+fn explained(reason: &str) -> Option<(&'static str, &'static str)> {
+    let table = include_str!("../../docs/errors.md");
+    let row = table.lines().find(|line| line.starts_with(&format!("| `{reason}` |")))?;
+    let mut cells = row.trim_matches(['|', ' ']).split(" | ").skip(1);
+    Some((cells.next()?.trim(), cells.next()?.trim()))
+}
+
 fn json(reference: &ReferenceId, traced: &Traced) -> Value {
     let refusal = traced.refusal.as_ref().map(|kept| {
         let refusal = &kept.refusal;
+        let (meaning, advice) = explained(&refusal.reason).unwrap_or_default();
         json!({
+            "meaning": meaning, "advice": advice,
             "at": at(refusal.at), "times": kept.times, "last_at": at(kept.last_at),
             "reason": refusal.reason, "note": refusal.note, "source": refusal.source,
             "provider": refusal.provider, "client": refusal.client,
@@ -76,6 +86,7 @@ fn text(reference: &ReferenceId, traced: &Traced) -> String {
     let mut text = String::new();
     if let Some(kept) = &traced.refusal {
         let refusal = &kept.refusal;
+        let (meaning, advice) = explained(&refusal.reason).unwrap_or_default();
         let name = |id: Option<String>| id.unwrap_or_default();
         let times = match kept.times {
             0 | 1 => String::new(),
@@ -87,6 +98,8 @@ fn text(reference: &ReferenceId, traced: &Traced) -> String {
             ("happened", times),
             ("reason", refusal.reason.clone()),
             ("what", refusal.note.clone()),
+            ("meaning", meaning.to_owned()),
+            ("what to do", advice.to_owned()),
             ("expected", refusal.expected.clone().unwrap_or_default()),
             ("received", refusal.received.clone().unwrap_or_default()),
             ("provider", name(refusal.provider.as_ref().map(ToString::to_string))),
@@ -122,6 +135,14 @@ fn text(reference: &ReferenceId, traced: &Traced) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reasons_are_explained() {
+        let (meaning, advice) = explained("client.unknown").unwrap();
+        assert!(!meaning.is_empty() && advice.contains("countersign client add"), "{meaning} {advice}");
+        assert_eq!(explained("no.such"), None);
+        assert_eq!(explained(""), None);
+    }
 
     #[test]
     fn a_reference_is_read_the_way_people_write_it() {
