@@ -168,7 +168,7 @@ pub fn names<T: Ord>(
 ) -> BTreeSet<T> {
     let mut set = BTreeSet::new();
     for item in section.list(key).unwrap_or_default() {
-        if let Some(name) = id(section, &item, |text| new(text)) {
+        if let Some(name) = id(section, &item, &new) {
             each(&item.value, item.place);
             set.insert(name);
         }
@@ -250,7 +250,7 @@ pub fn assignments(root: &Section<'_>, mentions: &mut Mentions) -> Vec<DeclaredA
 
 fn who(section: &Section<'_>, mentions: &mut Mentions) -> Vec<Who> {
     let accounts = section.parsed_list("account", |text| AccountId::new(text));
-    let emails = section.parsed_list("email", |text| EmailAddress::parse(text));
+    let emails = section.parsed_list("email", EmailAddress::parse);
     let provider = section.parsed("provider", |text| ProviderId::new(text));
     let subjects = section.list("subject");
     if !["account", "email", "provider", "subject"].iter().any(|key| section.has(key)) {

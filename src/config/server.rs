@@ -147,7 +147,7 @@ pub fn public(root: &Section<'_>, base: Option<&Base>, references: &References) 
     let Some(section) = root.section("public") else {
         return PublicListener { listen: default, tls: None, trusted_proxies: Vec::new(), workers: 0 };
     };
-    let listen = section.parsed_list("listen", |text| address(text));
+    let listen = section.parsed_list("listen", address);
     let none = section.value("listen").and_then(|v| v.value.as_array()).is_some_and(|list| list.is_empty());
     if none {
         section.refuse(section.place_of("listen"), "config.value", "`listen` has no address", "");
