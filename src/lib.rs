@@ -22,7 +22,10 @@
 //! ```
 #![deny(unsafe_code)]
 // Nothing that a stranger sends may end a thread: what cannot fail says so by its type.
-#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
+#![cfg_attr(
+    not(test),
+    warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
+)]
 
 pub mod config;
 pub mod context;

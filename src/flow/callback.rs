@@ -81,7 +81,7 @@ pub async fn callback(
         Err((failure, joining)) => {
             // This departure is over; the person may take another way in the same sign-in.
             flow.stage = Stage::Choosing;
-            flow.joining = joining;
+            flow.joining = joining.map(|joining| *joining);
             let changes = state::keep(app, browser, &flow, false).await?;
             return Err(Refused::from(failure).at(&away.provider).in_flow(&flow).traced(trace).with(changes));
         }
@@ -193,7 +193,7 @@ enum Undone {
     Store(StoreError),
     Refused(Failure),
     /// The owner of an account must sign in the old way first; then this identity may join it.
-    ProofNeeded(Failure, Option<Joining>),
+    ProofNeeded(Failure, Option<Box<Joining>>),
 }
 
 impl From<StoreError> for Undone {
@@ -207,7 +207,7 @@ impl From<StoreError> for Undone {
 async fn vouch(
     app: &App,
     request: Vouching,
-) -> Result<(Handle<SessionSecret>, SignedIn), (Failure, Option<Joining>)> {
+) -> Result<(Handle<SessionSecret>, SignedIn), (Failure, Option<Box<Joining>>)> {
     let secret = sessions::new_secret(app);
     let mut tries = 0;
     loop {
@@ -290,8 +290,9 @@ fn settle(tx: &mut Tx<'_>, request: &Vouching, secret: Digest) -> Result<SignedI
             (request.new_account.clone(), request.new_identity.clone())
         }
         Decision::AskForProof { reason, owner } => {
-            let joining =
-                owner.map(|owner| Joining { owner, key: identity.key().clone(), label: label(identity) });
+            let joining = owner.map(|owner| {
+                Box::new(Joining { owner, key: identity.key().clone(), label: label(identity) })
+            });
             return Err(Undone::ProofNeeded(linking::proof_needed(reason), joining));
         }
         Decision::Refuse(refusal) => return Err(Undone::Refused(refusal.failure())),

@@ -32,7 +32,7 @@ pub enum Asking {
     /// To be shown.
     Show(Box<Question>),
     /// The session is another one, or over: go on from there.
-    Elsewhere(Outcome),
+    Elsewhere(Box<Outcome>),
 }
 
 /// The person whose consent the flow waits for, if the browser still has their session.
@@ -54,7 +54,7 @@ pub async fn ask(app: &App, browser: &Browser, handle: Option<&str>) -> Result<A
     let flow = state::open(app, browser, handle).await?;
     let Some(current) = person(app, browser, &flow).await? else {
         let step = Step::Continue(flow.handle()?);
-        return Ok(Asking::Elsewhere(Outcome { step, changes: Changes::none() }));
+        return Ok(Asking::Elsewhere(Box::new(Outcome { step, changes: Changes::none() })));
     };
     let (client, redirect) =
         resume::client_of(&app.now(), &flow).map_err(|refused| refused.in_flow(&flow))?;

@@ -36,7 +36,7 @@ pub enum Listing {
     /// To be shown.
     Show(Box<List>),
     /// Somebody is signed in for it already: go on.
-    Elsewhere(Outcome),
+    Elsewhere(Box<Outcome>),
 }
 
 /// The list of a flow.
@@ -47,7 +47,7 @@ pub async fn list(app: &App, browser: &Browser, handle: Option<&str>) -> Result<
     let flow = state::open(app, browser, handle).await?;
     if matches!(flow.stage, Stage::Settled { .. }) {
         let outcome = Outcome { step: Step::Continue(flow.handle()?), changes: Changes::none() };
-        return Ok(Listing::Elsewhere(outcome));
+        return Ok(Listing::Elsewhere(Box::new(outcome)));
     }
     let list = ways(&app.now(), flow)?;
     Ok(Listing::Show(Box::new(list)))

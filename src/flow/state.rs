@@ -287,7 +287,7 @@ async fn surplus(app: &App, browser: &Browser, current: &str) -> Vec<String> {
         others.push((begun.map(|f| f.begun_at), short.clone()));
     }
     // Newest first; `None` (of no use any more) sorts last.
-    others.sort_by(|a, b| b.0.cmp(&a.0));
+    others.sort_by_key(|(begun, _)| std::cmp::Reverse(*begun));
     others.split_off(room.min(others.len())).into_iter().map(|(_, short)| short).collect()
 }
 

@@ -30,7 +30,7 @@ async fn show(site: &Site, request: &HttpRequest, browser: &Browser) -> Result<H
     parameters.check()?;
     let question = match consent::ask(&site.app, browser, parameters.get("flow")).await? {
         Asking::Show(question) => question,
-        Asking::Elsewhere(outcome) => return Ok(delivery::moved(site, outcome)),
+        Asking::Elsewhere(outcome) => return Ok(delivery::moved(site, *outcome)),
     };
     let app = &site.app;
     let handle = question.flow.handle()?;

@@ -30,7 +30,7 @@ async fn show(site: &Site, request: &HttpRequest, browser: &Browser) -> Result<H
     parameters.check()?;
     let list = match sign_in::list(&site.app, browser, parameters.get("flow")).await? {
         Listing::Show(list) => list,
-        Listing::Elsewhere(outcome) => return Ok(delivery::moved(site, outcome)),
+        Listing::Elsewhere(outcome) => return Ok(delivery::moved(site, *outcome)),
     };
     // A plain link: it changes nothing here, and what it tells is what the person wants told.
     let cancelled = Failure::new(
