@@ -1,5 +1,6 @@
 //! The upstream side against a stand-in provider: every refusal is made from a valid, freshly signed answer
 //! by one named mutation, next to its valid twin.
+#![allow(clippy::type_complexity, reason = "tables of cases with their mutations")]
 
 mod bench;
 mod id_token;
