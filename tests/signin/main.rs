@@ -15,6 +15,7 @@ mod invitation;
 mod linking;
 mod providers;
 mod request;
+mod secure;
 mod sessions;
 
 use house::{House, Rows};

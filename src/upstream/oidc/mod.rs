@@ -78,6 +78,10 @@ impl Upstream for Provider {
         &self.0.common.id
     }
 
+    fn answers_by_post(&self) -> bool {
+        self.0.settings.response_mode == settings::ResponseMode::FormPost
+    }
+
     fn form_targets(&self) -> Vec<String> {
         let discovered = self.0.discovered.peek();
         discovered
