@@ -73,6 +73,13 @@ impl Offer {
         }
     }
 
+    /// Of the resources that were granted (none means whatever the client may have), those that the client may
+    /// still ask for.
+    pub fn still_allowed(&self, granted: &BTreeSet<String>, client: &Client) -> BTreeSet<String> {
+        let allowed = self.allowed(client);
+        if granted.is_empty() { allowed } else { granted.intersection(&allowed).cloned().collect() }
+    }
+
     /// The audience of a token for which no resource was named: the default one where it is allowed, else the
     /// only one that is, else none.
     pub fn default_audience(&self, allowed: &BTreeSet<String>) -> BTreeSet<String> {
@@ -169,6 +176,17 @@ mod tests {
         }
         let stale = set(&["urn:off"]);
         assert!(offer.audience(&stale, &stale).is_err(), "switched off since");
+    }
+
+    #[test]
+    fn a_resource_that_was_taken_from_the_client_is_no_longer_allowed() {
+        let mut client = client("app");
+        client.resources = set(&["urn:pay", "urn:demo:api"]);
+        let granted = set(&["urn:pay"]);
+        assert_eq!(offer().still_allowed(&granted, &client), granted);
+        assert_eq!(offer().still_allowed(&set(&[]), &client), client.resources);
+        client.resources = set(&["urn:demo:api"]);
+        assert_eq!(offer().still_allowed(&granted, &client), set(&[]));
     }
 
     #[test]

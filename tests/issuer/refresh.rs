@@ -159,11 +159,17 @@ async fn oauth_069_refresh_for_an_audience_that_was_switched_off() {
     let code = house.code_with(&alice, "web", "openid offline_access", &pay).await;
     let token = house.redeem("web", &code).await.text("refresh_token");
     let token = house.refresh("web", &token).await.text("refresh_token");
-    let mut settings = (*house.app.now().settings).clone();
-    settings.resource_servers.get_mut("pay").unwrap().disabled = true;
-    let upstreams = house.app.now().upstreams.clone();
-    house.app.reload(Arc::new(settings), upstreams).await.unwrap();
-    assert_eq!(house.refresh("web", &token).await.error(), (400, "invalid_target".to_owned()));
+    let (before, upstreams) = (house.app.now().settings.clone(), house.app.now().upstreams.clone());
+    let mut off = (*before).clone();
+    off.resource_servers.get_mut("pay").unwrap().disabled = true;
+    let mut taken_away = (*before).clone();
+    taken_away.clients.get_mut("web").unwrap().resources.remove("urn:pay");
+    for changed in [off, taken_away] {
+        house.app.reload(Arc::new(changed), upstreams.clone()).await.unwrap();
+        assert_eq!(house.refresh("web", &token).await.error(), (400, "invalid_target".to_owned()));
+    }
+    house.app.reload(before, upstreams).await.unwrap();
+    assert_eq!(house.refresh("web", &token).await.status, 200, "the valid twin; nothing was used up");
 }
 
 #[tokio::test(flavor = "multi_thread")]

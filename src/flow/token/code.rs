@@ -101,7 +101,7 @@ fn transaction(
         Err(fallen) => return Err(invalid_grant(fallen.reason(), "what the code stands on was taken away")),
     };
     let offer = &snapshot.offer;
-    let allowed = if record.resources.is_empty() { offer.allowed(client) } else { record.resources.clone() };
+    let allowed = offer.still_allowed(&record.resources, client);
     let named = if request.resources.is_empty() { &record.resources } else { &request.resources };
     let audience = offer.audience(named, &allowed)?;
     // The registration may have become narrower since.

@@ -174,7 +174,7 @@ fn narrowed(
     if !offline || !agreed {
         return Err(invalid_grant("refresh.withdrawn", "consent or offline access was withdrawn"));
     }
-    let allowed = if record.resources.is_empty() { offer.allowed(client) } else { record.resources.clone() };
+    let allowed = offer.still_allowed(&record.resources, client);
     let named = if job.request.resources.is_empty() { &record.resources } else { &job.request.resources };
     let audience = offer.audience(named, &allowed)?;
     let wanted =
