@@ -24,6 +24,7 @@ async fn a_valid_answer_is_accepted_and_every_check_is_told() {
             "oidc.token_error",
             "oidc.token_response",
             "jose.signature",
+            "oidc.id_token.typ",
             "oidc.id_token.iss",
             "oidc.id_token.sub",
             "oidc.id_token.aud",
