@@ -6,7 +6,7 @@ use std::error::Error;
 use std::fmt;
 
 macro_rules! oauth_codes {
-    ($($(#[$doc:meta])* $variant:ident = $code:literal, $status:literal;)*) => {
+    ($($(#[$doc:meta])* $variant:ident = $code:literal, $status:literal, $meaning:literal;)*) => {
         /// The standard error codes that a client may see, and the one table of their HTTP statuses.
         ///
         /// RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1, RFC 7009 §2.2.1, RFC 8707 §2, OIDC Core §3.1.2.6,
@@ -22,6 +22,11 @@ macro_rules! oauth_codes {
             pub fn status(self) -> u16 {
                 match self { $(Self::$variant => $status,)* }
             }
+            /// What it means, for the makers of an application; plain ASCII without quotes and backslashes, as
+            /// RFC 6749 §5.2 wants it.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning,)* }
+            }
             /// All codes, for documentation and tests.
             pub const ALL: &'static [OAuthCode] = &[$(OAuthCode::$variant,)*];
         }
@@ -30,51 +35,56 @@ macro_rules! oauth_codes {
 
 oauth_codes! {
     /// A parameter is missing, repeated, malformed, or does not go with another.
-    InvalidRequest = "invalid_request", 400;
+    InvalidRequest = "invalid_request", 400,
+        "a parameter is missing, repeated or malformed, or does not go with another";
     /// Client authentication failed.
-    InvalidClient = "invalid_client", 401;
+    InvalidClient = "invalid_client", 401, "the client could not be authenticated";
     /// The code, refresh token or assertion does not hold.
-    InvalidGrant = "invalid_grant", 400;
+    InvalidGrant = "invalid_grant", 400,
+        "the code or token is wrong, expired, used up, or not of this client";
     /// The client may not use this grant or endpoint.
-    UnauthorizedClient = "unauthorized_client", 400;
+    UnauthorizedClient = "unauthorized_client", 400, "the client is not registered for this";
     /// The grant type is not offered.
-    UnsupportedGrantType = "unsupported_grant_type", 400;
+    UnsupportedGrantType = "unsupported_grant_type", 400, "this grant type is not offered";
     /// The response type is not offered.
-    UnsupportedResponseType = "unsupported_response_type", 400;
+    UnsupportedResponseType = "unsupported_response_type", 400, "this response type is not offered; use code";
     /// The scope is malformed or exceeds what was granted.
-    InvalidScope = "invalid_scope", 400;
+    InvalidScope = "invalid_scope", 400, "the scope is malformed, or more than was granted";
     /// The resource is unknown or not allowed (RFC 8707).
-    InvalidTarget = "invalid_target", 400;
+    InvalidTarget = "invalid_target", 400, "the resource is unknown, or the client may not ask for it";
     /// The person or a policy said no.
-    AccessDenied = "access_denied", 403;
+    AccessDenied = "access_denied", 403, "the person or a policy said no";
     /// `prompt=none` and nobody is signed in (OIDC Core §3.1.2.6).
-    LoginRequired = "login_required", 400;
+    LoginRequired = "login_required", 400, "nobody is signed in, or not in the way that was asked for";
     /// `prompt=none` and consent is due.
-    ConsentRequired = "consent_required", 400;
+    ConsentRequired = "consent_required", 400, "the person has not allowed this app yet";
     /// `prompt=none` and some page is due.
-    InteractionRequired = "interaction_required", 400;
+    InteractionRequired = "interaction_required", 400, "the person must be shown a page";
     /// `prompt=none` and a choice among accounts is due.
-    AccountSelectionRequired = "account_selection_required", 400;
+    AccountSelectionRequired = "account_selection_required", 400, "the person must choose an account";
     /// The demanded authentication was not reached.
-    UnmetAuthenticationRequirements = "unmet_authentication_requirements", 400;
+    UnmetAuthenticationRequirements = "unmet_authentication_requirements", 400,
+        "the sign-in does not reach what was asked for";
     /// Request objects are not offered (OIDC Core §3.1.2.6).
-    RequestNotSupported = "request_not_supported", 400;
+    RequestNotSupported = "request_not_supported", 400, "request objects are not offered";
     /// Request URIs are not offered.
-    RequestUriNotSupported = "request_uri_not_supported", 400;
+    RequestUriNotSupported = "request_uri_not_supported", 400, "request URIs are not offered";
     /// Registration during the request is not offered.
-    RegistrationNotSupported = "registration_not_supported", 400;
+    RegistrationNotSupported = "registration_not_supported", 400,
+        "registration in the request is not offered";
     /// The access token does not hold (RFC 6750 §3.1).
-    InvalidToken = "invalid_token", 401;
+    InvalidToken = "invalid_token", 401, "the access token is missing, wrong, expired or revoked";
     /// The access token lacks a scope (RFC 6750 §3.1).
-    InsufficientScope = "insufficient_scope", 403;
+    InsufficientScope = "insufficient_scope", 403, "the access token lacks a scope";
     /// The token type cannot be revoked here (RFC 7009 §2.2.1).
-    UnsupportedTokenType = "unsupported_token_type", 400;
+    UnsupportedTokenType = "unsupported_token_type", 400, "tokens of this type cannot be revoked here";
     /// Something failed on our side.
-    ServerError = "server_error", 500;
+    ServerError = "server_error", 500, "something failed on our side";
     /// We, or the provider, are overloaded or away.
-    TemporarilyUnavailable = "temporarily_unavailable", 503;
+    TemporarilyUnavailable = "temporarily_unavailable", 503,
+        "we are overloaded, or something that we need is away; try again";
     /// Too many requests from one source.
-    SlowDown = "slow_down", 429;
+    SlowDown = "slow_down", 429, "too many requests; wait a moment";
 }
 
 /// The sentences a person may see: a closed set, so that no detail can slip onto a page.
@@ -147,7 +157,7 @@ impl UserMessage {
             }
             Self::StartAgain => "It took too long, or it was finished already. Start again; nothing is lost.",
             Self::OtherBrowser => {
-                "For your safety a sign-in must end in the browser in which it began. Start again here."
+                "A sign-in must end in the browser in which it began, and this one knows nothing of it (any more). Go back to the app and start there."
             }
             Self::Cancelled => "Nothing was shared. You can try again or choose another way to sign in.",
             Self::ProviderUnavailable => {
@@ -223,6 +233,27 @@ impl Failure {
     pub fn internal(reason: &'static str, note: impl Into<Cow<'static, str>>) -> Self {
         Self::new(OAuthCode::ServerError, reason, UserMessage::OurFault, note)
     }
+    /// `error_description` for the makers of the application: what the code means, the reason, and the
+    /// reference by which the operator finds the rest.
+    ///
+    /// The reason is told only where it speaks of the request itself. Why a client, code or token does not
+    /// hold would help those who guess, so that stays with the operator. A client that failed to authenticate
+    /// gets no reference either: equal refusals share one, and so it would tell known ids from unknown ones.
+    pub fn description(&self, reference: Option<&str>) -> String {
+        let of_the_request = self.user == UserMessage::AppMisconfigured
+            && !matches!(
+                self.code,
+                OAuthCode::InvalidClient | OAuthCode::InvalidGrant | OAuthCode::InvalidToken
+            );
+        let mut text = self.code.meaning().to_owned();
+        if of_the_request {
+            text.push_str(&format!(" ({})", self.reason));
+        }
+        if let Some(reference) = reference.filter(|_| self.code != OAuthCode::InvalidClient) {
+            text.push_str(&format!("; reference {reference}"));
+        }
+        text
+    }
     /// Says what was expected and what came.
     #[must_use]
     pub fn expected(mut self, expected: impl Into<String>, received: impl Into<String>) -> Self {
@@ -260,5 +291,24 @@ mod tests {
             assert!(seen.insert(code.as_str()), "{} twice", code.as_str());
             assert!((400..600).contains(&code.status()));
         }
+    }
+
+    #[test]
+    fn a_description_helps_the_makers_of_an_app_and_nobody_who_guesses() {
+        for code in OAuthCode::ALL {
+            let failure = Failure::new(*code, "pkce.missing", UserMessage::AppMisconfigured, "secret detail");
+            let text = failure.expected("a", "b").description(Some("7K2M-9QXD-41RT"));
+            // RFC 6749 §5.2: error_description
+            assert!(text.bytes().all(|b| matches!(b, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e)), "{text}");
+            assert!(text.starts_with(code.meaning()), "{text}");
+            let findable = *code != OAuthCode::InvalidClient;
+            assert_eq!(text.ends_with("; reference 7K2M-9QXD-41RT"), findable, "{text}");
+            assert!(!text.contains("secret detail"));
+            let tells = !["invalid_client", "invalid_grant", "invalid_token"].contains(&code.as_str());
+            assert_eq!(text.contains("(pkce.missing)"), tells, "{text}");
+        }
+        let person =
+            Failure::new(OAuthCode::AccessDenied, "user.disabled", UserMessage::AccountNotActive, "");
+        assert_eq!(person.description(None), "the person or a policy said no");
     }
 }

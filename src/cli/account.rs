@@ -3,7 +3,7 @@
 use super::CliError;
 use super::client::duration;
 use super::output::{Out, at, facts, joined, table};
-use crate::accounts::{Account, Assignment, EmailAddress, Provenance, Target};
+use crate::accounts::{Account, AccountEmail, Assignment, EmailAddress, Provenance, Target};
 use crate::flow::admin::Desk;
 use crate::flow::admin::accounts::{AccountView, Invite};
 use crate::ids::{AccountId, GroupName, ProviderId, RoleName};
@@ -125,7 +125,7 @@ pub async fn run(command: AccountCommand, desk: &Desk, out: &Out) -> Result<(), 
                     vec![
                         account.id.to_string(),
                         account.profile.name.clone().unwrap_or_default(),
-                        account.primary_email().map(|e| e.address.to_string()).unwrap_or_default(),
+                        account.primary_email().map(address_of).unwrap_or_default(),
                         account.status.as_str().to_owned(),
                     ]
                 };
@@ -168,12 +168,12 @@ pub async fn run(command: AccountCommand, desk: &Desk, out: &Out) -> Result<(), 
             let groups = groups.into_iter().collect();
             let invitation = desk.invite(Invite { email, provider, groups, lifetime }).await?;
             let ends = desk.context.now().plus(lifetime);
-            let body = json!({ "invitation": invitation.expose(), "expires_at": at(ends) });
+            let link = desk.settings.issuer.at(&format!("/invitation?token={}", invitation.expose()));
+            let body = json!({ "invitation": invitation.expose(), "link": link, "expires_at": at(ends) });
             out.show(&body, || {
                 format!(
-                    "invitation  {}\nuntil       {}\n\nThis invitation is not shown again.",
-                    invitation.expose(),
-                    at(ends)
+                    "{}\nSend the person this link. It works once and is not shown again.",
+                    facts(&[("link", link.clone()), ("until", at(ends))])
                 )
             });
         }
@@ -201,6 +201,14 @@ fn json_of(account: &Account) -> Value {
         "id": account.id, "status": account.status, "profile": account.profile, "emails": emails,
         "created_at": at(account.created_at), "updated_at": at(account.updated_at),
     })
+}
+
+/// An address, and whether it is only said.
+fn address_of(email: &AccountEmail) -> String {
+    match email.proof {
+        Some(_) => email.address.to_string(),
+        None => format!("{} (not proved)", email.address),
+    }
 }
 
 /// Who gave it, in words.

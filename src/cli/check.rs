@@ -10,10 +10,10 @@ use clap::Args;
 use serde_json::{Value, json};
 
 const HELP: &str = "\
-Every problem is shown with file, line, column and what to do. Nobody is contacted and nothing is written, unless
+Every problem is shown with file, line, column and what to do. Nobody is contacted and nothing is written, unless \
 --online asks the providers for their metadata and keys. Secrets are read where they are referred to, and never shown.
 
-Exit codes: 0 no errors (there may be warnings), 1 errors, 2 the command line was not understood, 3 a provider did not
+Exit codes: 0 no errors (there may be warnings), 1 errors, 2 the command line was not understood, 3 a provider did not \
 answer (--online).
 
 Examples:

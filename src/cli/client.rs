@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 const ADD: &str = "\
-A client that is not public gets a secret of 256 random bits. It is printed once and cannot be read again: keep it where
+A client that is not public gets a secret of 256 random bits. It is printed once and cannot be read again: keep it where \
 the app keeps its secrets. A running server knows the client within a second or two.
 
 Examples:

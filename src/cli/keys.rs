@@ -15,8 +15,8 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 const ROTATE: &str = "\
-The next key is published `[keys] publish_ahead` before it signs, so that apps that cache our keys know it in time; the
-present one stays published until the last token that it signed has expired. With --now the next key signs at once: for
+The next key is published `[keys] publish_ahead` before it signs, so that apps that cache our keys know it in time; the \
+present one stays published until the last token that it signed has expired. With --now the next key signs at once: for \
 when somebody may have the present one. Apps that cache our keys may then refuse tokens until they fetch them again.
 
 Examples:

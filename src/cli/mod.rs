@@ -37,7 +37,7 @@ Exit codes:
   2  the command line was not understood
   3  something did not work: the database, the network, a file
 
-Settings stand in countersign.toml and providers.toml; docs/configuration.md explains every key.
+Settings stand in countersign.toml and providers.toml; docs/configuration.md explains every key. \
 The environment variable DATABASE_URL goes before `[database] url`.";
 
 /// An identity broker: people sign in with the account they have, apps trust one OpenID Connect issuer.
@@ -183,7 +183,9 @@ impl From<crate::failure::Failure> for CliError {
         if let (Some(expected), Some(received)) = (&failure.detail.expected, &failure.detail.received) {
             message.push_str(&format!(": expected {expected}, found {received}"));
         }
-        if let Some(source) = &failure.source {
+        if let Some(source) = failure.source.map(|source| source.to_string())
+            && source != failure.detail.note
+        {
             message.push_str(&format!(": {source}"));
         }
         Self::broken(message)

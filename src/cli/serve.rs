@@ -17,11 +17,11 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 const HELP: &str = "\
-The server stops on SIGINT or SIGTERM, after the requests in progress. SIGHUP, or a change of a configuration file,
-reads the configuration again; a file with errors changes nothing and is reported in the log, in /health and in the
+The server stops on SIGINT or SIGTERM, after the requests in progress. SIGHUP, or a change of a configuration file, \
+reads the configuration again; a file with errors changes nothing and is reported in the log, in /health and in the \
 metric countersign_configuration_stale. Issuer, listeners, database and master key need a restart.
 
-An SQLite file is made and migrated at the start. A PostgreSQL database, which other nodes may be using, is migrated by
+An SQLite file is made and migrated at the start. A PostgreSQL database, which other nodes may be using, is migrated by \
 `countersign migrate` (or here, with --migrate).
 
 The environment variable RUST_LOG chooses what is logged, such as RUST_LOG=debug; by default info.
@@ -65,6 +65,7 @@ pub async fn run(serve: Serve, global: &Global) -> Result<(), CliError> {
         "countersign {} starts",
         env!("CARGO_PKG_VERSION"),
     );
+    app.note_reload(None);
     let served = http::serve(app).await;
     reloading.abort();
     served.map_err(|error| CliError::broken(error.to_string()))?;

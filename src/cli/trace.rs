@@ -8,8 +8,8 @@ use clap::Args;
 use serde_json::{Value, json};
 
 const HELP: &str = "\
-The reference stands on the page that the person saw; case and dashes do not matter. Shown are the checks of that
-sign-in in their order, with what was expected and what came; secrets are left out. docs/errors.md explains every
+The reference stands on the page that the person saw; case and dashes do not matter. Shown are the checks of that \
+sign-in in their order, with what was expected and what came; secrets are left out. docs/errors.md explains every \
 reason. Refusals are kept in a ring of limited size (`[limits] refusals_kept`).
 
 Example:

@@ -100,12 +100,13 @@ impl ValidatedRedirect {
         self.answer(&[("code", Some(code)), ("state", self.state.as_deref()), ("iss", Some(issuer))])
     }
 
-    /// The refusal: `error`, `error_description`, `state`, `iss` (RFC 6749 §4.1.2.1). The description is the
-    /// sentence for people, never the operator's detail.
-    pub fn with_error(&self, issuer: &str, failure: &Failure) -> Location {
+    /// The refusal: `error`, `error_description`, `state`, `iss` (RFC 6749 §4.1.2.1). The description is
+    /// [`Failure::description`], never the operator's detail.
+    pub fn with_error(&self, issuer: &str, failure: &Failure, reference: Option<&str>) -> Location {
+        let description = failure.description(reference);
         self.answer(&[
             ("error", Some(failure.code.as_str())),
-            ("error_description", Some(failure.user.title())),
+            ("error_description", Some(&description)),
             ("state", self.state.as_deref()),
             ("iss", Some(issuer)),
         ])
@@ -315,7 +316,7 @@ mod tests {
             "https://rp.test/cb?x=1&code=csac_x&state=a+b%26c%3D%22%C3%A9&iss=https%3A%2F%2Fid.test"
         );
         let failure = Failure::new(OAuthCode::LoginRequired, "x", UserMessage::StartAgain, "secret detail");
-        let error = redirect.with_error("https://id.test", &failure);
+        let error = redirect.with_error("https://id.test", &failure, None);
         assert!(error.as_str().contains("&error=login_required&"));
         assert!(!error.as_str().contains("secret"));
         assert_eq!(redirect.form_target(), "https://rp.test");

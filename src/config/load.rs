@@ -97,7 +97,7 @@ fn settings(
     let development = base.as_ref().is_some_and(|base| base.development);
     let master_key = server::master_key(&root, development, references, inputs.create_keys.as_ref());
     let public = server::public(&root, base.as_ref(), references);
-    let management = server::management(&root);
+    let management = server::management(&root, &public.listen);
     let database = server::database(&root, references);
     let mut mentions = Mentions::default();
     let mut declared = Declared::default();

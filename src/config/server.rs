@@ -222,17 +222,30 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 }
 
 /// `[management]`.
-pub fn management(root: &Section<'_>) -> SocketAddr {
+pub fn management(root: &Section<'_>, public: &[SocketAddr]) -> SocketAddr {
     let default = SocketAddr::from(([127, 0, 0, 1], 8089));
-    let Some(section) = root.section("management") else { return default };
-    let listen = section.parsed("listen", address);
+    let section = root.section("management");
+    let listen = section.as_ref().and_then(|section| section.parsed("listen", address));
+    let chosen = listen.as_ref().map_or(default, |at| at.value);
+    let taken = |ours: &&SocketAddr| {
+        ours.port() == chosen.port()
+            && chosen.port() != 0
+            && (ours.ip() == chosen.ip() || ours.ip().is_unspecified() || chosen.ip().is_unspecified())
+    };
+    if let Some(ours) = public.iter().find(taken) {
+        let place = listen.as_ref().map_or_else(|| root.place_of("public"), |at| at.place);
+        let message = format!("the public listener ({ours}) and the management listener ({chosen}) are one");
+        let help = "give them different ports; [management] listens on 127.0.0.1:8089 unless `listen` says otherwise";
+        root.refuse(place, "config.contradiction", message, help);
+    }
+    let Some(section) = section else { return default };
     if let Some(at) = listen.as_ref().filter(|at| !at.value.ip().is_loopback()) {
         let message = "metrics and health can be reached from other machines, without a password";
         let problem = Problem::warning("config.management", at.place, message);
         section.problems().add(problem.help("make sure that a firewall or network policy stands before it"));
     }
     section.finish();
-    listen.map_or(default, |at| at.value)
+    chosen
 }
 
 /// `[database]`; the variable DATABASE_URL wins.

@@ -64,6 +64,25 @@ fn said(config: &str) -> String {
 }
 
 #[test]
+fn the_two_listeners_never_share_an_address() {
+    let said_of = |public: &str, management: &str| {
+        said(&format!(
+            "{HEAD}[public]\nlisten = \"{public}\"\ntrusted_proxies = [\"10.0.0.1\"]\n{management}"
+        ))
+    };
+    assert!(said_of("127.0.0.1:8089", "").contains("config.contradiction"));
+    assert!(
+        said_of("0.0.0.0:9000", "[management]\nlisten = \"127.0.0.1:9000\"").contains("config.contradiction")
+    );
+    for (public, management) in
+        [("127.0.0.1:8080", ""), ("127.0.0.1:9000", "[management]\nlisten = \"127.0.0.2:9000\"")]
+    {
+        let said = said_of(public, management);
+        assert!(!said.contains("config.contradiction"), "{said}");
+    }
+}
+
+#[test]
 fn little_is_needed_and_the_rest_has_defaults() {
     let settings = good(HEAD).settings;
     assert_eq!(settings.issuer.as_str(), "https://id.test");

@@ -101,6 +101,16 @@ pub async fn callback(
     Ok(Outcome { step: Step::Continue(flow.handle()?), changes })
 }
 
+/// Refuses an answer that is malformed as a request, with the ways on of the sign-in that it belongs to, if
+/// this browser has it. Nothing is used up.
+pub async fn malformed(app: &App, browser: &Browser, state: Option<&str>, mut failure: Failure) -> Refused {
+    failure.user = UserMessage::ProviderAnswerRefused;
+    match state::open_answer(app, browser, state).await {
+        Ok((flow, away, _)) => Refused::from(failure).at(&away.provider).in_flow(&flow),
+        Err(_) => failure.into(),
+    }
+}
+
 /// What a stranger sent, cut to a bearable length.
 fn shown(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(64).collect()
@@ -295,7 +305,7 @@ fn settle(tx: &mut Tx<'_>, request: &Vouching, secret: Digest) -> Result<SignedI
             });
             return Err(Undone::ProofNeeded(linking::proof_needed(reason), joining));
         }
-        Decision::Refuse(refusal) => return Err(Undone::Refused(refusal.failure())),
+        Decision::Refuse(refusal) => return Err(Undone::Refused(told(refusal.failure(), request))),
     };
     // Held until the commit: a suspension cannot slip in between decision and session.
     if tx.hold_account(&account)? != Some(AccountStatus::Active) {
@@ -378,6 +388,21 @@ fn admission(vouched: &Vouched, policy: &ProviderPolicy, invited: bool) -> Admis
         Provisioning::ClaimFilter(_) => open(vouched.passes_filter, "provider.claim_filter"),
         Provisioning::Invitation => open(invited, "provider.invitation"),
         Provisioning::Never => Admission::Closed("provider.provisioning"),
+    }
+}
+
+/// Adds to a refusal what the provider's policy wanted, and what came.
+fn told(failure: Failure, request: &Vouching) -> Failure {
+    match (&request.policy.provisioning, failure.reason) {
+        (Provisioning::Domains(domains), "provider.domain") => {
+            let wanted: Vec<&str> = domains.iter().map(String::as_str).collect();
+            let came = request.vouched.identity.verified_email().map(|email| email.address().domain());
+            failure.expected(
+                format!("a verified address at {}", wanted.join(", ")),
+                came.unwrap_or("no verified address"),
+            )
+        }
+        _ => failure,
     }
 }
 

@@ -76,7 +76,12 @@ async fn warm(app: &Arc<App>) {
             let (app, entry) = (app.clone(), entry.clone());
             tokio::spawn(async move {
                 if let Err(failure) = entry.upstream.warm(&app.context).await {
-                    tracing::warn!(provider = %entry.id, ?failure, "a provider cannot be reached");
+                    let (reason, note) = (failure.reason, &failure.detail.note);
+                    if is_new {
+                        tracing::warn!(provider = %entry.id, reason, %note, "a provider cannot be reached");
+                    } else {
+                        tracing::debug!(provider = %entry.id, reason, %note, "still not");
+                    }
                 }
             });
         }

@@ -27,24 +27,25 @@ use url::Url;
 enum Delivery<'a> {
     /// To the person alone.
     Page(&'a dyn Page),
-    /// To the application (RFC 6749 §4.1.2.1).
-    Redirect(&'a ValidatedRedirect),
-    /// To the program that asked (RFC 6749 §5.2).
-    Json,
+    /// To the application (RFC 6749 §4.1.2.1), with the reference if there is a record.
+    Redirect(&'a ValidatedRedirect, Option<&'a ReferenceId>),
+    /// To the program that asked (RFC 6749 §5.2), with the reference if there is a record.
+    Json(Option<&'a ReferenceId>),
 }
 
 /// The one place where a failure becomes an answer.
 fn deliver(site: &Site, failure: &Failure, delivery: Delivery<'_>, changes: &Changes) -> HttpResponse {
     match delivery {
         Delivery::Page(view) => page(site, status(failure), view, changes),
-        Delivery::Redirect(redirect) => {
-            let location = redirect.with_error(site.app.now().settings.issuer.as_str(), failure);
+        Delivery::Redirect(redirect, reference) => {
+            let reference = reference.map(ReferenceId::as_str);
+            let location = redirect.with_error(site.app.now().settings.issuer.as_str(), failure, reference);
             to_client(site, &location, changes)
         }
-        Delivery::Json => {
+        Delivery::Json(reference) => {
             let body = serde_json::json!({
                 "error": failure.code.as_str(),
-                "error_description": failure.user.title(),
+                "error_description": failure.description(reference.map(ReferenceId::as_str)),
             });
             answer(site, status_for_programs(failure), changes).json(body)
         }
@@ -269,7 +270,7 @@ pub async fn refuse(site: &Site, request: &HttpRequest, browser: &Browser, refus
     if is_ordinary(&refused.failure)
         && let Some(redirect) = &refused.redirect
     {
-        return deliver(site, &refused.failure, Delivery::Redirect(redirect), &refused.changes);
+        return deliver(site, &refused.failure, Delivery::Redirect(redirect, None), &refused.changes);
     }
     let source =
         if browser.source.is_empty() { request::source(site, request) } else { browser.source.clone() };
@@ -281,7 +282,8 @@ pub async fn refuse(site: &Site, request: &HttpRequest, browser: &Browser, refus
     };
     let reference = refusals::record(app, &refused.failure, about).await;
     if let Some(redirect) = &refused.redirect {
-        return deliver(site, &refused.failure, Delivery::Redirect(redirect), &refused.changes);
+        let to_app = Delivery::Redirect(redirect, Some(&reference));
+        return deliver(site, &refused.failure, to_app, &refused.changes);
     }
     let snapshot = app.now();
     let named = client.as_ref().and_then(|id| snapshot.client(id.as_str()));
@@ -333,8 +335,8 @@ pub async fn json(
     about: Concerning<'_>,
 ) -> HttpResponse {
     let source = request::source(site, request);
-    refusals::record(&site.app, failure, Concerning { source: &source, ..about }).await;
-    let mut response = plain_json(site, failure);
+    let reference = refusals::record(&site.app, failure, Concerning { source: &source, ..about }).await;
+    let mut response = deliver(site, failure, Delivery::Json(Some(&reference)), &Changes::none());
     if response.status() == StatusCode::URI_TOO_LONG && request.method() == Method::POST {
         // The parameters came in the body.
         response.head_mut().status = StatusCode::PAYLOAD_TOO_LARGE;
@@ -344,13 +346,14 @@ pub async fn json(
 
 /// A failure that needs no record, as JSON.
 pub fn plain_json(site: &Site, failure: &Failure) -> HttpResponse {
-    deliver(site, failure, Delivery::Json, &Changes::none())
+    deliver(site, failure, Delivery::Json(None), &Changes::none())
 }
 
 /// A failure that needs no record, as a page: wrong host, no such page, too many requests.
 pub fn plain_page(site: &Site, failure: &Failure, reference: Option<ReferenceId>) -> HttpResponse {
     let mut view = ErrorPage::of(site.assets().frame(), failure.user, reference);
-    view.home = home(site);
+    // Absolute: under a wrong host a path would lead nowhere.
+    view.home = Href::parse(&site.app.now().settings.issuer.at("/"));
     deliver(site, failure, Delivery::Page(&view), &Changes::none())
 }
 

@@ -406,7 +406,7 @@ mod tests {
         match run_with(&with("state", "x\r\nSet-Cookie: a"), app()) {
             Err(Refusal::Redirect(failure, to)) => {
                 assert_eq!(failure.reason, "request.control_character");
-                let location = to.with_error("https://id.test", &failure);
+                let location = to.with_error("https://id.test", &failure, None);
                 assert!(!location.as_str().contains("state="), "{location:?}");
             }
             other => panic!("{other:?}"),

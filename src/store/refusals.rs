@@ -8,6 +8,7 @@ use super::tx::{Tx, on};
 use crate::audit::{KeptRefusal, Refusal};
 use crate::context::Timestamp;
 use crate::ids::ReferenceId;
+use crate::tokens::handle::Digest;
 use diesel::prelude::*;
 use std::time::Duration;
 
@@ -58,14 +59,19 @@ impl Tx<'_> {
     /// Keeps a refusal, at most `keep` in all and a sixteenth of that from one source; the oldest give way.
     ///
     /// Answers the reference to show to the person: that of the refusal, or, if the same source was refused
-    /// for the same reason (same provider, same client) within the last minute, that of the row in which
-    /// this one is counted.
+    /// for the same reason (same provider, same client, same findings) within the last minute, that of the
+    /// row in which this one is counted. So whatever a row tells is true of all that it counts.
     pub fn put_refusal(&mut self, refusal: &Refusal, keep: u32) -> Result<ReferenceId, StoreError> {
         let source = storable(&refusal.source);
         let reason = storable(&refusal.reason);
         let provider = refusal.provider.as_ref().map(|id| id.as_str());
         let client = refusal.client.as_ref().map(|id| id.as_str());
-        let alike = format!("{reason}\n{}\n{}", provider.unwrap_or_default(), client.unwrap_or_default());
+        let steps = to_json(&refusal.steps, "refusals.steps")?;
+        let facts = to_json(
+            &(&reason, provider, client, &refusal.note, &refusal.expected, &refusal.received, &steps),
+            "refusals.alike",
+        )?;
+        let alike = Digest::of(&facts).as_str().to_owned();
         let since = refusal.at.minus(COALESCED).0;
         let same: Option<(i64, String)> = on!(self, c => refusals::table
             .filter(refusals::source.eq(&source))
@@ -81,7 +87,6 @@ impl Tx<'_> {
                 .execute(c))?;
             return parse(&reference, "refusals.reference");
         }
-        let steps = to_json(&refusal.steps, "refusals.steps")?;
         let seq: i64 = on!(self, c => diesel::insert_into(refusals::table)
             .values((
                 refusals::reference.eq(refusal.reference.as_str()),

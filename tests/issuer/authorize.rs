@@ -99,6 +99,8 @@ async fn refusals_name_state_and_issuer_and_nothing_of_ours() {
         assert_eq!(told["iss"], house.issuer);
         let known = ["error", "error_description", "state", "iss"];
         assert!(told.keys().all(|key| known.contains(&key.as_str())), "{told:?}");
+        let reference = told["error_description"].split("; reference ").nth(1).expect("for `trace`");
+        assert_eq!(reference.len(), "7K2M-9QXD-41RT".len(), "{told:?}");
     }
 }
 

@@ -46,20 +46,22 @@ async fn repeated_refusals_are_one_row(place: Place) {
         }
         let kept = tx.refusal(&first.reference)?.unwrap();
         assert_eq!((kept.times, kept.last_at), (200, Timestamp(NOW.0 + 199)));
-        // another source, reason, provider, client or minute is another row
+        // another source, reason, provider, client, finding or minute is another row
         let mut others = vec![
             refusal("198.51.100.0/24", "flow.browser", NOW),
             refusal("192.0.2.0/24", "flow.expired", NOW),
+            refusal("192.0.2.0/24", "flow.browser", NOW),
             refusal("192.0.2.0/24", "flow.browser", NOW),
             refusal("192.0.2.0/24", "flow.browser", NOW),
             refusal("192.0.2.0/24", "flow.browser", NOW.plus(Duration::from_secs(60))),
         ];
         others[2].provider = None;
         others[3].client = Some(client());
+        others[4].received = Some("another answer".to_owned());
         for other in &others {
             assert_eq!(tx.put_refusal(other, 1000)?, other.reference);
         }
-        assert_eq!(tx.refusals(100)?.len(), 6);
+        assert_eq!(tx.refusals(100)?.len(), 7);
         Ok(())
     })
     .await

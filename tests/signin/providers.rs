@@ -45,6 +45,22 @@ async fn oidc_054_a_providers_text_is_no_markup() {
 }
 
 #[tokio::test]
+async fn a_malformed_answer_is_blamed_on_the_provider_and_leads_on() {
+    let house = House::open().await;
+    let mut alice = Visitor::new();
+    let request = depart(&house, &mut alice, "globex", &authorize(&house, "first", &[])).await;
+    let answer = approval(&house, &request);
+    let page = alice.get(&format!("{answer}&code=another")).await;
+    assert_eq!(page.status, 400);
+    assert!(page.body.contains("We could not accept the provider"), "{}", page.body);
+    assert_eq!(house.refusals().await[0].refusal.reason, "request.duplicate_parameter");
+    let way = choose(&house, &mut alice, &page, "friendbook").await.location();
+    assert!(way.as_str().starts_with(house.friendbook.origin()), "{way}");
+    let sound = alice.get(&answer).await;
+    assert_eq!(sound.status, 400, "the person went on elsewhere");
+}
+
+#[tokio::test]
 async fn a_provider_that_is_down_is_a_page_with_the_other_ways() {
     let house = House::with(|config, providers| {
         (config, providers.replace("issuer = \"{globex}\"", "issuer = \"http://127.0.0.1:9\""))

@@ -211,8 +211,8 @@ CREATE TABLE audit_events (
 CREATE INDEX audit_events_account ON audit_events (account, seq);
 CREATE INDEX audit_events_reference ON audit_events (reference);
 
--- A ring, bounded in all and for each source; repeats within a minute are counted in one row: alike is the
--- reason with provider and client.
+-- A ring, bounded in all and for each source; repeats within a minute are counted in one row: alike is a
+-- digest of what the row tells.
 CREATE TABLE refusals (
     seq INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     reference TEXT NOT NULL UNIQUE,

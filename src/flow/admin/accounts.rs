@@ -164,7 +164,8 @@ impl Desk {
     /// Gives an account a group or role. False if an administrator of this name had given it already.
     ///
     /// # Errors
-    /// As [`Desk::find_account`]; [`AdminError::NotFound`] for the group or role.
+    /// As [`Desk::find_account`]; [`AdminError::NotFound`] for the group or role; [`AdminError::Refused`] for
+    /// an address that is not proved: anyone can say that it is theirs.
     pub async fn grant(&self, name: &str, target: Target) -> Result<bool, AdminError> {
         let (now, event) = (self.context.now(), self.event(AuditKind::AssignmentAdded));
         let (wanted, desk) = (name.to_owned(), self.clone());
@@ -175,6 +176,12 @@ impl Desk {
                 Target::Role(name) => must_have_role(&directory, name)?,
             }
             let id = find(tx, &wanted)?;
+            if wanted.contains('@') && !has_proved(tx, &id, &wanted)? {
+                return Err(AdminError::Refused(format!(
+                    "account {id} says that its address is {wanted}, but has not proved it; if you know whose \
+                     account that is, name it by its id"
+                )));
+            }
             let assignment = Assignment { target, provenance: Provenance::Admin(desk.admin.clone()) };
             let added = tx.add_assignment(&id, &assignment, now)?;
             if added {
@@ -260,6 +267,11 @@ impl Desk {
         .await?;
         Ok(secret)
     }
+}
+
+fn has_proved(tx: &mut Tx<'_>, id: &AccountId, address: &str) -> Result<bool, AdminError> {
+    let Ok(address) = EmailAddress::parse(address) else { return Ok(false) };
+    Ok(tx.accounts_by_email(address.canonical())?.iter().any(|(holder, proved)| *proved && holder == id))
 }
 
 fn find(tx: &mut Tx<'_>, name: &str) -> Result<AccountId, AdminError> {

@@ -218,7 +218,7 @@ async fn suspension_ends_what_was_out_for_good() {
 async fn a_grant_by_hand_can_be_taken_back_by_any_administrator() {
     let house = house();
     let desk = &house.desk;
-    account(desk, "bob@a.test", false).await;
+    account(desk, "bob@a.test", true).await;
     let editor = Target::Role(RoleName::new("editor").unwrap());
     assert!(desk.grant("bob@a.test", editor.clone()).await.unwrap());
     assert!(!desk.grant("bob@a.test", editor.clone()).await.unwrap());
@@ -241,6 +241,18 @@ async fn an_address_means_the_one_who_proved_it_and_never_one_of_several() {
     assert!(desk.find_account("eve@a.test").await.unwrap_err().to_string().contains("several"));
     let real = account(desk, "eve@a.test", true).await;
     assert_eq!(desk.find_account("eve@a.test").await.unwrap(), real);
+}
+
+#[tokio::test]
+async fn nothing_is_given_to_whoever_merely_says_an_address() {
+    let house = house();
+    let desk = &house.desk;
+    let mallory = account(desk, "ann@a.test", false).await;
+    let editor = Target::Role(RoleName::new("editor").unwrap());
+    let refused = desk.grant("ann@a.test", editor.clone()).await.unwrap_err();
+    assert!(refused.to_string().contains(mallory.as_str()), "{refused}");
+    assert!(desk.account("ann@a.test").await.unwrap().assignments.is_empty());
+    assert!(desk.grant(mallory.as_str(), editor).await.unwrap(), "by id it is meant");
 }
 
 #[tokio::test]

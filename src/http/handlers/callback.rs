@@ -46,7 +46,9 @@ async fn finish(
     encoded: &str,
 ) -> Result<Outcome, Refused> {
     let parameters = Parameters::decode(encoded)?;
-    parameters.check()?;
+    if let Err(failure) = parameters.check() {
+        return Err(callback::malformed(&site.app, browser, parameters.get("state"), failure).await);
+    }
     let parameters = parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     callback::callback(&site.app, browser, provider, method, parameters).await
 }

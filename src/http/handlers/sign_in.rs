@@ -39,7 +39,7 @@ async fn show(site: &Site, request: &HttpRequest, browser: &Browser) -> Result<H
         UserMessage::Cancelled,
         "the person gave up",
     );
-    let cancel = list.redirect.with_error(site.app.now().settings.issuer.as_str(), &cancelled);
+    let cancel = list.redirect.with_error(site.app.now().settings.issuer.as_str(), &cancelled, None);
     let page = ChooserPage {
         frame: site.assets().frame(),
         app_name: list.client.name.clone(),
