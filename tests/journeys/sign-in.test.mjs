@@ -178,6 +178,7 @@ describe('sign-in to Notes', () => {
     const page = await personAt(browser);
     await page.goto(notesAt('/notes/42'));
     await chooseProvider(page, 'globex');
+    await page.waitForURL(`${demo.addresses.globex}/**`);
     const picker = page.url();
     await pickPerson(page, 'bob');
     await page.waitForURL(atNotes('/notes/42'));
