@@ -23,6 +23,10 @@ impl Demand {
     pub fn forces_authentication(&self) -> bool {
         self.login || self.max_age == Some(Duration::ZERO)
     }
+    /// Whether only a provider that says when the person proved themselves can meet it.
+    pub fn needs_freshness(&self) -> bool {
+        self.login || self.max_age.is_some()
+    }
 }
 
 /// What a live session shows.

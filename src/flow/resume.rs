@@ -56,13 +56,14 @@ pub fn demand(flow: &FlowState) -> Demand {
     }
 }
 
-/// The providers that a client's people may use now, in the order of the list.
-pub fn candidates(snapshot: &Snapshot, client: &Client) -> Vec<Candidate> {
+/// The providers that a client's people may use now and that can meet the demand, in the order of the list.
+pub fn candidates(snapshot: &Snapshot, client: &Client, demand: &Demand) -> Vec<Candidate> {
     let mut entries: Vec<_> = snapshot
         .upstreams
         .iter()
         .filter(|entry| entry.policy.enabled)
         .filter(|entry| client.providers.is_empty() || client.providers.contains(&entry.id))
+        .filter(|entry| !demand.needs_freshness() || entry.upstream.proves_freshness())
         .collect();
     entries.sort_by(|a, b| {
         (a.display.order, &a.display.name, &a.id).cmp(&(b.display.order, &b.display.name, &b.id))
@@ -111,7 +112,8 @@ pub async fn dispatch(
         flow.session_before = Some(current.session.id.clone());
     }
     let silent = flow.request.prompt.none;
-    let candidates = candidates(snapshot, &client);
+    let demand = demand(&flow);
+    let candidates = candidates(snapshot, &client, &demand);
     let domain = flow.request.login_hint.as_deref().and_then(|hint| EmailAddress::parse(hint).ok());
     let decision = chooser::decide(&chooser::Facts {
         silent,
@@ -149,6 +151,15 @@ pub async fn dispatch(
                 OAuthCode::LoginRequired,
                 "authorize.login_required",
                 "prompt=none, and no session fits",
+            );
+            Err(refused.in_flow(&flow).to_client(&redirect))
+        }
+        // OIDC Core §3.1.2.1: who cannot re-authenticate the person says so.
+        (Decision::NoProvider, _) if demand.needs_freshness() => {
+            let refused = client_error(
+                OAuthCode::UnmetAuthenticationRequirements,
+                "authorize.freshness",
+                "a fresh proof is demanded, and no provider that is open to the application can show one",
             );
             Err(refused.in_flow(&flow).to_client(&redirect))
         }

@@ -65,7 +65,7 @@ pub fn ways(snapshot: &Snapshot, flow: FlowState) -> Result<List, Refused> {
         );
     }
     let (client, redirect) = resume::client_of(snapshot, &flow).map_err(|refused| refused.in_flow(&flow))?;
-    let candidates = resume::candidates(snapshot, &client);
+    let candidates = resume::candidates(snapshot, &client, &resume::demand(&flow));
     let mut providers = Vec::new();
     let mut targets = Vec::new();
     for candidate in chooser::listed(&candidates) {
@@ -98,7 +98,7 @@ pub async fn choose(
         );
     }
     let (client, _) = resume::client_of(&snapshot, &flow).map_err(|refused| refused.in_flow(&flow))?;
-    let candidates = resume::candidates(&snapshot, &client);
+    let candidates = resume::candidates(&snapshot, &client, &resume::demand(&flow));
     let chosen = chooser::admit(&candidates, wanted.unwrap_or_default())
         .map_err(|failure| Refused::from(failure).in_flow(&flow))?;
     depart(app, &snapshot, browser, flow, &chosen.id).await

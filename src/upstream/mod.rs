@@ -204,6 +204,11 @@ pub trait Upstream: Send + Sync {
     fn answers_by_post(&self) -> bool {
         false
     }
+    /// Whether its answer can show when the person proved themselves. One that cannot is of no use where the
+    /// application demands a fresh proof.
+    fn proves_freshness(&self) -> bool {
+        true
+    }
     /// Builds the request to the provider.
     async fn begin(&self, context: &Context, request: &BeginRequest) -> Result<Begun, Failure>;
     /// Validates the answer; every check is a step of the trace, passed or not.

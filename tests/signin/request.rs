@@ -225,13 +225,29 @@ async fn oidc_070_a_provider_that_cannot_say_when_meets_no_max_age() {
     sign_in(&house, &mut alice, "friendbook", &authorize(&house, "first", &[])).await;
     let aged = authorize(&house, "first", &[("max_age", "100000"), ("prompt", "none")]);
     assert_eq!(parameter(&alice.get(&aged).await.location(), "error").as_deref(), Some("login_required"));
-    let aged = authorize(&house, "first", &[("max_age", "100000"), ("idp_hint", "friendbook")]);
-    let request = depart(&house, &mut alice, "friendbook", &aged).await;
-    let before = house.rows().await;
-    assert_eq!(alice.get(&approval(&house, &request)).await.status, 400);
-    assert_eq!(house.rows().await, before);
+    // It is not offered where its answer could never do, not even when it is named.
+    for demand in [("max_age", "100000"), ("prompt", "login")] {
+        let aged = authorize(&house, "first", &[demand, ("idp_hint", "friendbook")]);
+        let on = alice.get(&aged).await.location();
+        assert!(on.as_str().starts_with(house.globex.origin()), "{on}");
+    }
     sign_in(&house, &mut Visitor::new(), "globex", &authorize(&house, "first", &[("max_age", "100000")]))
         .await;
+}
+
+#[tokio::test]
+async fn an_app_whose_providers_cannot_show_a_fresh_proof_is_told() {
+    let house = House::with(|config, providers| {
+        (
+            config.replacen("first_party = true", "first_party = true\nproviders = [\"friendbook\"]", 1),
+            providers,
+        )
+    })
+    .await;
+    let demanding = authorize(&house, "first", &[("prompt", "login")]);
+    let back = Visitor::new().get(&demanding).await.location();
+    assert_eq!(parameter(&back, "error").as_deref(), Some("unmet_authentication_requirements"));
+    sign_in(&house, &mut Visitor::new(), "friendbook", &authorize(&house, "first", &[])).await;
 }
 
 #[tokio::test]

@@ -59,6 +59,11 @@ impl Upstream for OAuth2 {
         vec![self.settings.authorize_url.origin()]
     }
 
+    /// Plain OAuth says nothing about the act of signing in.
+    fn proves_freshness(&self) -> bool {
+        false
+    }
+
     async fn begin(&self, context: &Context, request: &BeginRequest) -> Result<Begun, Failure> {
         let remembered = Remembered { verifier: self.settings.pkce.then(|| context.secret_text()) };
         let url = self.authorize_url(request, &remembered)?;
