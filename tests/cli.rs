@@ -126,7 +126,7 @@ fn only_check_online_contacts_providers() {
 }
 
 #[test]
-fn a_secret_is_printed_once_and_what_is_declared_is_left_alone() {
+fn admin_007_a_secret_is_printed_once_and_what_is_declared_is_left_alone() {
     let place = Place::new(CONFIG);
     assert_eq!(place.run(&["client", "list"]).code, 3, "the database has no schema yet");
     assert_eq!(place.run(&["migrate", "--dry-run"]).code, 0);
@@ -222,7 +222,7 @@ fn until(address: SocketAddr, path: &str, text: &str) -> String {
 }
 
 #[test]
-fn a_running_server_takes_good_files_and_keeps_what_it_has_otherwise() {
+fn admin_009_a_running_server_takes_good_files_and_keeps_what_it_has_otherwise() {
     let (public, management) = (free_port(), free_port());
     let listeners = format!(
         "[public]\nlisten = \"127.0.0.1:{public}\"\n[management]\nlisten = \"127.0.0.1:{management}\"\n"

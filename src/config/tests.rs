@@ -352,7 +352,7 @@ const BAD_PROVIDERS: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn every_mistake_in_the_file_of_providers_is_shown_with_its_place() {
+fn admin_010_every_mistake_in_the_file_of_providers_is_shown_with_its_place() {
     let mut settings = insta::Settings::clone_current();
     settings.set_prepend_module_to_snapshot(false);
     let _bound = settings.bind_to_scope();
