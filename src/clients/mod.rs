@@ -2,6 +2,7 @@
 
 pub mod authentication;
 pub mod entitlement;
+pub mod metadata;
 pub mod origins;
 pub mod redirect;
 pub mod registration;
@@ -122,6 +123,30 @@ pub struct Client {
     pub providers: BTreeSet<crate::ids::ProviderId>,
     /// The app's start page: where *start again* leads when nothing else is known.
     pub home_uri: Option<String>,
+    /// Its public keys, where it has some.
+    #[serde(default)]
+    pub keys: Option<metadata::KeySource>,
+    /// Rules for its authorization requests.
+    #[serde(default)]
+    pub requests: metadata::RequestRules,
+    /// What it demands of each sign-in.
+    #[serde(default)]
+    pub sign_in: metadata::SignInRules,
+    /// How it is told that a session ended.
+    #[serde(default)]
+    pub logout: metadata::LogoutChannels,
+    /// Which `sub` its people have.
+    #[serde(default)]
+    pub subjects: metadata::SubjectRules,
+    /// How its access claims are written.
+    #[serde(default)]
+    pub shapes: metadata::ClaimShapes,
+    /// How the answers of the userinfo endpoint are signed; none means plain JSON (OIDC Core §5.3.2).
+    #[serde(default)]
+    pub userinfo_alg: Option<SigningAlg>,
+    /// What people may read about it.
+    #[serde(default)]
+    pub about: metadata::About,
     /// Switched off: nothing works, nothing is lost.
     pub disabled: bool,
     /// Where it was made.
@@ -219,6 +244,14 @@ pub(crate) mod tests {
             default_provider: None,
             providers: BTreeSet::new(),
             home_uri: None,
+            keys: None,
+            requests: Default::default(),
+            sign_in: Default::default(),
+            logout: Default::default(),
+            subjects: Default::default(),
+            shapes: Default::default(),
+            userinfo_alg: None,
+            about: Default::default(),
             disabled: false,
             origin: Origin::Declared,
         }
