@@ -173,3 +173,20 @@ async fn oauth_113_a_token_of_a_key_that_is_not_ours() {
     assert!(!house.is_active("api", &foreign).await);
     assert_eq!(elsewhere.userinfo(&foreign).await.status, 200, "the valid twin");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_is_wrong_with_a_request_to_userinfo_the_challenge_says_so() {
+    let house = House::open().await;
+    let person = house.sign_in("ann").await;
+    let token = house.tokens(&person, "web", "openid").await.text("access_token");
+    let bearer = format!("Bearer {token}");
+    let challenge = |answer: &Answer| answer.header("www-authenticate").unwrap_or_default().to_owned();
+    let good = house.get("/userinfo", &[("authorization", &bearer)]).await;
+    assert_eq!((good.status, challenge(&good).as_str()), (200, ""));
+    let twice = house.get("/userinfo", &[("authorization", &bearer), ("authorization", &bearer)]).await;
+    let both = house.post("/userinfo", &[("authorization", &bearer)], &[("access_token", &token)]).await;
+    for answer in [twice, both] {
+        assert_eq!(answer.error(), (400, "invalid_request".to_owned()));
+        assert_eq!(challenge(&answer), "Bearer realm=\"countersign\", error=\"invalid_request\"");
+    }
+}

@@ -86,9 +86,20 @@ pub async fn userinfo_post(
     }
     match request::form(&site, &request, payload).await {
         Ok(body) => userinfo(&site, &request, Some(&body)).await,
-        Err(failure) => refuse(&site, &request, None, &failure).await,
+        Err(failure) => refuse_bearer(&site, &request, &failure).await,
     }
 }
+
+/// As [`refuse`]. Whatever was wrong with the request, the challenge says so (RFC 6750 §3).
+async fn refuse_bearer(site: &Site, request: &HttpRequest, failure: &Failure) -> HttpResponse {
+    let mut response = refuse(site, request, None, failure).await;
+    if failure.code == OAuthCode::InvalidRequest {
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(BEARER_INVALID_REQUEST));
+    }
+    response
+}
+
+const BEARER_INVALID_REQUEST: &str = "Bearer realm=\"countersign\", error=\"invalid_request\"";
 
 async fn userinfo(site: &Site, request: &HttpRequest, body: Option<&str>) -> HttpResponse {
     let result = match bearer_token(request, body) {
@@ -97,7 +108,7 @@ async fn userinfo(site: &Site, request: &HttpRequest, body: Option<&str>) -> Htt
     };
     match result {
         Ok(answer) => json(site, request, Some(&answer.client), &answer.claims),
-        Err(failure) => refuse(site, request, None, &failure).await,
+        Err(failure) => refuse_bearer(site, request, &failure).await,
     }
 }
 
@@ -186,9 +197,6 @@ fn ask_for_credentials(response: &mut HttpResponse, failure: &Failure) {
         (OAuthCode::InvalidToken, _) => "Bearer realm=\"countersign\", error=\"invalid_token\"",
         (OAuthCode::InsufficientScope, _) => {
             "Bearer realm=\"countersign\", error=\"insufficient_scope\", scope=\"openid\""
-        }
-        (OAuthCode::InvalidRequest, reason) if reason.starts_with("bearer.") => {
-            "Bearer realm=\"countersign\", error=\"invalid_request\""
         }
         _ => return,
     };
