@@ -70,6 +70,23 @@ export async function checkPorts(portBase) {
   }
 }
 
+/** The first of a run of ports that are all free, for a demo beside others. */
+export async function freePortBase() {
+  for (;;) {
+    const probe = net.createServer();
+    await new Promise((resolve) => probe.listen(0, '127.0.0.1', resolve));
+    const { port } = probe.address();
+    await new Promise((resolve) => probe.close(resolve));
+    const base = port - (port % 10);
+    try {
+      await checkPorts(base);
+      return base;
+    } catch {
+      // Someone has one of them; try another run.
+    }
+  }
+}
+
 // --- Processes ------------------------------------------------------------------------------
 
 class Child {

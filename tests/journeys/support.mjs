@@ -3,17 +3,18 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
-import { checkPorts, startDemo } from '../../examples/demo/demo.mjs';
+import { freePortBase, startDemo } from '../../examples/demo/demo.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const BINARY = process.env.COUNTERSIGN_BIN ?? path.join(ROOT, 'target/debug/countersign');
 const PATIENCE = 15_000;
+
+export { freePortBase };
 
 export const PHONE = { width: 390, height: 844 };
 export const DESKTOP = { width: 1280, height: 900 };
@@ -49,23 +50,6 @@ async function explain(name, error) {
   }
   error.message += `\n${report.join('\n')}`;
   error.stack = `${error.message}\n${error.stack}`;
-}
-
-/** The first of a run of ports that the demo can have. */
-export async function freePortBase() {
-  for (;;) {
-    const probe = net.createServer();
-    await new Promise((resolve) => probe.listen(0, '127.0.0.1', resolve));
-    const { port } = probe.address();
-    await new Promise((resolve) => probe.close(resolve));
-    const base = port - (port % 10);
-    try {
-      await checkPorts(base);
-      return base;
-    } catch {
-      // Someone has one of them; try another run.
-    }
-  }
 }
 
 /** Starts a demo of its own for a test file, and stops it and removes its data when `context` ends. */

@@ -1,6 +1,27 @@
-// A browser without scripts: follows redirects, keeps cookies by host (not by port, as browsers do), and
-// sends the forms of a page.
+// A browser without scripts: follows redirects and pages that lead on by themselves, keeps cookies by host (not by
+// port, as browsers do), sends the forms of a page, and says that it navigates.
+import http from 'node:http';
 import { parse } from 'node-html-parser';
+
+/** One request, without `fetch`: that says of itself that it is a script's. */
+function request(url, { method, body, headers }) {
+  return new Promise((resolve, reject) => {
+    const asked = http.request(url, { method, headers }, async (response) => {
+      try {
+        let text = '';
+        response.setEncoding('utf8');
+        for await (const chunk of response) text += chunk;
+        resolve({ status: response.statusCode, headers: new Headers(pairs(response.rawHeaders)), text });
+      } catch (error) {
+        reject(error);
+      }
+    });
+    asked.once('error', reject);
+    asked.end(body);
+  });
+}
+
+const pairs = (raw) => Array.from({ length: raw.length / 2 }, (_, at) => [raw[2 * at], raw[2 * at + 1]]);
 
 export class Browser {
   #jar = new Map();
@@ -10,20 +31,25 @@ export class Browser {
     let current = new URL(url);
     for (let hops = 0; hops < 30; hops += 1) {
       if (stopAt && current.href.startsWith(stopAt)) return { url: current, stopped: true };
-      const response = await fetch(current, {
-        method, body, redirect: 'manual',
-        headers: { accept: 'text/html', ...this.#cookies(current), ...(body ? { 'content-type': 'application/x-www-form-urlencoded', origin: this.origin ?? current.origin } : {}), ...headers },
+      const response = await request(current, {
+        method, body,
+        headers: { accept: 'text/html', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document', ...this.#cookies(current), ...(body ? { 'content-type': 'application/x-www-form-urlencoded', origin: this.origin ?? current.origin } : {}), ...headers },
       });
       this.#keep(current, response);
       const location = response.headers.get('location');
       if (response.status >= 300 && response.status < 400 && location) {
         current = new URL(location, current);
         if (response.status !== 307 && response.status !== 308) { method = 'GET'; body = undefined; }
-        await response.arrayBuffer();
         continue;
       }
-      const text = await response.text();
+      const { text } = response;
       this.origin = current.origin;
+      // A page that leads on by itself, as browsers without scripts follow it.
+      const refresh = /<meta http-equiv="refresh" content="0; url=([^"]*)">/i.exec(text)?.[1];
+      if (refresh) {
+        [current, method, body] = [new URL(decode(refresh), current), 'GET', undefined];
+        continue;
+      }
       return { url: current, status: response.status, headers: response.headers, text, root: parse(text) };
     }
     throw new Error(`too many redirects, last to ${current}`);

@@ -13,7 +13,7 @@ export const secrets = {
   UPSTREAM_SECRET: 'upstream-secret-of-the-test',
 };
 
-const config = ({ issuer, port, management }) => `
+const config = (more) => ({ issuer, port, management }) => `
 issuer = "${issuer}"
 development = true
 master_key = "file:master.key"
@@ -72,6 +72,7 @@ roles = ["reader"]
 
 [roles.reader]
 permissions = ["reports:read"]
+${more}
 `;
 
 const providers = (upstream, extra) => () => `
@@ -94,11 +95,20 @@ group = "analysts"
 when = "'analysts' in claims.groups"
 `;
 
-/** Starts both; `provider` is passed on to the upstream, `providerToml` is added to its table here. */
-export async function start({ provider = {}, providerToml = 'userinfo = "always"' } = {}) {
+/**
+ * Starts both.
+ *
+ * @param provider passed on to the upstream
+ * @param providerToml added to the upstream's table in `providers.toml`
+ * @param more added at the end of `countersign.toml`
+ * @param env more secrets for the broker
+ */
+export async function start({ provider = {}, providerToml = 'userinfo = "always"', more = '', env = {} } = {}) {
   const [upstreamPort] = await freePorts(1);
   const upstreamIssuer = `http://localhost:${upstreamPort}`;
-  const broker = await startBroker({ config, providers: providers(upstreamIssuer, providerToml), env: secrets });
+  const broker = await startBroker({
+    config: config(more), providers: providers(upstreamIssuer, providerToml), env: { ...secrets, ...env },
+  });
   const upstream = await startProvider({ port: upstreamPort, redirectUri: `${broker.issuer}/upstream/panva/callback`, ...provider });
   return {
     broker, upstream, issuer: broker.issuer,
