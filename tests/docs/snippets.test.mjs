@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { blocks } from './blocks.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const BINARY = process.env.COUNTERSIGN_BIN ?? path.join(ROOT, 'target/debug/countersign');
@@ -22,13 +23,6 @@ function check(folder, env = {}) {
     cwd: folder, env: { PATH: process.env.PATH, ...env }, encoding: 'utf8',
   });
   return { status, output: stdout + stderr };
-}
-
-/** The blocks of a Markdown text that are in this language, without their indentation. */
-function blocks(markdown, language) {
-  return [...markdown.matchAll(/^( *)```(\w+)\n([^]*?)^\1```$/gm)]
-    .filter(([, , name]) => name === language)
-    .map(([, indentation, , text]) => text.replaceAll(new RegExp(`^${indentation}`, 'gm'), ''));
 }
 
 test('the README’s way to production passes the check', (context) => {
