@@ -1,8 +1,9 @@
-//! The way out: the only user of the HTTP client. Every request to a provider is bounded in time and size,
-//! goes only where the address rules allow, follows no redirect, and waits behind no other provider.
+//! The way out: the only user of the HTTP client. Every request to a provider or a client is bounded in time
+//! and size, goes only where the address rules allow, follows no redirect, and waits behind no other party.
 
 pub mod address;
 pub mod breaker;
+pub mod cached;
 
 use crate::context::Context;
 use crate::failure::{Failure, OAuthCode, UserMessage};
@@ -23,8 +24,8 @@ const AT_ONCE: usize = 32;
 /// Bytes of an answer, unless the caller asks for fewer.
 pub const MAX_BODY: usize = 256 * 1024;
 
-/// What one provider's settings say about the network.
-#[derive(Debug, Clone)]
+/// What the settings of a provider, or those for clients, say about the network.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Network {
     /// Development only: this very machine, also by plain http.
     pub allow_loopback: bool,
@@ -166,6 +167,13 @@ impl Answer {
             "the provider answered with an error",
         )
         .expected("200", self.status.to_string()))
+    }
+}
+
+impl Answer {
+    /// For how long the document is fresh: what its publisher says, within bounds.
+    pub fn fresh_for(&self, least: Duration, usual: Duration, most: Duration) -> Duration {
+        self.max_age.unwrap_or(usual).clamp(least, most)
     }
 }
 
@@ -313,6 +321,13 @@ impl Outbound {
             bulkhead: Arc::new(Semaphore::new(AT_ONCE)),
             breaker: Arc::default(),
         })
+    }
+
+    /// A way out by the same rules, with a breaker and a bulkhead of its own: for another party, whose
+    /// troubles are not this one's.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        Self { bulkhead: Arc::new(Semaphore::new(AT_ONCE)), breaker: Arc::default(), ..self.clone() }
     }
 
     /// Whether requests are let out at present.

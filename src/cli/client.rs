@@ -3,24 +3,28 @@
 use super::CliError;
 use super::output::{Out, facts, joined, table};
 use crate::accounts::Target;
+use crate::clients::metadata::{About, AssertionRules, KeySource};
 use crate::clients::{AuthMethod, Client, GrantType, Origin, SigningAlg, registration};
 use crate::config::values;
 use crate::flow::admin::Desk;
 use crate::flow::admin::clients::WithSecret;
 use crate::ids::{ClientId, GroupName, ProviderId, RoleName};
+use crate::jose::Alg as Verified;
 use crate::protocol::Scope;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::Duration;
 
 const ADD: &str = "\
-A client that is not public gets a secret of 256 random bits. It is printed once and cannot be read again: keep it where \
+A client that is not public gets a secret of 256 random bits, unless it has keys. It is printed once and cannot be read again: keep it where \
 the app keeps its secrets. A running server knows the client within a second or two.
 
 Examples:
   countersign client add shop --name Shop --redirect-uri https://shop.example.com/callback --first-party
   countersign client add mobile --public --redirect-uri com.example.mobile:/callback --scope 'openid offline_access'
+  countersign client add portal --jwks-uri https://portal.example.com/jwks --redirect-uri https://portal.example.com/cb
   countersign client add reports --grant-type client-credentials --role reporter";
 
 /// Apps that sign people in through this broker
@@ -62,6 +66,21 @@ pub struct Add {
     /// An app in a browser or on a device, which cannot keep a secret
     #[arg(long)]
     public: bool,
+    /// How it proves itself; by default by a secret (both ways), with keys alone by assertions
+    #[arg(long = "auth-method", value_enum, value_name = "METHOD", conflicts_with = "public")]
+    auth_methods: Vec<Method>,
+    /// A file with its public keys, a JWK Set
+    #[arg(long, value_name = "FILE", conflicts_with = "jwks_uri")]
+    jwks: Option<PathBuf>,
+    /// The https address at which it publishes its public keys
+    #[arg(long, value_name = "URL")]
+    jwks_uri: Option<String>,
+    /// The one algorithm of its assertions, such as ES256; by default any that its keys allow
+    #[arg(long, value_name = "ALG", value_parser = verified_alg)]
+    assertion_alg: Option<String>,
+    /// Whether its assertions must name our issuer alone as their audience; by default as the setting says
+    #[arg(long, value_name = "BOOL")]
+    strict_assertions: Option<bool>,
     /// Where the app takes its answers: https, http on a loopback host, or (public) a scheme such as com.example.app:
     #[arg(long = "redirect-uri", value_name = "URI")]
     redirect_uris: Vec<String>,
@@ -111,12 +130,50 @@ pub struct Add {
     /// The app's start page, for "start again"
     #[arg(long, value_name = "URL")]
     home_uri: Option<String>,
+    /// Its home page, linked on the consent page
+    #[arg(long, value_name = "URL")]
+    client_uri: Option<String>,
+    /// Its logo; kept for those who list clients, never loaded by our pages
+    #[arg(long, value_name = "URL")]
+    logo_uri: Option<String>,
+    /// How it uses data, linked on the consent page
+    #[arg(long, value_name = "URL")]
+    policy_uri: Option<String>,
+    /// Its terms, linked on the consent page
+    #[arg(long, value_name = "URL")]
+    tos_uri: Option<String>,
+    /// Somebody who looks after it
+    #[arg(long = "contact", value_name = "ADDRESS")]
+    contacts: Vec<String>,
     /// How long its access tokens live, where that differs from the setting, such as 5m
     #[arg(long, value_name = "TIME", value_parser = duration)]
     access_token_lifetime: Option<Duration>,
     /// How long its refresh tokens live unused, where that differs from the setting, such as 30d
     #[arg(long, value_name = "TIME", value_parser = duration)]
     refresh_token_lifetime: Option<Duration>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Method {
+    /// Its secret, in the Authorization header
+    #[value(name = "client_secret_basic")]
+    Basic,
+    /// Its secret, in the form
+    #[value(name = "client_secret_post")]
+    Post,
+    /// An assertion signed with a key of its own (RFC 7523)
+    #[value(name = "private_key_jwt")]
+    Key,
+}
+
+impl From<Method> for AuthMethod {
+    fn from(method: Method) -> Self {
+        match method {
+            Method::Basic => Self::ClientSecretBasic,
+            Method::Post => Self::ClientSecretPost,
+            Method::Key => Self::PrivateKeyJwt,
+        }
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -151,13 +208,40 @@ fn scope(text: &str) -> Result<Scope, String> {
     Scope::parse(text).map_err(|error| error.to_string())
 }
 
+fn verified_alg(text: &str) -> Result<String, String> {
+    let names = || Verified::ALL.map(Verified::as_str).join(", ");
+    Verified::parse(text).map(|alg| alg.to_string()).ok_or_else(|| format!("it must be one of: {}", names()))
+}
+
 /// A length of time such as 10m.
 pub fn duration(text: &str) -> Result<Duration, String> {
     values::duration(text).map_err(|rule| format!("{rule} (write, for example, 10m or 30d)"))
 }
 
 impl Add {
-    fn client(self) -> Client {
+    fn client(self) -> Result<Client, CliError> {
+        let keys = match (self.jwks, self.jwks_uri) {
+            (Some(path), _) => {
+                let text = values::read_bounded(&path, values::MOST_ANY).and_then(|bytes| {
+                    let utf8 = String::from_utf8(bytes.to_vec());
+                    utf8.map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidData, error))
+                });
+                let text = text.map_err(|error| {
+                    CliError::broken(format!("{} cannot be read: {error}", path.display()))
+                })?;
+                Some(KeySource::Jwks(text))
+            }
+            (None, address) => address.map(KeySource::JwksUri),
+        };
+        let auth_methods: BTreeSet<AuthMethod> = if self.public {
+            BTreeSet::from([AuthMethod::None])
+        } else if !self.auth_methods.is_empty() {
+            self.auth_methods.into_iter().map(AuthMethod::from).collect()
+        } else if keys.is_some() {
+            BTreeSet::from([AuthMethod::PrivateKeyJwt])
+        } else {
+            BTreeSet::from([AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost])
+        };
         let grant_types: BTreeSet<GrantType> = if self.grant_types.is_empty() {
             BTreeSet::from([GrantType::AuthorizationCode, GrantType::RefreshToken])
         } else {
@@ -170,14 +254,10 @@ impl Add {
         };
         let groups = self.groups.into_iter().map(Target::Group);
         let roles = self.roles.into_iter().map(Target::Role);
-        Client {
+        Ok(Client {
             name: self.name.unwrap_or_else(|| self.id.to_string()),
             id: self.id,
-            auth_methods: if self.public {
-                BTreeSet::from([AuthMethod::None])
-            } else {
-                BTreeSet::from([AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost])
-            },
+            auth_methods,
             secret_hashes: Vec::new(),
             redirect_uris: self.redirect_uris.into_iter().collect(),
             post_logout_redirect_uris: self.post_logout_redirect_uris.into_iter().collect(),
@@ -196,17 +276,24 @@ impl Add {
             default_provider: self.default_provider,
             providers: self.providers.into_iter().collect(),
             home_uri: self.home_uri,
-            keys: None,
+            keys,
+            assertions: AssertionRules { alg: self.assertion_alg, issuer_only: self.strict_assertions },
             requests: Default::default(),
             sign_in: Default::default(),
             logout: Default::default(),
             subjects: Default::default(),
             shapes: Default::default(),
             userinfo_alg: None,
-            about: Default::default(),
+            about: About {
+                client_uri: self.client_uri,
+                logo_uri: self.logo_uri,
+                policy_uri: self.policy_uri,
+                tos_uri: self.tos_uri,
+                contacts: self.contacts.into_iter().collect(),
+            },
             disabled: false,
             origin: Origin::Created,
-        }
+        })
     }
 }
 
@@ -221,7 +308,7 @@ pub async fn run(command: ClientCommand, desk: &Desk, out: &Out) -> Result<(), C
                     help: None,
                 });
             }
-            show_secret(&desk.add_client(add.client()).await?, "made", out);
+            show_secret(&desk.add_client(add.client()?).await?, "made", out);
         }
         ClientCommand::List => {
             let clients = desk.clients().await?;
@@ -276,7 +363,10 @@ fn show_secret(made: &WithSecret, done: &str, out: &Out) {
             "The client {} was {done}.\n\nclient_id      {}\nclient_secret  {secret}\n\nThis secret is not shown again.",
             made.client.id, made.client.id
         ),
-        None => format!("The client {} was {done}. It is public and has no secret.", made.client.id),
+        None if made.client.is_public() => {
+            format!("The client {} was {done}. It is public and has no secret.", made.client.id)
+        }
+        None => format!("The client {} was {done}. It proves itself by its keys.", made.client.id),
     });
 }
 
@@ -307,6 +397,9 @@ fn text_of(client: &Client) -> String {
         ("public", yes(client.is_public())),
         ("auth methods", words(json!(client.auth_methods))),
         ("secrets", client.secret_hashes.len().to_string()),
+        ("keys", keys_of(client)),
+        ("assertion alg", client.assertions.alg.clone().unwrap_or_default()),
+        ("strict assertions", client.assertions.issuer_only.map(yes).unwrap_or_default()),
         ("redirect URIs", lines(&client.redirect_uris)),
         ("after logout", lines(&client.post_logout_redirect_uris)),
         ("origins", lines(&client.origins)),
@@ -327,5 +420,21 @@ fn text_of(client: &Client) -> String {
         ("goes to", client.default_provider.as_ref().map(ToString::to_string).unwrap_or_default()),
         ("providers", joined(&client.providers)),
         ("start page", client.home_uri.clone().unwrap_or_default()),
+        ("home page", client.about.client_uri.clone().unwrap_or_default()),
+        ("logo", client.about.logo_uri.clone().unwrap_or_default()),
+        ("use of data", client.about.policy_uri.clone().unwrap_or_default()),
+        ("terms", client.about.tos_uri.clone().unwrap_or_default()),
+        ("contacts", lines(&client.about.contacts)),
     ])
+}
+
+fn keys_of(client: &Client) -> String {
+    match &client.keys {
+        None => String::new(),
+        Some(KeySource::JwksUri(address)) => address.clone(),
+        Some(KeySource::Jwks(text)) => {
+            let count = crate::jose::JwkSet::registered(text.as_bytes()).map_or(0, |keys| keys.len());
+            format!("{count} by value")
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! How a client proves itself at the token, introspection and revocation endpoints (RFC 6749 §2.3).
 
-use crate::clients::{AuthMethod, Client, ResourceServer};
+use crate::clients::{AuthMethod, Client, ResourceServer, assertion};
 use crate::failure::{Failure, OAuthCode, UserMessage};
 use crate::protocol::Parameters;
 use crate::protocol::parameters::form_decode;
@@ -19,6 +19,7 @@ pub struct Credentials {
     /// How it proves it.
     pub method: AuthMethod,
     digest: Option<[u8; 64]>,
+    assertion: Option<String>,
 }
 
 impl fmt::Debug for Credentials {
@@ -33,7 +34,8 @@ impl Credentials {
     /// # Errors
     /// `invalid_request`: `client.two_methods` (RFC 6749 §2.3), `client.id_mismatch`.
     /// `invalid_client`: `client.basic` (another scheme, or Basic that does not decode),
-    /// `client.method_not_offered` (an assertion), `client.none` (nothing presented).
+    /// `client.assertion_type`, `client.assertion` (none, or one that names no client), `client.none` (nothing
+    /// presented).
     pub fn parse(authorization: Option<&str>, form: &Parameters<'_>) -> Result<Self, Failure> {
         let posted = form.get("client_secret");
         let asserted = form.has("client_assertion") || form.has("client_assertion_type");
@@ -42,7 +44,7 @@ impl Credentials {
             return Err(Failure::invalid_request("client.two_methods", "two ways of authentication at once"));
         }
         if asserted {
-            return Err(invalid_client("client.method_not_offered", "client assertions are not offered"));
+            return Self::asserted(form);
         }
         if let Some(header) = authorization {
             let (client_id, secret) = basic(header)
@@ -52,28 +54,53 @@ impl Credentials {
                 return Err(Failure::invalid_request("client.id_mismatch", "two different client ids"));
             }
             let digest = Some(hex_digest(&secret));
-            return Ok(Self { client_id, method: AuthMethod::ClientSecretBasic, digest });
+            return Ok(Self { client_id, method: AuthMethod::ClientSecretBasic, digest, assertion: None });
         }
         let Some(client_id) = form.get("client_id") else {
             return Err(invalid_client("client.none", "the request names no client"));
         };
         let method = if posted.is_some() { AuthMethod::ClientSecretPost } else { AuthMethod::None };
-        Ok(Self { client_id: client_id.to_owned(), method, digest: posted.map(hex_digest) })
+        let digest = posted.map(hex_digest);
+        Ok(Self { client_id: client_id.to_owned(), method, digest, assertion: None })
+    }
+
+    /// Reads an assertion (RFC 7521 §4.2). It names its client itself; `client_id` beside it must be the same.
+    fn asserted(form: &Parameters<'_>) -> Result<Self, Failure> {
+        if form.get("client_assertion_type") != Some(assertion::TYPE) {
+            return Err(invalid_client("client.assertion_type", "the type of assertion is not offered"));
+        }
+        let assertion = form.get("client_assertion").unwrap_or_default();
+        let client_id = assertion::claimed_client(assertion)
+            .ok_or_else(|| invalid_client("client.assertion", "the assertion names no client"))?;
+        if form.get("client_id").is_some_and(|posted| posted != client_id) {
+            return Err(Failure::invalid_request("client.id_mismatch", "two different client ids"));
+        }
+        let assertion = Some(assertion.to_owned());
+        Ok(Self { client_id, method: AuthMethod::PrivateKeyJwt, digest: None, assertion })
+    }
+
+    /// The assertion, if one was presented. It proves nothing until it is verified by the client's keys.
+    pub fn assertion(&self) -> Option<&str> {
+        self.assertion.as_deref()
+    }
+
+    /// The client that may prove itself in the way that was chosen. It has not done so yet.
+    ///
+    /// # Errors
+    /// `invalid_client`: `client.unknown`, `client.disabled`, `client.method` (not registered for it).
+    pub fn eligible<'c>(&self, client: Option<&'c Client>) -> Result<&'c Client, Failure> {
+        self.may(client.map(Party::of).as_ref())?;
+        client.ok_or_else(|| invalid_client("client.unknown", "no client of this id"))
     }
 
     /// Checks them against the client of that id. An unknown client costs the same comparison as a known one
-    /// and is refused in the same words.
+    /// and is refused in the same words. An assertion is never enough here: it wants the client's keys.
     ///
     /// # Errors
     /// `invalid_client`: `client.unknown`, `client.disabled`, `client.method` (not registered for it),
-    /// `client.secret`.
+    /// `client.secret`, `client.assertion`.
     pub fn verify_client<'c>(&self, client: Option<&'c Client>) -> Result<&'c Client, Failure> {
-        let party = client.map(|client| Party {
-            methods: &client.auth_methods,
-            secret_hashes: &client.secret_hashes,
-            disabled: client.disabled,
-        });
-        self.verify(party.as_ref())?;
+        self.verify(client.map(Party::of).as_ref())?;
         client.ok_or_else(|| invalid_client("client.unknown", "no client of this id"))
     }
 
@@ -97,6 +124,23 @@ impl Credentials {
 
     fn verify(&self, party: Option<&Party<'_>>) -> Result<(), Failure> {
         let secret_fits = self.secret_fits(party.map_or(&[], |party| party.secret_hashes));
+        let party = self.may(party)?;
+        // A client that has secrets is never let in without one, whatever its methods say.
+        let proved = match self.method {
+            AuthMethod::None => party.secret_hashes.is_empty(),
+            AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost => secret_fits,
+            AuthMethod::PrivateKeyJwt => {
+                return Err(invalid_client(
+                    "client.assertion",
+                    "an assertion counts only where keys are at hand",
+                ));
+            }
+        };
+        if proved { Ok(()) } else { Err(invalid_client("client.secret", "the client secret does not fit")) }
+    }
+
+    /// Whether the party exists, is switched on, and may prove itself in this way.
+    fn may<'p, 'a>(&self, party: Option<&'p Party<'a>>) -> Result<&'p Party<'a>, Failure> {
         let Some(party) = party else {
             return Err(invalid_client("client.unknown", "no client of this id"));
         };
@@ -106,12 +150,7 @@ impl Credentials {
         if !party.methods.contains(&self.method) {
             return Err(invalid_client("client.method", "the client is not registered for this method"));
         }
-        // A client that has secrets is never let in without one, whatever its methods say.
-        let proved = match self.method {
-            AuthMethod::None => party.secret_hashes.is_empty(),
-            AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost => secret_fits,
-        };
-        if proved { Ok(()) } else { Err(invalid_client("client.secret", "the client secret does not fit")) }
+        Ok(party)
     }
 
     /// Compares with every stored hash, at least once, without an early end.
@@ -150,6 +189,16 @@ struct Party<'a> {
     methods: &'a BTreeSet<AuthMethod>,
     secret_hashes: &'a [String],
     disabled: bool,
+}
+
+impl<'a> Party<'a> {
+    fn of(client: &'a Client) -> Self {
+        Self {
+            methods: &client.auth_methods,
+            secret_hashes: &client.secret_hashes,
+            disabled: client.disabled,
+        }
+    }
 }
 
 /// Reads a Basic header: base64 of id and secret, each form-encoded first (RFC 6749 §2.3.1), so that a colon
@@ -226,6 +275,39 @@ mod tests {
         assert_eq!(outcome(Some(&basic), "client_id=other", Some(&app)), "client.id_mismatch");
         assert_eq!(outcome(Some(&basic), "client_id=app", Some(&app)), "ok");
         assert_eq!(outcome(None, "client_id=app&client_secret=s", Some(&app)), "ok");
+    }
+
+    #[test]
+    fn an_assertion_names_its_client_and_proves_nothing_by_itself() {
+        use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+        let mut app = client("app");
+        app.auth_methods = [AuthMethod::PrivateKeyJwt].into();
+        let assertion = format!("e30.{}.AA", URL_SAFE_NO_PAD.encode(r#"{"sub":"app"}"#));
+        let form = format!("client_assertion_type={}&client_assertion={assertion}", assertion::TYPE);
+        let parsed = Credentials::parse(None, &Parameters::decode(&form).unwrap()).unwrap();
+        assert_eq!((parsed.client_id.as_str(), parsed.assertion()), ("app", Some(assertion.as_str())));
+        assert!(!format!("{parsed:?}").contains(&assertion));
+        assert_eq!(parsed.eligible(Some(&app)).unwrap().id, app.id);
+        assert_eq!(outcome(None, &form, Some(&app)), "client.assertion");
+        app.secret_hashes.clear();
+        assert_eq!(outcome(None, &form, Some(&app)), "client.assertion");
+        assert_eq!(outcome(None, "client_id=app", Some(&app)), "client.method", "not even by its name");
+        assert_eq!(outcome(None, &format!("{form}&client_id=app"), Some(&app)), "client.assertion");
+        assert_eq!(outcome(None, &format!("{form}&client_id=other"), Some(&app)), "client.id_mismatch");
+        assert_eq!(
+            outcome(None, &format!("client_assertion={assertion}"), Some(&app)),
+            "client.assertion_type"
+        );
+        let other = form.replace("jwt-bearer", "saml2-bearer");
+        assert_eq!(outcome(None, &other, Some(&app)), "client.assertion_type");
+        let bare = format!("client_assertion_type={}", assertion::TYPE);
+        assert_eq!(outcome(None, &bare, Some(&app)), "client.assertion");
+        app.auth_methods = [AuthMethod::ClientSecretPost].into();
+        assert_eq!(parsed.eligible(Some(&app)).unwrap_err().reason, "client.method");
+        assert_eq!(parsed.eligible(None).unwrap_err().reason, "client.unknown");
+        let mut api = resource_server("app", "urn:api");
+        api.secret_hashes = vec![hash("s")];
+        assert_eq!(parsed.verify_resource_server(Some(&api)).unwrap_err().reason, "client.method");
     }
 
     #[test]

@@ -16,6 +16,17 @@ pub enum KeySource {
     JwksUri(String),
 }
 
+/// Rules for the assertions by which it proves itself (RFC 7523 §3).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AssertionRules {
+    /// Their algorithm (`token_endpoint_auth_signing_alg`), as written; none means any that its keys allow.
+    pub alg: Option<String>,
+    /// Whether our issuer, alone and as a text, is the only audience that they may have; none means what the
+    /// settings say.
+    pub issuer_only: Option<bool>,
+}
+
 /// Rules for its authorization requests.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

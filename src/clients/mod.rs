@@ -1,5 +1,6 @@
 //! Relying parties and resource servers, and what people allowed them. Plain data and pure checks.
 
+pub mod assertion;
 pub mod authentication;
 pub mod entitlement;
 pub mod metadata;
@@ -29,6 +30,24 @@ pub enum AuthMethod {
     ClientSecretBasic,
     /// Form parameters (RFC 6749 §2.3.1).
     ClientSecretPost,
+    /// An assertion signed with a key of its own (RFC 7523 §2.2, OIDC Core §9).
+    PrivateKeyJwt,
+}
+
+impl AuthMethod {
+    /// The name in OIDC Core §9 and RFC 7591 §2.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::ClientSecretBasic => "client_secret_basic",
+            Self::ClientSecretPost => "client_secret_post",
+            Self::PrivateKeyJwt => "private_key_jwt",
+        }
+    }
+    /// Whether it shows a secret that we gave.
+    pub fn needs_secret(self) -> bool {
+        matches!(self, Self::ClientSecretBasic | Self::ClientSecretPost)
+    }
 }
 
 /// Grant types that we offer. Implicit and password are refused by design (RFC 9700 §2.1.2, §2.4).
@@ -126,6 +145,9 @@ pub struct Client {
     /// Its public keys, where it has some.
     #[serde(default)]
     pub keys: Option<metadata::KeySource>,
+    /// Rules for its assertions.
+    #[serde(default)]
+    pub assertions: metadata::AssertionRules,
     /// Rules for its authorization requests.
     #[serde(default)]
     pub requests: metadata::RequestRules,
@@ -157,6 +179,10 @@ impl Client {
     /// Whether it cannot keep a secret (RFC 6749 §2.1).
     pub fn is_public(&self) -> bool {
         self.auth_methods.iter().all(|m| *m == AuthMethod::None)
+    }
+    /// Whether some of its methods show a secret that we gave.
+    pub fn needs_secret(&self) -> bool {
+        self.auth_methods.iter().any(|method| method.needs_secret())
     }
 }
 
@@ -245,6 +271,7 @@ pub(crate) mod tests {
             providers: BTreeSet::new(),
             home_uri: None,
             keys: None,
+            assertions: Default::default(),
             requests: Default::default(),
             sign_in: Default::default(),
             logout: Default::default(),

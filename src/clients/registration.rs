@@ -1,6 +1,7 @@
 //! What may be registered for a client: the rules that hold before a client exists, whether it is declared
 //! in the configuration or made by command.
 
+use super::metadata::KeySource;
 use super::{AuthMethod, Client, GrantType};
 use crate::protocol::Scope;
 use std::collections::BTreeSet;
@@ -113,6 +114,11 @@ pub fn resource(text: &str) -> Result<(), InvalidAddress> {
     web_or_private(text).map(|_| ())
 }
 
+/// Whether a text can be an address of those who look after a client: on one line and short.
+pub fn contact(text: &str) -> bool {
+    !text.trim().is_empty() && text.len() <= 254 && !text.chars().any(char::is_control)
+}
+
 /// What a client may ask for unless it is said: who the person is, or for a client without people what it
 /// may do itself.
 pub fn usual_scope(grant_types: &BTreeSet<GrantType>) -> Scope {
@@ -134,7 +140,12 @@ pub fn client(client: &Client) -> Result<(), String> {
     for address in &client.origins {
         origin(address).map_err(|error| say(address, error))?;
     }
-    if let Some(address) = &client.home_uri {
+    let about = &client.about;
+    let pages = [&client.home_uri, &about.client_uri, &about.logo_uri, &about.policy_uri, &about.tos_uri];
+    for address in pages.into_iter().flatten() {
+        web_address(address).map_err(|error| say(address, error))?;
+    }
+    if let Some(KeySource::JwksUri(address)) = &client.keys {
         web_address(address).map_err(|error| say(address, error))?;
     }
     let has = |grant| client.grant_types.contains(&grant);
@@ -142,6 +153,10 @@ pub fn client(client: &Client) -> Result<(), String> {
         "a client needs a way to authenticate, or `none`"
     } else if client.auth_methods.contains(&AuthMethod::None) && !public {
         "`none` cannot stand beside another way to authenticate"
+    } else if client.auth_methods.contains(&AuthMethod::PrivateKeyJwt) && client.keys.is_none() {
+        "private_key_jwt needs the client's keys (`jwks` or `jwks_uri`)"
+    } else if about.contacts.len() > 20 || !about.contacts.iter().all(|text| contact(text)) {
+        "contacts must be short texts on one line, at most 20"
     } else if public && has(GrantType::ClientCredentials) {
         "client_credentials is not for public clients (RFC 6749 §4.4)"
     } else if public && !client.require_pkce {

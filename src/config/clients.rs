@@ -1,11 +1,13 @@
 //! `[[client]]` and `[[resource_server]]`.
 
+use super::client_keys;
 use super::directory::{MentionKind, Mentions, names, resource};
 use super::read::Section;
 use super::report::{At, Place, Problem};
 use super::server::{check_strength, secret};
 use super::values::{References, seconds};
 use crate::accounts::Target;
+use crate::clients::metadata::About;
 use crate::clients::{AuthMethod, Client, GrantType, Origin, ResourceServer, SigningAlg, registration};
 use crate::ids::{ClientId, GroupName, ProviderId, RoleName};
 use crate::protocol::Scope;
@@ -18,6 +20,7 @@ const DAY: u64 = 24 * 60 * 60;
 const AUTH_METHODS: &[(&str, AuthMethod)] = &[
     ("client_secret_basic", AuthMethod::ClientSecretBasic),
     ("client_secret_post", AuthMethod::ClientSecretPost),
+    ("private_key_jwt", AuthMethod::PrivateKeyJwt),
     ("none", AuthMethod::None),
 ];
 
@@ -82,10 +85,14 @@ fn client(
 ) -> Option<Client> {
     let name = section.text("name");
     let public = section.flag("public").is_some_and(|flag| flag.value);
+    let keys = client_keys::keys(section, development, references);
     let auth_methods = auth_methods(section, public);
     let public = auth_methods.iter().all(|method| *method == AuthMethod::None);
     let secret_hashes = secrets(section, development, references);
-    check_secret(section, public, &secret_hashes);
+    check_secret(section, &auth_methods, &secret_hashes);
+    client_keys::check(section, &auth_methods, keys.is_some());
+    let assertions = client_keys::assertions(section);
+    let about = about(section);
 
     let address = |key, check: fn(&str, bool) -> Result<(), registration::InvalidAddress>| {
         let one = |text: &str| {
@@ -169,26 +176,55 @@ fn client(
         default_provider: default_provider.map(|at| at.value),
         providers,
         home_uri: home_uri.map(|at| at.value),
-        keys: None,
+        keys,
+        assertions,
         requests: Default::default(),
         sign_in: Default::default(),
         logout: Default::default(),
         subjects: Default::default(),
         shapes: Default::default(),
         userinfo_alg: None,
-        about: Default::default(),
+        about,
         disabled: section.flag("disabled").is_some_and(|at| at.value),
         origin: Origin::Declared,
     };
     Some(client)
 }
 
-/// `auth_methods`; with a secret both ways of sending it, unless said otherwise.
+/// What people may read about a client. Our pages link to addresses and load nothing from them.
+fn about(section: &Section<'_>) -> About {
+    let address = |key| {
+        let taken = section.parsed(key, |text| {
+            registration::web_address(text).map(|()| text.to_owned()).map_err(|e| format!("the address {e}"))
+        });
+        taken.map(|at| at.value)
+    };
+    let contacts = section.parsed_list("contacts", |text| {
+        if registration::contact(text) {
+            Ok(text.to_owned())
+        } else {
+            Err("must be a short text on one line")
+        }
+    });
+    About {
+        client_uri: address("client_uri"),
+        logo_uri: address("logo_uri"),
+        policy_uri: address("policy_uri"),
+        tos_uri: address("tos_uri"),
+        contacts: contacts.unwrap_or_default().into_iter().map(|at| at.value).collect(),
+    }
+}
+
+/// `auth_methods`. Unless said otherwise: with a secret both ways of sending it, with keys alone assertions.
 fn auth_methods(section: &Section<'_>, public: bool) -> BTreeSet<AuthMethod> {
     let written = section.list("auth_methods");
     let Some(list) = written else {
+        let secret = section.has("secret") || section.has("secret_sha256");
+        let keys = section.has("jwks") || section.has("jwks_uri");
         return if public {
             BTreeSet::from([AuthMethod::None])
+        } else if keys && !secret {
+            BTreeSet::from([AuthMethod::PrivateKeyJwt])
         } else {
             BTreeSet::from([AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost])
         };
@@ -245,17 +281,23 @@ fn secrets(section: &Section<'_>, development: bool, references: &References) ->
     hashes
 }
 
-fn check_secret(section: &Section<'_>, public: bool, hashes: &[String]) {
+fn check_secret(section: &Section<'_>, methods: &BTreeSet<AuthMethod>, hashes: &[String]) {
     let given = ["secret", "secret_sha256"].into_iter().find(|key| section.has(key));
+    let needed = methods.iter().any(|method| method.needs_secret());
     match given {
-        Some(key) if public => {
+        Some(key) if methods.iter().all(|method| *method == AuthMethod::None) => {
             let message = "a public client cannot keep a secret (RFC 6749 §2.1)";
             let help = "remove the secret, or remove `public` if the client runs on a server";
             section.refuse(section.place_of(key), "config.public_secret", message, help);
         }
-        None if !public && hashes.is_empty() => {
-            let message = format!("a client that is not public needs a secret{}", of(section));
-            let help = "add `secret = \"env:NAME\"` (or \"file:PATH\", or `secret_sha256`); for an app in a browser or on a phone write `public = true`";
+        Some(key) if !needed => {
+            let message = "this client proves itself by its keys alone, so its secret is good for nothing";
+            let help = "remove the secret, or name a method that uses it in `auth_methods`";
+            section.refuse(section.place_of(key), "config.contradiction", message, help);
+        }
+        None if needed && hashes.is_empty() => {
+            let message = format!("a client that is not public needs a secret or keys{}", of(section));
+            let help = "add `secret = \"env:NAME\"` (or \"file:PATH\", or `secret_sha256`), or `jwks_uri`; for an app in a browser or on a phone write `public = true`";
             section.refuse(section.place(), "config.missing", message, help);
         }
         _ => {}
@@ -344,7 +386,7 @@ pub fn resource_servers(
         let id = take_id(&section, declared);
         let name = section.text("name");
         let secret_hashes = secrets(&section, development, references);
-        check_secret(&section, false, &secret_hashes);
+        check_secret(&section, &[AuthMethod::ClientSecretBasic].into(), &secret_hashes);
         if !section.has("resource") {
             section.missing("resource", "resource = \"https://api.example.com\"");
         }

@@ -108,6 +108,7 @@ fn settings(
     let assignments = directory::assignments(&root, &mut mentions);
     let sessions = server::sessions(&root);
     let tokens = server::tokens(&root);
+    let client_network = server::client_network(&root, references);
     let keys = server::keys(&root);
     let sign_in = server::sign_in(&root);
     let limits = server::limits(&root);
@@ -143,6 +144,7 @@ fn settings(
         master_key: master_key.unwrap_or_else(|| SecretSlice::from(Vec::new())),
         sessions,
         tokens,
+        client_network,
         keys,
         sign_in,
         limits,

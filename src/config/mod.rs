@@ -11,6 +11,7 @@ pub mod settings;
 pub mod values;
 pub mod watch;
 
+mod client_keys;
 mod clients;
 mod directory;
 mod server;

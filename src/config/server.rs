@@ -3,8 +3,8 @@
 use super::read::Section;
 use super::report::{At, Place, Problem};
 use super::settings::{
-    Branding, Database, Issuer, KeySettings, Limits, PublicListener, SessionSettings, SignInSettings,
-    TlsFiles, TokenSettings, is_loopback,
+    Branding, ClientNetworkSettings, Database, Issuer, KeySettings, Limits, PublicListener, SessionSettings,
+    SignInSettings, TlsFiles, TokenSettings, is_loopback,
 };
 use super::values::{self, Bounds, Reference, ReferenceError, References, seconds};
 use crate::context::Context;
@@ -346,6 +346,7 @@ pub fn tokens(root: &Section<'_>) -> TokenSettings {
         refresh_idle: Duration::from_secs(30 * DAY),
         refresh_absolute: Duration::from_secs(90 * DAY),
         refresh_grace: Duration::ZERO,
+        strict_assertions: false,
     };
     let Some(section) = root.section("tokens") else { return default };
     let take = |key, bounds, default: Duration| section.duration(key, bounds).map_or(default, |at| at.value);
@@ -357,6 +358,7 @@ pub fn tokens(root: &Section<'_>) -> TokenSettings {
         refresh_idle: take("refresh_idle", seconds(MINUTE, 365 * DAY), default.refresh_idle),
         refresh_absolute: take("refresh_absolute", seconds(MINUTE, 2 * 365 * DAY), default.refresh_absolute),
         refresh_grace: take("refresh_grace", seconds(0, MINUTE), default.refresh_grace),
+        strict_assertions: section.flag("strict_assertions").is_some_and(|flag| flag.value),
     };
     ordered(
         &section,
@@ -370,6 +372,29 @@ pub fn tokens(root: &Section<'_>) -> TokenSettings {
             "APIs that check tokens offline notice a revocation only when the token ends; \"10m\" is common";
         section.problems().add(problem.help(help));
     }
+    section.finish();
+    settings
+}
+
+/// `[client_network]`.
+pub fn client_network(root: &Section<'_>, references: &References) -> ClientNetworkSettings {
+    let usual = Duration::from_secs(5);
+    let plain = ClientNetworkSettings { allow_private_network: false, ca_file: None, timeout: usual };
+    let Some(section) = root.section("client_network") else { return plain };
+    let ca_file = section.text("ca_file").map(|at| {
+        let path = references.path(at.value.strip_prefix("file:").unwrap_or(&at.value));
+        if let Err(error) = std::fs::File::open(&path) {
+            let message = format!("{} cannot be read: {error}", path.display());
+            let help = "a relative path relates to this file's folder";
+            section.refuse(at.place, "config.file", message, help);
+        }
+        path
+    });
+    let settings = ClientNetworkSettings {
+        allow_private_network: section.flag("allow_private_network").is_some_and(|flag| flag.value),
+        ca_file,
+        timeout: section.duration("timeout", seconds(1, 5)).map_or(usual, |at| at.value),
+    };
     section.finish();
     settings
 }

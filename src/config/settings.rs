@@ -31,6 +31,8 @@ pub struct Settings {
     pub sessions: SessionSettings,
     /// Codes and tokens.
     pub tokens: TokenSettings,
+    /// The way out to clients.
+    pub client_network: ClientNetworkSettings,
     /// Signing keys.
     pub keys: KeySettings,
     /// Sign-ins in progress.
@@ -201,6 +203,19 @@ pub struct TokenSettings {
     pub refresh_absolute: Duration,
     /// For how long the same client gets the one unused successor again; 0 switches it off.
     pub refresh_grace: Duration,
+    /// Whether client assertions must name our issuer alone as their audience.
+    pub strict_assertions: bool,
+}
+
+/// What holds for requests of ours to clients: for their keys, and for whatever else they publish or receive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientNetworkSettings {
+    /// Addresses of private networks are allowed.
+    pub allow_private_network: bool,
+    /// Certificate authorities (PEM) that are trusted in place of the public ones.
+    pub ca_file: Option<PathBuf>,
+    /// The whole time of one request.
+    pub timeout: Duration,
 }
 
 /// Signing key rotation.

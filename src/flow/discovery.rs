@@ -3,7 +3,7 @@
 
 use crate::clients::Offer;
 use crate::config::settings::Issuer;
-use crate::jose::Keyring;
+use crate::jose::{Alg, Keyring};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
@@ -58,9 +58,12 @@ struct Metadata<'a> {
     grant_types_supported: [&'static str; 3],
     subject_types_supported: [&'static str; 1],
     id_token_signing_alg_values_supported: Vec<&'static str>,
-    token_endpoint_auth_methods_supported: [&'static str; 3],
-    revocation_endpoint_auth_methods_supported: [&'static str; 3],
-    introspection_endpoint_auth_methods_supported: [&'static str; 2],
+    token_endpoint_auth_methods_supported: [&'static str; 4],
+    token_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
+    revocation_endpoint_auth_methods_supported: [&'static str; 4],
+    revocation_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
+    introspection_endpoint_auth_methods_supported: [&'static str; 3],
+    introspection_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
     code_challenge_methods_supported: [&'static str; 1],
     prompt_values_supported: [&'static str; 4],
     authorization_response_iss_parameter_supported: bool,
@@ -97,6 +100,13 @@ const CLAIMS: &[&str] = &[
     "permissions",
 ];
 
+const CLIENT_AUTH: [&str; 4] = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"];
+
+/// The algorithms of client assertions.
+fn assertion_algs() -> Vec<&'static str> {
+    Alg::ALL.into_iter().map(Alg::as_str).collect()
+}
+
 /// Makes the document. It serves at both well-known paths: RFC 8414 §2 lets a server name more than OAuth
 /// needs.
 pub fn document(issuer: &Issuer, offer: &Offer, keyring: &Keyring) -> Document {
@@ -116,9 +126,17 @@ pub fn document(issuer: &Issuer, offer: &Offer, keyring: &Keyring) -> Document {
         grant_types_supported: ["authorization_code", "refresh_token", "client_credentials"],
         subject_types_supported: ["public"],
         id_token_signing_alg_values_supported: keyring.algs().map(|alg| alg.as_str()).collect(),
-        token_endpoint_auth_methods_supported: ["client_secret_basic", "client_secret_post", "none"],
-        revocation_endpoint_auth_methods_supported: ["client_secret_basic", "client_secret_post", "none"],
-        introspection_endpoint_auth_methods_supported: ["client_secret_basic", "client_secret_post"],
+        token_endpoint_auth_methods_supported: CLIENT_AUTH,
+        token_endpoint_auth_signing_alg_values_supported: assertion_algs(),
+        revocation_endpoint_auth_methods_supported: CLIENT_AUTH,
+        revocation_endpoint_auth_signing_alg_values_supported: assertion_algs(),
+        // RFC 7662 §2.1: anybody could fish for tokens
+        introspection_endpoint_auth_methods_supported: [
+            "client_secret_basic",
+            "client_secret_post",
+            "private_key_jwt",
+        ],
+        introspection_endpoint_auth_signing_alg_values_supported: assertion_algs(),
         code_challenge_methods_supported: ["S256"],
         prompt_values_supported: ["none", "login", "consent", "select_account"],
         authorization_response_iss_parameter_supported: true,

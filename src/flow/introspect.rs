@@ -5,8 +5,9 @@ use crate::clients::{AuthMethod, Credentials};
 use crate::context::Timestamp;
 use crate::failure::Failure;
 use crate::flow::bearer::{self, Live, Verified};
+use crate::flow::discovery::paths;
 use crate::flow::standing::standing;
-use crate::flow::{App, Snapshot};
+use crate::flow::{App, Snapshot, authentication};
 use crate::ids::ClientId;
 use crate::jose::Expiry;
 use crate::protocol::{Parameters, Scope, token::token_parameter};
@@ -14,7 +15,6 @@ use crate::store::{StoreError, Tx};
 use crate::tokens::claims::{AccessClaims, Audience, AuthenticationClaims};
 use crate::tokens::handle::{Handle, Refresh};
 use serde::Serialize;
-use std::sync::Arc;
 
 /// The answer (RFC 7662 §2.2). An inactive token is told nothing else of.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -65,7 +65,7 @@ enum Asker {
 
 /// Answers about a token.
 ///
-/// Who asks must have a secret. Whatever cannot be shown to the asker is inactive, and nothing tells why
+/// Who asks must have a secret or keys. Whatever cannot be shown to the asker is inactive, and nothing tells why
 /// (RFC 7662 §2.2).
 ///
 /// # Errors
@@ -77,7 +77,7 @@ pub async fn introspect(
     form: &Parameters<'_>,
 ) -> Result<Introspection, Failure> {
     let snapshot = app.now();
-    let asker = asker(&snapshot, authorization, form)?;
+    let asker = asker(app, &snapshot, authorization, form).await?;
     let token = token_parameter(form)?;
     let now = app.context.now();
     if let Some(handle) = Handle::<Refresh>::parse(&token) {
@@ -154,7 +154,12 @@ fn access_token(
     }))
 }
 
-fn asker(snapshot: &Snapshot, authorization: Option<&str>, form: &Parameters<'_>) -> Result<Asker, Failure> {
+async fn asker(
+    app: &App,
+    snapshot: &Snapshot,
+    authorization: Option<&str>,
+    form: &Parameters<'_>,
+) -> Result<Asker, Failure> {
     form.check()?;
     let credentials = Credentials::parse(authorization, form)?;
     let id = credentials.client_id.as_str();
@@ -162,7 +167,7 @@ fn asker(snapshot: &Snapshot, authorization: Option<&str>, form: &Parameters<'_>
         let server = credentials.verify_resource_server(Some(server))?;
         return Ok(Asker::ResourceServer { resource: server.resource.clone() });
     }
-    let client = credentials.verify_client(snapshot.clients.get(id).map(Arc::as_ref))?;
+    let client = authentication::prove(app, snapshot, &credentials, paths::INTROSPECT).await?;
     if credentials.method == AuthMethod::None {
         // RFC 7662 §2.1: anybody could fish for tokens
         return Err(invalid_client("client.public", "a public client cannot introspect"));

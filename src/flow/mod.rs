@@ -14,10 +14,13 @@
 //! [`App`] holds what lives as long as the process; [`Snapshot`] what a reload replaces, as one piece.
 
 pub mod admin;
+pub mod authentication;
 pub mod authorize;
 pub mod bearer;
 pub mod browser;
 pub mod callback;
+pub mod client_keys;
+pub mod client_network;
 pub mod consent;
 pub mod discovery;
 pub mod introspect;
@@ -64,6 +67,10 @@ pub struct App {
     pub store: Store,
     /// What seals flows, forms and keys.
     pub sealer: Sealer,
+    /// The public keys of clients.
+    pub client_keys: client_keys::ClientKeys,
+    /// The way out to clients.
+    pub client_network: client_network::ClientNetwork,
     snapshot: ArcSwap<Snapshot>,
     /// Why the last reload failed, if it did.
     reload_problem: ArcSwapOption<String>,
@@ -124,6 +131,8 @@ impl App {
             context,
             store,
             sealer,
+            client_keys: client_keys::ClientKeys::default(),
+            client_network: client_network::ClientNetwork::default(),
             snapshot: ArcSwap::from_pointee(snapshot),
             reload_problem: ArcSwapOption::empty(),
             rebuilding: tokio::sync::Mutex::new(()),

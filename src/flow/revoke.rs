@@ -2,8 +2,8 @@
 
 use crate::audit::{Actor, AuditEvent, AuditKind};
 use crate::failure::Failure;
-use crate::flow::token::authenticate;
-use crate::flow::{App, bearer};
+use crate::flow::discovery::paths;
+use crate::flow::{App, authentication, bearer};
 use crate::ids::AccountId;
 use crate::jose::Expiry;
 use crate::protocol::{Parameters, token::token_parameter};
@@ -19,7 +19,7 @@ use crate::tokens::handle::{Handle, Refresh};
 /// the token still counts (OAUTH-074).
 pub async fn revoke(app: &App, authorization: Option<&str>, form: &Parameters<'_>) -> Result<(), Failure> {
     let snapshot = app.now();
-    let client = authenticate(&snapshot, authorization, form)?;
+    let client = authentication::client(app, &snapshot, authorization, form, paths::REVOKE).await?;
     let token = token_parameter(form)?;
     let now = app.context.now();
     let event = AuditEvent::new(now, AuditKind::TokenRevoked, Actor::Client(client.id.clone()));

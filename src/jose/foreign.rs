@@ -1,4 +1,5 @@
-//! Verifying what somebody else signed: ID tokens and signed userinfo of upstream providers.
+//! Verifying what somebody else signed: ID tokens and signed userinfo of upstream providers, assertions and
+//! request objects of clients.
 
 use super::jwk::JwkSet;
 use super::jws::{self, Compact, Header};
@@ -298,6 +299,42 @@ mod tests {
             let keys = set(&[jwk(&point, change.clone())]);
             assert_eq!(reason(&named(&point), &keys, &Alg::ALL), "jose.key", "{change}");
         }
+    }
+
+    #[test]
+    fn what_is_registered_by_value_has_no_unfit_key() {
+        let registered = |keys: &[Value]| JwkSet::registered(json!({ "keys": keys }).to_string().as_bytes());
+        let good = jwk(&RSA[0], json!({}));
+        let elsewhere = [
+            jwk(&RSA[1], json!({"use": "enc"})),
+            jwk(&RSA[1], json!({"alg": "RSA-OAEP"})),
+            jwk(&RSA[1], json!({"use": null, "key_ops": ["wrapKey"]})),
+        ];
+        let set =
+            registered(&[good.clone(), elsewhere[0].clone(), elsewhere[1].clone(), elsewhere[2].clone()]);
+        let set = set.unwrap();
+        assert_eq!((set.len(), set.skipped().len()), (1, 3));
+        assert_eq!(reason(&named(&RSA[0]), &set, RS256), "accepted");
+        assert!(registered(&[]).unwrap().is_empty());
+        for bad in [
+            json!(1),
+            json!({}),
+            json!({"kty": "oct", "k": "AA"}),
+            json!({"kty": "oct", "k": "AA", "use": "enc"}),
+            jwk(&RSA[1], json!({"d": "AQAB"})),
+            jwk(&RSA[1], json!({"d": "AQAB", "use": "enc"})),
+            jwk(&RSA[1], json!({"e": "AQ"})),
+            jwk(&RSA[1], json!({"n": "AQAB"})),
+            jwk(&RSA[1], json!({"kty": "EC"})),
+            jwk(&ec(), json!({"x": "AA"})),
+            jwk(&RSA[1], json!({"kid": RSA[0].id().as_str()})),
+        ] {
+            let refused = registered(&[good.clone(), bad.clone()]).unwrap_err();
+            assert_eq!(refused.reason(), "jose.key", "{bad}");
+        }
+        let many: Vec<Value> = (0..21).map(|i| jwk(&RSA[0], json!({"kid": i.to_string()}))).collect();
+        assert_eq!(registered(&many).unwrap_err().reason(), "jose.format");
+        assert!(registered(&many[1..]).is_ok());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The keys that an issuer publishes (RFC 7517 §5). Strict as JSON, lenient per key: a key that we cannot or
 //! must not use is skipped, and remembered with the reason, so that a token which names it is refused for it.
+//! What a client registers by value is read strictly ([`JwkSet::registered`]).
 
 use super::alg::Scheme;
 use super::key::VerifyingKey;
@@ -11,8 +12,12 @@ use serde_json::Value;
 
 /// The largest document that is parsed, in bytes.
 const MAX_DOCUMENT: usize = 512 * 1024;
-/// The most keys that a document may have.
+/// The most keys that a published document may have.
 const MAX_KEYS: usize = 100;
+/// The largest set that a client may register by value, in bytes.
+const MAX_REGISTERED: usize = 32 * 1024;
+/// The most keys that a client may register by value.
+const MAX_REGISTERED_KEYS: usize = 20;
 
 /// An issuer's public keys, parsed and checked once.
 #[derive(Debug, Clone, Default)]
@@ -49,24 +54,43 @@ impl JwkSet {
     /// # Errors
     /// `jose.format` if it is not strict JSON with an array `keys`, or beyond the bounds (512 KB, 100 keys).
     pub fn parse(document: &[u8]) -> Result<Self, JoseError> {
-        if document.len() > MAX_DOCUMENT {
-            return Err(JoseError::format("the JWK set is too long"));
-        }
-        let object =
-            json::object(document).map_err(|error| JoseError::format(format!("the JWK set is {error}")))?;
-        let Some(Value::Array(members)) = object.get("keys") else {
-            return Err(JoseError::format("the JWK set has no array `keys`"));
-        };
-        if members.len() > MAX_KEYS {
-            return Err(JoseError::format("the JWK set has too many keys"));
-        }
         let mut set = Self::default();
-        for member in members {
-            let kid = member.get("kid").and_then(Value::as_str).map(str::to_owned);
-            match public_key(member) {
+        for member in members(document, MAX_DOCUMENT, MAX_KEYS)? {
+            match public_key(&member) {
                 Ok(key) => set.keys.push(key),
-                Err(why) => set.skipped.push(SkippedKey { kid, why }),
+                Err(why) => set.skipped.push(SkippedKey { kid: kid(&member), why }),
             }
+        }
+        Ok(set)
+    }
+
+    /// Parses a set that a client registers by value (RFC 7591 §2 `jwks`). What a client hands over once can be
+    /// put right at once, so nothing unfit is passed over: no key may be private or secret, and each that is for
+    /// signatures must be one that we verify with. Keys that say that they are for something else are skipped.
+    ///
+    /// # Errors
+    /// `jose.format` if it is not strict JSON with an array `keys`, or beyond the bounds (32 KB, 20 keys);
+    /// `jose.key` with the number of the key and what is wrong with it.
+    pub fn registered(document: &[u8]) -> Result<Self, JoseError> {
+        let mut set = Self::default();
+        for (at, member) in members(document, MAX_REGISTERED, MAX_REGISTERED_KEYS)?.into_iter().enumerate() {
+            let refused = |why| JoseError::key(format!("key {} of the set: {why}", at + 1));
+            if member.as_object().is_some_and(has_secret) {
+                return Err(refused(SECRET));
+            }
+            match public_key(&member) {
+                Ok(key) => set.keys.push(key),
+                Err(why) if is_for_something_else(&member) => {
+                    set.skipped.push(SkippedKey { kid: kid(&member), why });
+                }
+                Err(why) => return Err(refused(why)),
+            }
+        }
+        let mut names: Vec<&str> = set.keys.iter().filter_map(|key| key.kid.as_deref()).collect();
+        names.sort_unstable();
+        if names.windows(2).any(|pair| matches!(pair, [a, b] if a == b)) {
+            // RFC 7517 §4.5: which of them is meant nobody could tell
+            return Err(JoseError::key("two keys of the set have the same `kid`"));
         }
         Ok(set)
     }
@@ -85,6 +109,40 @@ impl JwkSet {
     pub(super) fn keys(&self) -> &[PublicKey] {
         &self.keys
     }
+}
+
+const SECRET: &str = "it is a private or secret key";
+
+/// The members of a set, within bounds.
+fn members(document: &[u8], longest: usize, most: usize) -> Result<Vec<Value>, JoseError> {
+    if document.len() > longest {
+        return Err(JoseError::format("the JWK set is too long"));
+    }
+    let mut object =
+        json::object(document).map_err(|error| JoseError::format(format!("the JWK set is {error}")))?;
+    match object.remove("keys") {
+        Some(Value::Array(members)) if members.len() <= most => Ok(members),
+        Some(Value::Array(_)) => Err(JoseError::format("the JWK set has too many keys")),
+        _ => Err(JoseError::format("the JWK set has no array `keys`")),
+    }
+}
+
+fn kid(jwk: &Value) -> Option<String> {
+    jwk.get("kid").and_then(Value::as_str).map(str::to_owned)
+}
+
+/// Whoever publishes a private or secret key lets anyone sign (RFC 7517 §9.2).
+fn has_secret(jwk: &json::Object) -> bool {
+    ["d", "p", "q", "dp", "dq", "qi", "oth", "k"].iter().any(|member| jwk.contains_key(*member))
+}
+
+/// Whether a key says that it is not for signatures, or for an algorithm that is none of ours.
+fn is_for_something_else(jwk: &Value) -> bool {
+    let text = |name| jwk.get(name).and_then(Value::as_str);
+    let ops = jwk.get("key_ops").and_then(Value::as_array);
+    text("use").is_some_and(|purpose| purpose != "sig")
+        || ops.is_some_and(|ops| !ops.iter().any(|op| op == "verify"))
+        || text("alg").is_some_and(|name| Alg::parse(name).is_none())
 }
 
 /// Parses and checks one public key.
@@ -109,9 +167,8 @@ pub(super) fn public_key(jwk: &Value) -> Result<PublicKey, &'static str> {
         None => None,
         Some(name) => Some(Alg::parse(name).ok_or("it is for an algorithm that we do not verify (`alg`)")?),
     };
-    // Whoever publishes a private or secret key lets anyone sign (RFC 7517 §9.2).
-    if ["d", "p", "q", "dp", "dq", "qi", "oth", "k"].iter().any(|member| jwk.contains_key(*member)) {
-        return Err("it is a private or secret key");
+    if has_secret(jwk) {
+        return Err(SECRET);
     }
     let bytes = |name: &str, why: &'static str| {
         text(name, why)?.and_then(|value| URL_SAFE_NO_PAD.decode(value).ok()).ok_or(why)

@@ -5,7 +5,6 @@
 mod list;
 
 mod answers;
-mod cached;
 mod checks;
 pub mod identity;
 pub mod mapping;

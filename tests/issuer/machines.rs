@@ -143,18 +143,6 @@ async fn only_forms_are_read_and_parameters_come_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn oauth_055_client_assertions_are_not_offered() {
-    let house = House::open().await;
-    let form = [
-        MACHINE[0],
-        ("client_id", "service"),
-        ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
-        ("client_assertion", "e30.e30."),
-    ];
-    assert_eq!(house.post("/token", &[], &form).await.error(), error(401, "invalid_client"));
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn oauth_059_a_certificate_in_a_header_proves_nothing() {
     let house = House::open().await;
     let named = [MACHINE[0], ("client_id", "service")];

@@ -2,6 +2,7 @@
 //! that differs only in the attack and succeeds.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod assertions;
 mod audit;
 mod authorize;
 mod browsers;
@@ -10,6 +11,10 @@ mod house;
 mod logout;
 mod machines;
 mod public;
+#[path = "../support/publisher.rs"]
+mod publisher;
 mod races;
 mod refresh;
 mod resources;
+#[path = "../support/standin.rs"]
+mod standin;

@@ -1,7 +1,9 @@
 //! One-time things, used fifty times at once, on both databases.
 
+use crate::assertions::{by_value, fresh, keyed, post};
 use crate::house::{Answer, House};
-use std::sync::Arc;
+use crate::standin::Key;
+use std::sync::{Arc, LazyLock};
 
 const AT_ONCE: usize = 50;
 const GRACE: &str = "\n[tokens]\nrefresh_grace = \"30s\"\n";
@@ -26,13 +28,32 @@ macro_rules! laws {
     };
 }
 laws! {
+    one_of_fifty_uses_an_assertion &super::keyed_client();
     one_of_fifty_redeems_a_code "";
     one_of_fifty_rotates_a_refresh_token "";
     within_the_grace_fifty_get_one_successor super::GRACE;
 }
 
+/// The key of the client `portal`.
+fn key() -> &'static Key {
+    static KEY: LazyLock<Key> = LazyLock::new(|| Key::ec("e"));
+    &KEY
+}
+
+fn keyed_client() -> String {
+    keyed("portal", &by_value(&[key()]))
+}
+
 /// Asks fifty times at once; the answers that succeeded. All others were `invalid_grant`.
 async fn at_once<F>(house: &Arc<House>, ask: impl Fn(Arc<House>) -> F) -> Vec<Answer>
+where
+    F: Future<Output = Answer> + Send + 'static,
+{
+    at_once_or(house, (400, "invalid_grant"), ask).await
+}
+
+/// Asks fifty times at once; the answers that succeeded. All others were this error.
+async fn at_once_or<F>(house: &Arc<House>, error: (u16, &str), ask: impl Fn(Arc<House>) -> F) -> Vec<Answer>
 where
     F: Future<Output = Answer> + Send + 'static,
 {
@@ -42,10 +63,22 @@ where
         let answer = one.await.unwrap();
         match answer.status {
             200 => won.push(answer),
-            _ => assert_eq!(answer.error(), (400, "invalid_grant".to_owned())),
+            _ => assert_eq!(answer.error(), (error.0, error.1.to_owned())),
         }
     }
     won
+}
+
+/// OAUTH-055, at once.
+async fn one_of_fifty_uses_an_assertion(house: House) {
+    let house = Arc::new(house);
+    let assertion = fresh(&house, key(), "portal");
+    let won = at_once_or(&house, (401, "invalid_client"), |house| {
+        let assertion = assertion.clone();
+        async move { post(&house, "/token", &assertion, &[("grant_type", "client_credentials")]).await }
+    })
+    .await;
+    assert_eq!(won.len(), 1);
 }
 
 async fn one_of_fifty_redeems_a_code(house: House) {

@@ -192,6 +192,7 @@ fn created_client(id: &str) -> Client {
         providers: Default::default(),
         home_uri: None,
         keys: None,
+        assertions: Default::default(),
         requests: Default::default(),
         sign_in: Default::default(),
         logout: Default::default(),

@@ -102,6 +102,7 @@ fn keys() -> BTreeSet<String> {
         "[database]\n",
         "[sessions]\n",
         "[tokens]\n",
+        "[client_network]\n",
         "[keys]\n",
         "[sign_in]\n",
         "[limits]\n",
@@ -139,6 +140,7 @@ fn every_key_is_documented() {
         "database",
         "sessions",
         "tokens",
+        "client_network",
         "keys",
         "sign_in",
         "limits",
@@ -185,7 +187,19 @@ fn documented_defaults_are_the_defaults() {
     let plain = check(HEAD, None).unwrap();
     let shown = |loaded: &Loaded| {
         let s = &loaded.settings;
-        format!("{:?}", (&s.sessions, &s.tokens, &s.keys, &s.sign_in, &s.limits, &s.public, s.management))
+        format!(
+            "{:?}",
+            (
+                &s.sessions,
+                &s.tokens,
+                &s.client_network,
+                &s.keys,
+                &s.sign_in,
+                &s.limits,
+                &s.public,
+                s.management
+            )
+        )
     };
     assert_eq!(shown(&written), shown(&plain));
     let example = check(&document("countersign.example.toml"), None).unwrap();

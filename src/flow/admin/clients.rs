@@ -4,8 +4,10 @@ use super::{AdminError, Desk, must_have_group, must_have_role, whole_directory};
 use crate::accounts::Target;
 use crate::audit::AuditKind;
 use crate::clients::entitlement::STANDARD_SCOPES;
+use crate::clients::metadata::KeySource;
 use crate::clients::{Client, Origin, registration};
 use crate::ids::ClientId;
+use crate::jose::{Alg, JwkSet};
 use crate::store::{StoreError, Tx};
 use crate::tokens::handle::{ClientSecret, Handle};
 use serde_json::json;
@@ -15,8 +17,22 @@ use std::collections::BTreeMap;
 pub struct WithSecret {
     /// The client.
     pub client: Client,
-    /// Its new secret; none for public clients.
+    /// Its new secret; none for public clients and those that prove themselves by keys.
     pub secret: Option<Handle<ClientSecret>>,
+}
+
+/// Keys by value must be fit, and an algorithm one that we verify.
+fn check_keys(client: &Client) -> Result<(), AdminError> {
+    if let Some(KeySource::Jwks(text)) = &client.keys {
+        JwkSet::registered(text.as_bytes())
+            .map_err(|error| AdminError::Refused(format!("the keys cannot be used: {}", error.note())))?;
+    }
+    match &client.assertions.alg {
+        Some(name) if Alg::parse(name).is_none() => {
+            Err(AdminError::Refused(format!("assertions cannot be verified by {name}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 impl Desk {
@@ -40,7 +56,7 @@ impl Desk {
         self.clients().await?.remove(id).ok_or_else(|| AdminError::not_found("client", id))
     }
 
-    /// Makes a client; one that is not public gets a secret of 256 random bits.
+    /// Makes a client; one that proves itself by a secret gets one of 256 random bits.
     ///
     /// # Errors
     /// [`AdminError::Taken`], or what [`registration::client`] refuses, or references that lead nowhere.
@@ -48,7 +64,8 @@ impl Desk {
         client.origin = Origin::Created;
         client.require_pkce |= client.is_public();
         registration::client(&client).map_err(AdminError::Refused)?;
-        let secret = (!client.is_public()).then(|| Handle::<ClientSecret>::new(&self.context));
+        check_keys(&client)?;
+        let secret = client.needs_secret().then(|| Handle::<ClientSecret>::new(&self.context));
         client.secret_hashes = secret.iter().map(|secret| secret.digest().as_str().to_owned()).collect();
         let event = self.event(AuditKind::ClientCreated).client(&client.id);
         let (desk, made) = (self.clone(), client.clone());
@@ -78,10 +95,9 @@ impl Desk {
         let client = self
             .change(move |tx| {
                 let mut client = desk.created_client(tx, &id)?;
-                if client.is_public() {
-                    return Err(AdminError::Refused(format!(
-                        "the client \"{id}\" is public and has no secret"
-                    )));
+                if !client.needs_secret() {
+                    let why = if client.is_public() { "is public" } else { "proves itself by its keys" };
+                    return Err(AdminError::Refused(format!("the client \"{id}\" {why} and has no secret")));
                 }
                 let previous = client.secret_hashes.first().filter(|_| keep_previous).cloned();
                 client.secret_hashes = std::iter::once(digest).chain(previous).collect();

@@ -71,6 +71,7 @@ fn client(id: &str, public: bool) -> Client {
         providers: BTreeSet::new(),
         home_uri: None,
         keys: None,
+        assertions: Default::default(),
         requests: Default::default(),
         sign_in: Default::default(),
         logout: Default::default(),

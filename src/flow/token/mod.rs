@@ -5,12 +5,11 @@ mod machine;
 mod mint;
 mod refresh;
 
-use crate::clients::{Client, Credentials};
 use crate::failure::{Failure, OAuthCode, UserMessage};
-use crate::flow::{App, Snapshot};
+use crate::flow::discovery::paths;
+use crate::flow::{App, authentication};
 use crate::protocol::{Parameters, Scope, TokenRequest};
 use serde::Serialize;
-use std::sync::Arc;
 
 /// A successful answer (RFC 6749 §5.1, OIDC Core §3.1.3.3).
 #[derive(Serialize)]
@@ -33,22 +32,6 @@ impl std::fmt::Debug for TokenAnswer {
     }
 }
 
-/// Finds out which client sends a form, and that it is that client.
-///
-/// # Errors
-/// Those of [`Parameters::check`], [`Credentials::parse`] and [`Credentials::verify_client`].
-pub fn authenticate(
-    snapshot: &Snapshot,
-    authorization: Option<&str>,
-    form: &Parameters<'_>,
-) -> Result<Arc<Client>, Failure> {
-    form.check()?;
-    let credentials = Credentials::parse(authorization, form)?;
-    let client = snapshot.clients.get(credentials.client_id.as_str());
-    credentials.verify_client(client.map(Arc::as_ref))?;
-    client.cloned().ok_or_else(|| Failure::internal("client.unknown", "a client vanished from its snapshot"))
-}
-
 /// Answers a token request.
 ///
 /// # Errors
@@ -60,7 +43,7 @@ pub async fn token(
     form: &Parameters<'_>,
 ) -> Result<TokenAnswer, Failure> {
     let snapshot = app.now();
-    let client = authenticate(&snapshot, authorization, form)?;
+    let client = authentication::client(app, &snapshot, authorization, form, paths::TOKEN).await?;
     let request = TokenRequest::parse(form)?;
     if !client.grant_types.contains(&request.grant_type()) {
         return Err(Failure::new(

@@ -44,6 +44,7 @@ fn client(claims_in_id_token: bool) -> Client {
         providers: BTreeSet::new(),
         home_uri: None,
         keys: None,
+        assertions: Default::default(),
         requests: Default::default(),
         sign_in: Default::default(),
         logout: Default::default(),

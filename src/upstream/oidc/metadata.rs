@@ -6,7 +6,7 @@ use crate::failure::{Failure, OAuthCode, UserMessage};
 use crate::jose::{JwkSet, json};
 use crate::outbound::{Answer, MAX_BODY, Request};
 use crate::upstream::answers::is_json;
-use crate::upstream::cached::Fetched;
+use crate::outbound::cached::Fetched;
 use crate::upstream::checks::clean;
 use serde_json::Value;
 use std::sync::Arc;
@@ -26,11 +26,6 @@ pub(super) struct Discovered {
 
 fn trouble(reason: &'static str, note: &'static str) -> Failure {
     Failure::new(OAuthCode::TemporarilyUnavailable, reason, UserMessage::ProviderUnavailable, note)
-}
-
-/// How long a document is fresh: what the provider says, within bounds.
-fn fresh_for(answer: &Answer, least: Duration, usual: Duration, most: Duration) -> Duration {
-    answer.max_age.unwrap_or(usual).clamp(least, most)
 }
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -84,7 +79,7 @@ impl Oidc {
             .map_err(|error| trouble("oidc.discovery", "the issuer gives no address").caused_by(error))?;
         let answer = self.outbound.send(Request::get(url), MAX_BODY).await?.ok()?;
         let discovered = self.read_discovery(&answer)?;
-        Ok((discovered, fresh_for(&answer, 5 * MINUTE, HOUR, 24 * HOUR)))
+        Ok((discovered, answer.fresh_for(5 * MINUTE, HOUR, 24 * HOUR)))
     }
 
     fn read_discovery(&self, answer: &Answer) -> Result<Discovered, Failure> {
@@ -127,6 +122,6 @@ impl Oidc {
         let answer = self.outbound.send(Request::get(url.clone()), MAX_BODY).await?.ok()?;
         let keys = JwkSet::parse(&answer.body)
             .map_err(|error| trouble("oidc.jwks", "the provider's key set is not one").caused_by(error))?;
-        Ok(((url, keys), fresh_for(&answer, MINUTE, 10 * MINUTE, HOUR)))
+        Ok(((url, keys), answer.fresh_for(MINUTE, 10 * MINUTE, HOUR)))
     }
 }

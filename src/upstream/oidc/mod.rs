@@ -17,7 +17,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::ids::ProviderId;
 use crate::jose::{Alg, JwkSet};
-use crate::upstream::cached::Cached;
+use crate::outbound::cached::Cached;
 use crate::upstream::mapping::Mapping;
 use crate::upstream::settings::Common;
 use crate::upstream::{BeginRequest, Begun, Callback, Health, Parts, Trace, Upstream, Vouched};

@@ -1,5 +1,5 @@
-//! A document of the provider, kept: fetched once however many wait for it, refreshed ahead of need, and
-//! used on while the provider is away.
+//! A document that a provider or a client publishes, kept: fetched once however many wait for it, refreshed
+//! ahead of need, and used on while its publisher is away.
 
 use crate::context::{Context, Timestamp};
 use crate::failure::{Failure, OAuthCode, UserMessage};
@@ -7,7 +7,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How long a document is used on while its provider is away.
+/// How long a document is used on while its publisher is away.
 const STALE: Duration = Duration::from_secs(24 * 3600);
 /// How long to wait after a failed refresh before the next.
 const RETRY: Duration = Duration::from_secs(30);
@@ -34,9 +34,15 @@ struct State<T> {
 pub type Fetched<T> = Result<(T, Duration), Failure>;
 
 /// A kept document.
-pub(in crate::upstream) struct Cached<T> {
+pub struct Cached<T> {
     state: Mutex<State<T>>,
     fetching: tokio::sync::Mutex<()>,
+}
+
+impl<T> std::fmt::Debug for Cached<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Cached")
+    }
 }
 
 impl<T> Default for Cached<T> {
@@ -76,6 +82,9 @@ impl<T> Cached<T> {
     }
 
     /// The document: kept, or fetched. Many callers share one fetch, and its failure.
+    ///
+    /// # Errors
+    /// The fetch's own, where nothing is kept that may still be used.
     pub async fn get<F: Future<Output = Fetched<T>>>(
         &self,
         context: &Context,
@@ -105,19 +114,25 @@ impl<T> Cached<T> {
     }
 
     /// Fetches now, whatever is kept; used for refreshing behind the scenes.
+    ///
+    /// # Errors
+    /// As [`Cached::get`]; `net.cache` if nothing is kept and somebody else fetches.
     pub async fn refresh<F: Future<Output = Fetched<T>>>(
         &self,
         context: &Context,
         fetch: impl FnOnce() -> F,
     ) -> Result<Arc<T>, Failure> {
         let Ok(_turn) = self.fetching.try_lock() else {
-            return self.peek().ok_or_else(|| Failure::internal("upstream.cache", "a fetch is under way"));
+            return self.peek().ok_or_else(|| Failure::internal("net.cache", "a fetch is under way"));
         };
         self.fetch(context, fetch).await
     }
 
     /// Fetches because the kept document seems to be out of date, at most once per [`COOL_DOWN`]. `None`
     /// if nothing newer than `seen` is to be had.
+    ///
+    /// # Errors
+    /// As [`Cached::get`].
     pub async fn suspect<F: Future<Output = Fetched<T>>>(
         &self,
         context: &Context,
