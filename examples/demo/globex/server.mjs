@@ -9,7 +9,9 @@ import * as pages from './pages.mjs';
 import { claimsFor, PEOPLE } from './people.mjs';
 
 const COOKIE = 'globex_session';
-const SCOPES = ['openid', 'profile', 'email', 'groups'];
+const SCOPES = ['openid', 'profile', 'email', 'address', 'phone', 'groups'];
+/** How everybody signs in here: by picking a name from a list. */
+const ACR = 'urn:globex:picked';
 const REQUEST_SECONDS = 600;
 const SESSION_SECONDS = 8 * 3600;
 const CODE_SECONDS = 60;
@@ -66,9 +68,12 @@ export async function globex({
     code_challenge_methods_supported: ['S256'],
     prompt_values_supported: ['none', 'login', 'select_account'],
     claims_supported: [
-      'iss', 'sub', 'aud', 'exp', 'iat', 'auth_time', 'nonce', 'at_hash', 'name', 'given_name',
-      'family_name', 'preferred_username', 'email', 'email_verified', 'groups',
+      'iss', 'sub', 'aud', 'exp', 'iat', 'auth_time', 'acr', 'nonce', 'at_hash', 'name', 'given_name',
+      'middle_name', 'family_name', 'nickname', 'preferred_username', 'profile', 'picture', 'website',
+      'gender', 'birthdate', 'zoneinfo', 'locale', 'email', 'email_verified', 'address', 'phone_number',
+      'phone_number_verified', 'groups',
     ],
+    acr_values_supported: [ACR],
     claims_parameter_supported: false,
     request_parameter_supported: false,
     request_uri_parameter_supported: false,
@@ -226,6 +231,7 @@ export async function globex({
     const idToken = await new SignJWT({
       ...claimsFor(person, scopes),
       auth_time: authTime,
+      acr: ACR,
       nonce: query.nonce,
       at_hash: sha256(accessToken).subarray(0, 16).toString('base64url'),
     })

@@ -97,6 +97,24 @@ test('everyone signs in, and the claims are as documented', async () => {
   }
 });
 
+test('everyone has a whole profile, an address and a number, for those who may ask', async () => {
+  for (const [index, user] of ['alice', 'bob', 'carol', 'mallory'].entries()) {
+    const tokens = await signIn(browser(), user, { scope: 'openid profile address phone' });
+    const claims = tokens.claims();
+    for (const name of ['middle_name', 'nickname', 'profile', 'picture', 'website', 'gender', 'birthdate', 'locale']) {
+      assert.equal(typeof claims[name], 'string', name);
+    }
+    assert.match(claims.phone_number, new RegExp(`^\\+[0-9 ]+100${index + 1}$`));
+    assert.equal(claims.address.formatted.split('\n')[0], claims.address.street_address);
+    assert.ok(claims.address.locality && claims.address.region && claims.address.postal_code);
+    assert.equal(claims.acr, 'urn:globex:picked');
+    const plain = (await signIn(browser(), user, { scope: 'openid email' })).claims();
+    for (const name of ['address', 'phone_number', 'phone_number_verified', 'birthdate']) {
+      assert.equal(plain[name], undefined, name);
+    }
+  }
+});
+
 test('the picker has one submit button a person', async () => {
   const { url } = await begin();
   const markup = await (await fetch(url)).text();
