@@ -6,6 +6,7 @@
 pub mod access;
 pub mod email;
 pub mod invitation;
+pub mod profile;
 pub mod reconcile;
 
 use crate::context::Timestamp;
@@ -16,6 +17,7 @@ use std::fmt;
 pub use access::{Access, Directory, Group, Role};
 pub use email::EmailAddress;
 pub use invitation::Invitation;
+pub use profile::{Address, Profile};
 
 /// Whether an account may sign in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,39 +52,6 @@ impl std::str::FromStr for AccountStatus {
             _ => Err(()),
         }
     }
-}
-
-/// What we know of a person, by the names of OIDC Core §5.1. Absent fields are not issued.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Profile {
-    /// Full name for display.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// Given names.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub given_name: Option<String>,
-    /// Family names.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub family_name: Option<String>,
-    /// Middle names.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub middle_name: Option<String>,
-    /// Casual name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub nickname: Option<String>,
-    /// A short name the person likes; not unique, never a key.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub preferred_username: Option<String>,
-    /// URL of a picture (https).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub picture: Option<String>,
-    /// BCP 47 language tag.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub locale: Option<String>,
-    /// Time zone name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub zoneinfo: Option<String>,
 }
 
 /// A local account.

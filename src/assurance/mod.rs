@@ -1,7 +1,11 @@
 //! 6 — What a session has proved, weighed against what an application demands.
 
+pub mod context;
+
+pub use context::{AcrMap, methods};
+
 use crate::context::Timestamp;
-use crate::ids::AccountId;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// What the application demands of the sign-in (OIDC Core §3.1.2.1).
@@ -13,8 +17,11 @@ pub struct Demand {
     pub select_account: bool,
     /// A proof no older than this.
     pub max_age: Option<Duration>,
-    /// Only this person will do (`id_token_hint`).
-    pub subject: Option<AccountId>,
+    /// Only these people will do, by their `sub` for the application: `id_token_hint`, or a `sub` that the
+    /// claims request names (§3.1.2.2).
+    pub subjects: Option<BTreeSet<String>>,
+    /// One of these contexts must be reached (§5.5.1.1).
+    pub acr: Option<BTreeSet<String>>,
 }
 
 impl Demand {
@@ -32,8 +39,10 @@ impl Demand {
 /// What a live session shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionFacts {
-    /// Whose it is.
-    pub account: AccountId,
+    /// Whose it is, by the `sub` that the application knows.
+    pub subject: String,
+    /// The context of the last proof, by our own word for it.
+    pub acr: Option<String>,
     /// When the person last proved themselves, by the provider's own word; none if no provider said.
     pub auth_time: Option<Timestamp>,
     /// Whether that proof was made for this very request: then the provider's answer was already held
@@ -52,20 +61,28 @@ pub enum Fit {
     Stale,
     /// Somebody else than the demanded person is signed in.
     OtherPerson,
+    /// The person proved themselves for this very request, and it was not enough.
+    Insufficient,
 }
 
 /// Weighs a session against a demand.
 pub fn weigh(session: Option<&SessionFacts>, demand: &Demand, now: Timestamp) -> Fit {
     let Some(session) = session else { return Fit::Absent };
-    if demand.subject.as_ref().is_some_and(|wanted| *wanted != session.account) {
+    if demand.subjects.as_ref().is_some_and(|wanted| !wanted.contains(&session.subject)) {
         return Fit::OtherPerson;
     }
+    let reached =
+        demand.acr.as_ref().is_none_or(|wanted| session.acr.as_ref().is_some_and(|acr| wanted.contains(acr)));
     if session.proved_in_flow {
-        return Fit::Fits;
+        return if reached { Fit::Fits } else { Fit::Insufficient };
     }
     // A time that nobody vouched for cannot be young enough.
     let too_old = demand.max_age.is_some_and(|max| session.auth_time.is_none_or(|at| now > at.plus(max)));
-    if demand.forces_authentication() || demand.select_account || too_old { Fit::Stale } else { Fit::Fits }
+    if demand.forces_authentication() || demand.select_account || too_old || !reached {
+        Fit::Stale
+    } else {
+        Fit::Fits
+    }
 }
 
 #[cfg(test)]
@@ -73,12 +90,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn person(text: &str) -> AccountId {
-        AccountId::new(text).unwrap()
+    fn person(text: &str) -> BTreeSet<String> {
+        BTreeSet::from([text.to_owned()])
     }
     fn session(auth_time: i64, proved_in_flow: bool) -> SessionFacts {
         SessionFacts {
-            account: person("alice-00"),
+            subject: "alice-00".to_owned(),
+            acr: Some("pwd".to_owned()),
             auth_time: Some(Timestamp::from_secs(auth_time)),
             proved_in_flow,
         }
@@ -109,12 +127,25 @@ mod tests {
 
     #[test]
     fn oauth_030_another_persons_session_never_fits() {
-        let demand = Demand { subject: Some(person("bob-0000")), ..Demand::default() };
+        let demand = Demand { subjects: Some(person("bob-0000")), ..Demand::default() };
         for proved in [true, false] {
             assert_eq!(weigh(Some(&session(1, proved)), &demand, Timestamp(1)), Fit::OtherPerson);
         }
-        let demand = Demand { subject: Some(person("alice-00")), ..Demand::default() };
+        let nobody = Demand { subjects: Some(BTreeSet::new()), ..Demand::default() };
+        assert_eq!(weigh(Some(&session(1, true)), &nobody, Timestamp(1)), Fit::OtherPerson);
+        let demand = Demand { subjects: Some(person("alice-00")), ..Demand::default() };
         assert_eq!(weigh(Some(&session(1, false)), &demand, Timestamp(1)), Fit::Fits);
+    }
+
+    #[test]
+    fn a_context_that_must_be_reached_is() {
+        let demand = |acr: &str| Demand { acr: Some(person(acr)), ..Demand::default() };
+        let fit = |proved, acr| weigh(Some(&session(1, proved)), &demand(acr), Timestamp(1));
+        assert_eq!((fit(false, "pwd"), fit(true, "pwd")), (Fit::Fits, Fit::Fits));
+        assert_eq!((fit(false, "mfa"), fit(true, "mfa")), (Fit::Stale, Fit::Insufficient));
+        let unsaid = SessionFacts { acr: None, ..session(1, true) };
+        assert_eq!(weigh(Some(&unsaid), &demand("pwd"), Timestamp(1)), Fit::Insufficient);
+        assert_eq!(weigh(Some(&unsaid), &Demand::default(), Timestamp(1)), Fit::Fits);
     }
 
     proptest! {
@@ -125,7 +156,7 @@ mod tests {
         ) {
             prop_assume!(login || select_account || zero);
             let demand = Demand {
-                login, select_account, max_age: zero.then_some(Duration::ZERO), subject: None,
+                login, select_account, max_age: zero.then_some(Duration::ZERO), ..Demand::default()
             };
             let now = Timestamp::from_secs(20_000);
             // A proof of this very moment still is not one for this request, save for a bare `max_age=0`,

@@ -2,6 +2,7 @@
 
 use super::CliError;
 use super::output::{Out, facts, joined, table};
+use super::shapes::{Shapes, shown};
 use crate::accounts::Target;
 use crate::clients::metadata::{About, AssertionRules, KeySource};
 use crate::clients::{AuthMethod, Client, GrantType, Origin, SigningAlg, registration};
@@ -151,6 +152,8 @@ pub struct Add {
     /// How long its refresh tokens live unused, where that differs from the setting, such as 30d
     #[arg(long, value_name = "TIME", value_parser = duration)]
     refresh_token_lifetime: Option<Duration>,
+    #[command(flatten)]
+    shapes: Shapes,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -281,9 +284,9 @@ impl Add {
             requests: Default::default(),
             sign_in: Default::default(),
             logout: Default::default(),
-            subjects: Default::default(),
-            shapes: Default::default(),
-            userinfo_alg: None,
+            subjects: self.shapes.subjects(),
+            userinfo_alg: self.shapes.userinfo_alg.map(Into::into),
+            shapes: self.shapes.shapes(),
             about: About {
                 client_uri: self.client_uri,
                 logo_uri: self.logo_uri,
@@ -411,6 +414,12 @@ fn text_of(client: &Client) -> String {
         ("ID token", client.id_token_alg.as_str().to_owned()),
         ("access token", client.access_token_alg.as_str().to_owned()),
         ("claims in ID token", yes(client.claims_in_id_token)),
+        ("userinfo", client.userinfo_alg.map_or("plain", SigningAlg::as_str).to_owned()),
+        ("subjects", if client.subjects.pairwise { "pairwise" } else { "public" }.to_owned()),
+        ("sector", client.subjects.sector_identifier_uri.clone().unwrap_or_default()),
+        ("groups", shown(&client.shapes.groups)),
+        ("roles", shown(&client.shapes.roles)),
+        ("permissions", shown(&client.shapes.permissions)),
         (
             "has",
             joined(client.assignments.iter().map(|target| format!("{} {}", target.kind(), target.name()))),

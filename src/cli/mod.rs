@@ -9,6 +9,7 @@ mod logging;
 mod migrate;
 mod output;
 mod serve;
+mod shapes;
 mod trace;
 
 use crate::config::{Inputs, Loaded, Report, load};

@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Scopes that every installation offers: those of OIDC Core §5.4 and §11 for which we have claims, and ours.
 pub const STANDARD_SCOPES: &[&str] =
-    &["openid", "profile", "email", "offline_access", "groups", "roles", "permissions"];
+    &["openid", "profile", "email", "address", "phone", "offline_access", "groups", "roles", "permissions"];
 
 /// Scopes that mean a person, and so mean nothing to a client that acts for itself.
-pub const PERSONAL_SCOPES: &[&str] = &["openid", "profile", "email", "offline_access"];
+pub const PERSONAL_SCOPES: &[&str] = &["openid", "profile", "email", "address", "phone", "offline_access"];
 
 /// The scopes and resources of this installation, made once per snapshot.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

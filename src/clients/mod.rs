@@ -3,18 +3,21 @@
 pub mod assertion;
 pub mod authentication;
 pub mod entitlement;
+pub mod grant;
 pub mod metadata;
 pub mod origins;
 pub mod redirect;
 pub mod registration;
+pub mod sector;
+pub mod shape;
 
 pub use authentication::Credentials;
 pub use entitlement::Offer;
+pub use grant::{Consent, Grant, GrantDetails, GrantProof};
 pub use redirect::{Location, ValidatedRedirect};
 
 use crate::accounts::Target;
-use crate::context::Timestamp;
-use crate::ids::{AccountId, ClientId, GrantId, SessionId};
+use crate::ids::ClientId;
 use crate::protocol::Scope;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -203,43 +206,6 @@ pub struct ResourceServer {
     pub disabled: bool,
     /// Where it was made.
     pub origin: Origin,
-}
-
-/// What somebody allowed a client: the root of a code, its refresh tokens and access tokens. Revoking it
-/// ends them all.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Grant {
-    /// Its id.
-    pub id: GrantId,
-    /// The person.
-    pub account: AccountId,
-    /// The client.
-    pub client: ClientId,
-    /// The SSO session in which it was made.
-    pub session: SessionId,
-    /// What was granted.
-    pub scope: Scope,
-    /// The audiences that may be asked for, by resource identifier.
-    pub resources: BTreeSet<String>,
-    /// When the person last proved themselves, upstream's own time (OIDC Core §2 `auth_time`).
-    pub auth_time: Timestamp,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// When it was revoked.
-    pub revoked_at: Option<Timestamp>,
-}
-
-/// What a person agreed to for a client, remembered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Consent {
-    /// The person.
-    pub account: AccountId,
-    /// The client.
-    pub client: ClientId,
-    /// All scopes agreed to so far.
-    pub scope: Scope,
-    /// When last.
-    pub given_at: Timestamp,
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! in the configuration or made by command.
 
 use super::metadata::KeySource;
+use super::sector::sector;
 use super::{AuthMethod, Client, GrantType};
 use crate::protocol::Scope;
 use std::collections::BTreeSet;
@@ -147,6 +148,12 @@ pub fn client(client: &Client) -> Result<(), String> {
     }
     if let Some(KeySource::JwksUri(address)) = &client.keys {
         web_address(address).map_err(|error| say(address, error))?;
+    }
+    client.shapes.check()?;
+    if client.subjects.pairwise {
+        sector(client).map_err(|error| format!("a client with pairwise subjects {error}"))?;
+    } else if client.subjects.sector_identifier_uri.is_some() {
+        return Err("a sector identifier URI is only for pairwise subjects (OIDC Core §8.1)".to_owned());
     }
     let has = |grant| client.grant_types.contains(&grant);
     let broken = if public && client.auth_methods.is_empty() {

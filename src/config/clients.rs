@@ -5,6 +5,7 @@ use super::directory::{MentionKind, Mentions, names, resource};
 use super::read::Section;
 use super::report::{At, Place, Problem};
 use super::server::{check_strength, secret};
+use super::shapes;
 use super::values::{References, seconds};
 use crate::accounts::Target;
 use crate::clients::metadata::About;
@@ -181,13 +182,14 @@ fn client(
         requests: Default::default(),
         sign_in: Default::default(),
         logout: Default::default(),
-        subjects: Default::default(),
-        shapes: Default::default(),
-        userinfo_alg: None,
+        subjects: shapes::subjects(section),
+        shapes: shapes::shapes(section),
+        userinfo_alg: section.word("userinfo_alg", ALGORITHMS).map(|at| at.value),
         about,
         disabled: section.flag("disabled").is_some_and(|at| at.value),
         origin: Origin::Declared,
     };
+    shapes::check_sector(section, &client);
     Some(client)
 }
 

@@ -15,6 +15,7 @@ mod client_keys;
 mod clients;
 mod directory;
 mod server;
+mod shapes;
 
 pub use load::{Inputs, Loaded, load};
 pub use providers::Providers;

@@ -1,5 +1,6 @@
 //! Files, good and bad, and what is said about them.
 
+mod claims;
 mod documented;
 
 use super::load::{Inputs, Loaded, load};

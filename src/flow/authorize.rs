@@ -5,7 +5,6 @@ use crate::flow::browser::Browser;
 use crate::flow::refusals::Refused;
 use crate::flow::state::FlowState;
 use crate::flow::{App, Outcome, Snapshot, resume};
-use crate::ids::AccountId;
 use crate::jose::{Expected, Expiry, TokenType};
 use crate::protocol::authorization::{self, Refusal};
 use crate::protocol::{AuthorizationRequest, Parameters};
@@ -40,13 +39,13 @@ pub async fn authorize(
     resume::dispatch(app, &snapshot, browser, flow, false).await
 }
 
-/// The person whom an `id_token_hint` names. It may have expired (OIDC Core §3.1.2.1), but it is ours and it
+/// The person whom an `id_token_hint` names, by the `sub` that the client knows. It may have expired (OIDC Core §3.1.2.1), but it is ours and it
 /// was issued to this client, or it is no hint.
 fn hinted(
     app: &App,
     snapshot: &Snapshot,
     request: &mut AuthorizationRequest,
-) -> Result<Option<AccountId>, Failure> {
+) -> Result<Option<String>, Failure> {
     let Some(hint) = request.id_token_hint.take() else { return Ok(None) };
     let refused = |note: &'static str| Failure::invalid_request("authorize.id_token_hint", note);
     let expected = Expected { typ: TokenType::Id, expiry: Expiry::Ignored, now: app.context.now() };
@@ -57,6 +56,5 @@ fn hinted(
     if !claims.aud.contains(request.client.as_str()) {
         return Err(refused("the id_token_hint was issued to another client"));
     }
-    let subject = AccountId::new(claims.sub).map_err(|_| refused("the id_token_hint names nobody"))?;
-    Ok(Some(subject))
+    Ok(Some(claims.sub))
 }

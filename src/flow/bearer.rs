@@ -62,7 +62,7 @@ pub fn live(tx: &mut Tx<'_>, token: &Verified, snapshot: &Snapshot) -> Result<Op
     let found = standing(tx, grant, snapshot)?.ok().filter(|standing| {
         // What the token says of itself must be what its grant says.
         standing.grant.client.as_str() == token.claims.client_id
-            && standing.grant.account.as_str() == token.claims.sub
+            && snapshot.subjects.is(&token.client, &standing.grant.account, &token.claims.sub)
     });
     Ok(found.map(|standing| Live::Person(Box::new(standing))))
 }

@@ -3,7 +3,7 @@
 
 use crate::accounts::reconcile::{Asserted, reconcile, reconcile_emails};
 use crate::accounts::{
-    Account, AccountEmail, AccountStatus, Assignment, Identity, Invitation, Profile, Provenance, Target,
+    Account, AccountEmail, AccountStatus, Assignment, Identity, Invitation, Provenance, Target,
 };
 use crate::audit::{Actor, AuditEvent, AuditKind};
 use crate::context::Timestamp;
@@ -511,7 +511,7 @@ fn refresh_account(tx: &mut Tx<'_>, request: &Vouching, id: &AccountId) -> Resul
     let profile = if only_identity {
         identity.profile().clone()
     } else {
-        fill(identity.profile().clone(), &account.profile)
+        identity.profile().clone().or(&account.profile)
     };
     if profile != account.profile {
         tx.update_profile(id, &profile, request.now)?;
@@ -529,27 +529,6 @@ fn refresh_account(tx: &mut Tx<'_>, request: &Vouching, id: &AccountId) -> Resul
         tx.replace_emails(id, &emails)?;
     }
     Ok(())
-}
-
-/// The new profile, with the old one's values where it has none.
-fn fill(mut new: Profile, old: &Profile) -> Profile {
-    let fields: [(&mut Option<String>, &Option<String>); 9] = [
-        (&mut new.name, &old.name),
-        (&mut new.given_name, &old.given_name),
-        (&mut new.family_name, &old.family_name),
-        (&mut new.middle_name, &old.middle_name),
-        (&mut new.nickname, &old.nickname),
-        (&mut new.preferred_username, &old.preferred_username),
-        (&mut new.picture, &old.picture),
-        (&mut new.locale, &old.locale),
-        (&mut new.zoneinfo, &old.zoneinfo),
-    ];
-    for (new, old) in fields {
-        if new.is_none() {
-            new.clone_from(old);
-        }
-    }
-    new
 }
 
 /// Reconciles the groups and roles that this provider gives; what changed, for the audit record.

@@ -2,6 +2,7 @@
 
 use crate::accounts::Account;
 use crate::audit::{Actor, AuditEvent, AuditKind};
+use crate::clients::grant::beyond;
 use crate::clients::redirect::ValidatedRedirect;
 use crate::clients::{Client, Consent};
 use crate::failure::{Failure, OAuthCode, UserMessage};
@@ -10,7 +11,9 @@ use crate::flow::refusals::Refused;
 use crate::flow::sessions::{self, Current};
 use crate::flow::state::{self, FlowState, Stage, start_again};
 use crate::flow::{App, Outcome, Step, resume};
+use crate::protocol::Scope;
 use crate::store::StoreError;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What the page asks, as plain data.
@@ -97,19 +100,25 @@ pub async fn answer(
         }
     }
     let now = app.context.now();
-    let (account, id, scope) = (current.account.id.clone(), client.id.clone(), flow.request.scope.clone());
+    let (account, id) = (current.account.id.clone(), client.id.clone());
+    let (scope, claims) = (flow.request.scope.clone(), flow.request.claims.clone());
     app.store
         .write(move |tx| -> Result<(), StoreError> {
-            let before = tx.consent(&account, &id)?.map(|consent| consent.scope).unwrap_or_default();
-            let consent = Consent {
+            let mut consent = tx.consent(&account, &id)?.unwrap_or_else(|| Consent {
                 account: account.clone(),
                 client: id.clone(),
-                scope: before.union(&scope),
+                scope: Scope::empty(),
+                claims: BTreeSet::new(),
                 given_at: now,
-            };
+            });
+            consent.add(&scope, &claims, now);
             tx.put_consent(&consent)?;
             let event = AuditEvent::new(now, AuditKind::ConsentGiven, Actor::Person(account.clone()));
-            let data = serde_json::json!({ "scope": scope.to_string() });
+            let mut data = serde_json::json!({ "scope": scope.to_string() });
+            let single = beyond(&scope, &claims);
+            if !single.is_empty() {
+                data["claims"] = serde_json::json!(single);
+            }
             tx.append_audit(&event.account(&account).client(&id).data(data))
         })
         .await?;

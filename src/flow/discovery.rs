@@ -4,10 +4,13 @@
 use crate::clients::Offer;
 use crate::config::settings::Issuer;
 use crate::jose::{Alg, Keyring};
+use crate::protocol::claims::PERSONAL;
+use crate::upstream::Registry;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use sha2::Digest as _;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// A document that is ready to serve.
@@ -52,12 +55,17 @@ struct Metadata<'a> {
     introspection_endpoint: String,
     end_session_endpoint: String,
     scopes_supported: Vec<&'a str>,
-    claims_supported: &'static [&'static str],
+    claims_supported: Vec<&'static str>,
+    claim_types_supported: [&'static str; 1],
     response_types_supported: [&'static str; 1],
     response_modes_supported: [&'static str; 1],
     grant_types_supported: [&'static str; 3],
-    subject_types_supported: [&'static str; 1],
+    subject_types_supported: [&'static str; 2],
     id_token_signing_alg_values_supported: Vec<&'static str>,
+    userinfo_signing_alg_values_supported: Vec<&'static str>,
+    /// Ours, where some provider is declared to reach one.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    acr_values_supported: BTreeSet<&'a str>,
     token_endpoint_auth_methods_supported: [&'static str; 4],
     token_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
     revocation_endpoint_auth_methods_supported: [&'static str; 4],
@@ -73,32 +81,9 @@ struct Metadata<'a> {
     request_uri_parameter_supported: bool,
 }
 
-const CLAIMS: &[&str] = &[
-    "sub",
-    "iss",
-    "aud",
-    "exp",
-    "iat",
-    "auth_time",
-    "nonce",
-    "at_hash",
-    "sid",
-    "name",
-    "given_name",
-    "family_name",
-    "middle_name",
-    "nickname",
-    "preferred_username",
-    "picture",
-    "locale",
-    "zoneinfo",
-    "updated_at",
-    "email",
-    "email_verified",
-    "groups",
-    "roles",
-    "permissions",
-];
+/// The claims of an ID token that are not about the person.
+const CLAIMS: &[&str] =
+    &["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "sid"];
 
 const CLIENT_AUTH: [&str; 4] = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"];
 
@@ -109,7 +94,9 @@ fn assertion_algs() -> Vec<&'static str> {
 
 /// Makes the document. It serves at both well-known paths: RFC 8414 §2 lets a server name more than OAuth
 /// needs.
-pub fn document(issuer: &Issuer, offer: &Offer, keyring: &Keyring) -> Document {
+pub fn document(issuer: &Issuer, offer: &Offer, keyring: &Keyring, upstreams: &Registry) -> Document {
+    let on = upstreams.iter().filter(|entry| entry.policy.enabled);
+    let acr_values = on.flat_map(|entry| entry.policy.acr_map.values()).collect();
     let metadata = Metadata {
         issuer: issuer.as_str(),
         authorization_endpoint: issuer.at(paths::AUTHORIZE),
@@ -120,12 +107,15 @@ pub fn document(issuer: &Issuer, offer: &Offer, keyring: &Keyring) -> Document {
         introspection_endpoint: issuer.at(paths::INTROSPECT),
         end_session_endpoint: issuer.at(paths::LOGOUT),
         scopes_supported: offer.scopes().collect(),
-        claims_supported: CLAIMS,
+        claims_supported: CLAIMS.iter().copied().chain(PERSONAL.iter().map(|(claim, _)| *claim)).collect(),
+        claim_types_supported: ["normal"],
         response_types_supported: ["code"],
         response_modes_supported: ["query"],
         grant_types_supported: ["authorization_code", "refresh_token", "client_credentials"],
-        subject_types_supported: ["public"],
+        subject_types_supported: ["public", "pairwise"],
         id_token_signing_alg_values_supported: keyring.algs().map(|alg| alg.as_str()).collect(),
+        userinfo_signing_alg_values_supported: keyring.algs().map(|alg| alg.as_str()).collect(),
+        acr_values_supported: acr_values,
         token_endpoint_auth_methods_supported: CLIENT_AUTH,
         token_endpoint_auth_signing_alg_values_supported: assertion_algs(),
         revocation_endpoint_auth_methods_supported: CLIENT_AUTH,
@@ -140,7 +130,7 @@ pub fn document(issuer: &Issuer, offer: &Offer, keyring: &Keyring) -> Document {
         code_challenge_methods_supported: ["S256"],
         prompt_values_supported: ["none", "login", "consent", "select_account"],
         authorization_response_iss_parameter_supported: true,
-        claims_parameter_supported: false,
+        claims_parameter_supported: true,
         request_parameter_supported: false,
         request_uri_parameter_supported: false,
     };

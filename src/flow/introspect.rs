@@ -86,9 +86,10 @@ pub async fn introspect(
             .store
             .read(move |tx| -> Result<_, Failure> {
                 let Some(record) = tx.refresh(&digest)? else { return Ok(Introspection::default()) };
-                let visible = matches!(&asker, Asker::Client(id) if *id == record.client)
-                    && snapshot.client(record.client.as_str()).is_some();
-                if !visible || record.used_at.is_some() || now >= record.expires_at {
+                let own = matches!(&asker, Asker::Client(id) if *id == record.client);
+                let client = snapshot.client(record.client.as_str()).filter(|_| own);
+                let Some(client) = client else { return Ok(Introspection::default()) };
+                if record.used_at.is_some() || now >= record.expires_at {
                     return Ok(Introspection::default());
                 }
                 let Ok(standing) = standing(tx, &record.grant, &snapshot)? else {
@@ -96,7 +97,7 @@ pub async fn introspect(
                 };
                 Ok(Introspection::of(ActiveToken {
                     iss: snapshot.settings.issuer.as_str().to_owned(),
-                    sub: standing.grant.account.as_str().to_owned(),
+                    sub: snapshot.subjects.of(&client, &standing.grant.account)?,
                     client_id: record.client.as_str().to_owned(),
                     exp: record.expires_at.secs(),
                     iat: record.issued_at.secs(),

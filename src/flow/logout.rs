@@ -6,7 +6,7 @@ use crate::audit::{Actor, AuditEvent, AuditKind};
 use crate::clients::{Client, Location, ValidatedRedirect};
 use crate::flow::browser::{Browser, Changes, SessionCookie};
 use crate::flow::refusals::Refused;
-use crate::flow::sessions;
+use crate::flow::sessions::{self, Current};
 use crate::flow::{App, Snapshot};
 use crate::ids::{AccountId, ClientId, SessionId};
 use crate::jose::{Expected, Expiry, TokenType};
@@ -59,9 +59,9 @@ pub async fn logout(
     confirmed: bool,
 ) -> Result<LoggedOut, Refused> {
     let snapshot = app.now();
-    let hint = hint(app, &snapshot, request.id_token_hint.as_deref());
-    let client = hint.as_ref().and_then(|hint| snapshot.client(hint.client.as_str()));
     let current = sessions::current(app, browser).await?;
+    let hint = hint(app, &snapshot, request.id_token_hint.as_deref(), current.as_ref());
+    let client = hint.as_ref().and_then(|hint| snapshot.client(hint.client.as_str()));
     let facts = current.as_ref().map(|current| CurrentSession {
         id: current.session.id.clone(),
         account: current.account.id.clone(),
@@ -106,15 +106,28 @@ async fn end(app: &App, session: SessionId, account: AccountId) -> Result<(), St
 }
 
 /// What an `id_token_hint` says, if it is an ID token of ours. One that has expired still tells whom the
-/// application means (§2); one that does not hold is as good as none.
-pub fn hint(app: &App, snapshot: &Snapshot, token: Option<&str>) -> Option<Hint> {
+/// application means (§2); one that does not hold is as good as none. A client may know people and sessions by
+/// names of its own, so these are computed for the person at hand and compared.
+fn hint(app: &App, snapshot: &Snapshot, token: Option<&str>, current: Option<&Current>) -> Option<Hint> {
     let expected = Expected { typ: TokenType::Id, expiry: Expiry::Ignored, now: app.context.now() };
     let claims: HintClaims = snapshot.keyring.verify(token?, &expected).ok()?;
     let mut audience = claims.aud.iter();
     let (Some(client), None) = (audience.next(), audience.next()) else { return None };
+    let id = ClientId::new(client).ok()?;
+    let known = snapshot.clients.get(&id).zip(current);
+    let person = known.filter(|(client, at)| snapshot.subjects.is(client, &at.account.id, &claims.sub));
+    let session = known.filter(|(client, at)| {
+        claims.sid.as_ref().is_some_and(|sid| snapshot.subjects.is_session(client, &at.session.id, sid))
+    });
     Some(Hint {
-        account: AccountId::new(claims.sub).ok()?,
-        client: ClientId::new(client).ok()?,
-        session: claims.sid.map(SessionId::new).transpose().ok()?,
+        account: match person {
+            Some((_, at)) => at.account.id.clone(),
+            None => AccountId::new(claims.sub).ok()?,
+        },
+        client: id,
+        session: match session {
+            Some((_, at)) => Some(at.session.id.clone()),
+            None => claims.sid.map(SessionId::new).transpose().ok()?,
+        },
     })
 }

@@ -35,6 +35,7 @@ pub mod sessions;
 pub mod sign_in;
 pub mod standing;
 pub mod state;
+pub mod subjects;
 pub mod token;
 pub mod upkeep;
 pub mod userinfo;
@@ -52,6 +53,7 @@ use crate::jose::Keyring;
 use crate::store::{Store, StoreError};
 use crate::tokens::handle::{Flow, Handle};
 use crate::tokens::seal::Sealer;
+use crate::tokens::subject::Subjects;
 use crate::upstream::{Departure, Registry};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use browser::Changes;
@@ -99,6 +101,8 @@ pub struct Snapshot {
     pub upstreams: Arc<Registry>,
     /// Our keys.
     pub keyring: Arc<Keyring>,
+    /// By which names clients know people.
+    pub subjects: Subjects,
     /// The counter of changes made by command that this shows.
     pub version: u64,
 }
@@ -107,6 +111,11 @@ impl Snapshot {
     /// A client that exists and is switched on.
     pub fn client(&self, id: &str) -> Option<Arc<Client>> {
         self.clients.get(id).filter(|client| !client.disabled).cloned()
+    }
+    /// Our context for what a provider said of a sign-in.
+    pub fn acr(&self, provider: &ProviderId, said: Option<&str>) -> Option<String> {
+        let entry = self.upstreams.get(provider)?;
+        entry.policy.acr_map.ours(said).map(str::to_owned)
     }
     /// How people read a provider's name.
     pub fn provider_name(&self, id: &ProviderId) -> String {
@@ -224,6 +233,7 @@ async fn build(
         .await?;
     // After the version: if the keys change meanwhile, the next look at the version notices.
     let keyring = keys.keyring().await?;
+    let subjects = subjects::load(context, store, sealer).await?;
     // What is declared cannot be changed by command, so it goes before what was created.
     let mut merged: BTreeMap<ClientId, Arc<Client>> =
         clients.into_iter().map(|client| (client.id.clone(), Arc::new(client))).collect();
@@ -241,7 +251,7 @@ async fn build(
     );
     Ok(Snapshot {
         origins: Origins::new(merged.values().map(AsRef::as_ref)),
-        metadata: discovery::document(&settings.issuer, &offer, &keyring),
+        metadata: discovery::document(&settings.issuer, &offer, &keyring, &upstreams),
         settings,
         clients: merged,
         resource_servers,
@@ -249,6 +259,7 @@ async fn build(
         directory: Arc::new(directory),
         upstreams,
         keyring,
+        subjects,
         version,
     })
 }

@@ -7,7 +7,7 @@ use crate::accounts::{AccountStatus, EmailAddress};
 use crate::assurance::{self, Demand, Fit, SessionFacts};
 use crate::chooser::{self, Candidate, Decision};
 use crate::clients::redirect::ValidatedRedirect;
-use crate::clients::{Client, Grant};
+use crate::clients::{Client, Grant, GrantDetails, GrantProof};
 use crate::failure::{Failure, OAuthCode, UserMessage};
 use crate::flow::browser::{Browser, Changes};
 use crate::flow::refusals::Refused;
@@ -18,6 +18,7 @@ use crate::protocol::AuthorizationRequest;
 use crate::store::StoreError;
 use crate::tokens::CodeRecord;
 use crate::tokens::handle::{Code, Handle};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Goes on with the flow of a handle.
@@ -52,7 +53,17 @@ pub fn demand(flow: &FlowState) -> Demand {
         login: flow.request.prompt.login,
         select_account: flow.request.prompt.select_account,
         max_age: flow.request.max_age,
-        subject: flow.subject.clone(),
+        subjects: wanted_people(flow),
+        acr: flow.request.claims.demanded_acr(),
+    }
+}
+
+/// The only people who will do: whom the hint means, and whom the claims request names.
+fn wanted_people(flow: &FlowState) -> Option<BTreeSet<String>> {
+    let hinted = flow.subject.clone().map(|sub| BTreeSet::from([sub]));
+    match (hinted, flow.request.claims.subjects()) {
+        (Some(hinted), Some(named)) => Some(hinted.intersection(&named).cloned().collect()),
+        (hinted, named) => hinted.or(named),
     }
 }
 
@@ -64,6 +75,7 @@ pub fn candidates(snapshot: &Snapshot, client: &Client, demand: &Demand) -> Vec<
         .filter(|entry| entry.policy.enabled)
         .filter(|entry| client.providers.is_empty() || client.providers.contains(&entry.id))
         .filter(|entry| !demand.needs_freshness() || entry.upstream.proves_freshness())
+        .filter(|entry| demand.acr.as_ref().is_none_or(|wanted| entry.policy.acr_map.reaches(wanted)))
         .collect();
     entries.sort_by(|a, b| {
         (a.display.order, &a.display.name, &a.id).cmp(&(b.display.order, &b.display.name, &b.id))
@@ -96,23 +108,30 @@ pub async fn dispatch(
     }
     let (client, redirect) = client_of(snapshot, &flow).map_err(|refused| refused.in_flow(&flow))?;
     let current = sessions::current(app, browser).await?;
-    let facts = current.as_ref().map(|current| SessionFacts {
-        account: current.account.id.clone(),
-        auth_time: current.session.asserted_auth_time(),
-        proved_in_flow: flow.settled_with(&current.session.id),
-    });
-    let fit = assurance::weigh(facts.as_ref(), &demand(&flow), app.context.now());
-    if fit == Fit::OtherPerson && facts.is_some_and(|facts| facts.proved_in_flow) {
-        // OIDC Core §3.1.2.1: the hinted person did not sign in, even when asked.
-        let refused =
-            client_error(OAuthCode::LoginRequired, "authorize.id_token_hint", "another person signed in");
+    let facts = match &current {
+        Some(current) => Some(session_facts(snapshot, &client, &flow, current)?),
+        None => None,
+    };
+    let demand = demand(&flow);
+    let fit = assurance::weigh(facts.as_ref(), &demand, app.context.now());
+    let nobody = demand.subjects.as_ref().is_some_and(BTreeSet::is_empty);
+    if nobody || (fit == Fit::OtherPerson && facts.is_some_and(|facts| facts.proved_in_flow)) {
+        // OIDC Core §3.1.2.1, §3.1.2.2: the person who was meant did not sign in, even when asked.
+        let refused = client_error(OAuthCode::LoginRequired, "authorize.subject", "another person signed in");
+        return Err(refused.in_flow(&flow).to_client(&redirect));
+    }
+    if fit == Fit::Insufficient {
+        let refused = client_error(
+            OAuthCode::UnmetAuthenticationRequirements,
+            "authorize.acr",
+            "the person signed in, and none of the demanded authentication contexts was reached",
+        );
         return Err(refused.in_flow(&flow).to_client(&redirect));
     }
     if let Some(current) = &current {
         flow.session_before = Some(current.session.id.clone());
     }
     let silent = flow.request.prompt.none;
-    let demand = demand(&flow);
     let candidates = candidates(snapshot, &client, &demand);
     let domain = flow.request.login_hint.as_deref().and_then(|hint| EmailAddress::parse(hint).ok());
     let decision = chooser::decide(&chooser::Facts {
@@ -154,6 +173,15 @@ pub async fn dispatch(
             );
             Err(refused.in_flow(&flow).to_client(&redirect))
         }
+        // OIDC Core §5.5.1.1: an essential context that cannot be reached is a failed attempt.
+        (Decision::NoProvider, _) if demand.acr.is_some() => {
+            let refused = client_error(
+                OAuthCode::UnmetAuthenticationRequirements,
+                "authorize.acr",
+                "no provider that is open to the application can reach a demanded authentication context",
+            );
+            Err(refused.in_flow(&flow).to_client(&redirect))
+        }
         // OIDC Core §3.1.2.1: who cannot re-authenticate the person says so.
         (Decision::NoProvider, _) if demand.needs_freshness() => {
             let refused = client_error(
@@ -173,6 +201,22 @@ pub async fn dispatch(
             Err(Refused::from(failure).in_flow(&flow))
         }
     }
+}
+
+/// What the browser's session shows for this request.
+fn session_facts(
+    snapshot: &Snapshot,
+    client: &Client,
+    flow: &FlowState,
+    current: &Current,
+) -> Result<SessionFacts, Failure> {
+    let proof = current.session.proof();
+    Ok(SessionFacts {
+        subject: snapshot.subjects.of(client, &current.account.id)?,
+        acr: proof.and_then(|proof| snapshot.acr(&proof.provider, proof.acr.as_deref())),
+        auth_time: current.session.asserted_auth_time(),
+        proved_in_flow: flow.settled_with(&current.session.id),
+    })
 }
 
 fn client_error(code: OAuthCode, reason: &'static str, note: &'static str) -> Refused {
@@ -197,7 +241,7 @@ async fn consent_is_due(
     }
     let (account, id) = (current.account.id.clone(), client.id.clone());
     let given = app.store.read(move |tx| tx.consent(&account, &id)).await?;
-    Ok(!given.is_some_and(|consent| flow.request.scope.is_subset(&consent.scope)))
+    Ok(!given.is_some_and(|consent| consent.covers(&flow.request.scope, &flow.request.claims)))
 }
 
 /// What came of issuing a code.
@@ -233,6 +277,10 @@ async fn issue(
         auth_time: current.session.auth_time(),
         created_at: now,
         revoked_at: None,
+        details: GrantDetails {
+            claims: request.claims.clone(),
+            proof: current.session.proof().map(GrantProof::from),
+        },
     };
     let record = CodeRecord {
         digest: code.digest(),

@@ -4,7 +4,6 @@ use crate::audit::{Actor, AuditEvent, AuditKind};
 use crate::failure::Failure;
 use crate::flow::discovery::paths;
 use crate::flow::{App, authentication, bearer};
-use crate::ids::AccountId;
 use crate::jose::Expiry;
 use crate::protocol::{Parameters, token::token_parameter};
 use crate::store::StoreError;
@@ -51,7 +50,10 @@ pub async fn revoke(app: &App, authorization: Option<&str>, form: &Parameters<'_
             let expires_at = crate::context::Timestamp::from_secs(verified.claims.exp);
             if tx.revoke_jti(&verified.claims.jti, expires_at)? {
                 let mut event = event;
-                event.account = verified.grant.and_then(|_| AccountId::new(verified.claims.sub).ok());
+                event.account = match &verified.grant {
+                    Some(grant) => tx.grant(grant)?.map(|grant| grant.account),
+                    None => None,
+                };
                 tx.append_audit(&event.reason("client.revoked"))?;
             }
             Ok(())

@@ -1,6 +1,7 @@
 //! The list of providers, and the departure to one.
 
 use crate::accounts::EmailAddress;
+use crate::assurance::AcrMap;
 use crate::chooser;
 use crate::clients::Client;
 use crate::clients::redirect::ValidatedRedirect;
@@ -139,7 +140,7 @@ pub async fn depart(
                 select_account: demand.select_account,
                 silent: false,
                 ui_locales: flow.request.ui_locales.clone(),
-                acr_values: flow.request.acr_values.clone(),
+                acr_values: contexts_for(&flow, &entry.policy.acr_map),
             },
         )
         .await;
@@ -167,6 +168,13 @@ pub async fn depart(
 /// Our callback for a provider, absolute.
 pub fn callback_address(snapshot: &Snapshot, provider: &ProviderId) -> String {
     snapshot.settings.issuer.at(&format!("/upstream/{provider}/callback"))
+}
+
+/// The contexts to ask the provider for, in its own words where the configuration knows them.
+fn contexts_for(flow: &FlowState, map: &AcrMap) -> Vec<String> {
+    let request = &flow.request;
+    let wanted = request.claims.wanted_acr().chain(request.acr_values.iter().map(String::as_str));
+    if map.is_empty() { wanted.map(str::to_owned).collect() } else { map.theirs(wanted) }
 }
 
 /// The application's hint is passed on only to the provider that looks after the address's domain: others

@@ -10,7 +10,7 @@ use crate::failure::{Failure, OAuthCode, UserMessage};
 use crate::flow::App;
 use crate::flow::browser::{Browser, Changes, FlowCookie};
 use crate::ids::{AccountId, ProviderId, SessionId};
-use crate::protocol::AuthorizationRequest;
+use crate::protocol::{AuthorizationRequest, ClaimsRequest};
 use crate::store::StoreError;
 use crate::tokens::handle::{Digest, Flow, Handle};
 use base64::Engine as _;
@@ -41,9 +41,9 @@ pub struct FlowState {
     /// The provider that the application named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idp_hint: Option<String>,
-    /// Only this person will do; from a verified `id_token_hint`.
+    /// Only this person will do, by the `sub` that the application knows; from a verified `id_token_hint`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub subject: Option<AccountId>,
+    pub subject: Option<String>,
     /// When it began.
     pub begun_at: Timestamp,
     /// When it ends.
@@ -155,6 +155,7 @@ impl FlowState {
         self.request.challenge = None;
         self.request.login_hint = None;
         self.request.id_token_hint = None;
+        self.request.claims = ClaimsRequest::default();
     }
 }
 

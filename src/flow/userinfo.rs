@@ -4,17 +4,27 @@ use crate::clients::Client;
 use crate::failure::{Failure, OAuthCode, UserMessage};
 use crate::flow::App;
 use crate::flow::bearer::{self, Live};
-use crate::jose::Expiry;
+use crate::flow::token::cannot_sign;
+use crate::jose::{Expiry, TokenType};
 use crate::protocol::bearer::invalid_token;
 use crate::store::StoreError;
-use crate::tokens::claims::{self, UserinfoClaims};
+use crate::tokens::claims::{self, SignedUserinfoClaims, UserinfoClaims};
 use std::sync::Arc;
+
+/// How it is told.
+#[derive(Debug)]
+pub enum UserinfoBody {
+    /// As JSON.
+    Plain(UserinfoClaims),
+    /// As a signed JWT.
+    Signed(String),
+}
 
 /// The answer, and the client whose token it was.
 #[derive(Debug)]
 pub struct Userinfo {
     /// What is told.
-    pub claims: UserinfoClaims,
+    pub body: UserinfoBody,
     /// Whose pages may read it.
     pub client: Arc<Client>,
 }
@@ -38,13 +48,27 @@ pub async fn userinfo(app: &App, token: &str) -> Result<Userinfo, Failure> {
     if !verified.claims.aud.contains(snapshot.settings.issuer.as_str()) {
         return Err(invalid_token("userinfo.audience", "the token is for somebody else"));
     }
-    let (scope, client) = (verified.claims.scope.clone(), verified.client.clone());
+    let (scope, client, facts) = (verified.claims.scope.clone(), verified.client.clone(), snapshot.clone());
     let live =
-        app.store.read(move |tx| -> Result<_, StoreError> { bearer::live(tx, &verified, &snapshot) }).await?;
+        app.store.read(move |tx| -> Result<_, StoreError> { bearer::live(tx, &verified, &facts) }).await?;
     match live {
         Some(Live::Person(standing)) => {
             let person = &standing.person;
-            Ok(Userinfo { claims: claims::userinfo(&person.account, &scope, &person.access), client })
+            let sub = snapshot.subjects.of(&client, &person.account.id)?;
+            let asked = &standing.grant.details.claims;
+            let claims = claims::userinfo(&person.account, &sub, &client, &scope, asked, &person.access);
+            let body = match client.userinfo_alg {
+                None => UserinfoBody::Plain(claims),
+                // OIDC Core §5.3.2: who registered for it gets it signed, whatever `Accept` says
+                Some(alg) => {
+                    let (iss, aud) = (snapshot.settings.issuer.as_str(), client.id.as_str());
+                    let signed = SignedUserinfoClaims { iss, aud, claims: &claims };
+                    UserinfoBody::Signed(
+                        snapshot.keyring.sign(alg, TokenType::Userinfo, &signed).map_err(cannot_sign)?,
+                    )
+                }
+            };
+            Ok(Userinfo { body, client })
         }
         Some(Live::Client) => Err(invalid_token("userinfo.subject", "a client's own token has no person")),
         None => Err(invalid_token("token.revoked", "the token, or what it stands on, was revoked")),

@@ -23,15 +23,19 @@ pub enum TokenType {
     Id,
     /// An access token, `at+jwt` (RFC 9068 §2.1).
     Access,
+    /// An answer of the userinfo endpoint, `userinfo+jwt`: it has issuer, subject and audience as an ID token
+    /// has, so only its type tells them apart.
+    Userinfo,
 }
 
 impl TokenType {
-    const ALL: [Self; 2] = [Self::Id, Self::Access];
+    const ALL: [Self; 3] = [Self::Id, Self::Access, Self::Userinfo];
     /// The `typ` on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Id => "JWT",
             Self::Access => "at+jwt",
+            Self::Userinfo => "userinfo+jwt",
         }
     }
 }

@@ -16,14 +16,15 @@
 //! | 9 | `scope` is well-formed; narrowed | `invalid_scope` |
 //! | 10 | PKCE: S256, and present where it is demanded | `invalid_request` |
 //! | 11 | `prompt`, `max_age`, the hints | `invalid_request` |
-//! | 12 | `resource` is allowed | `invalid_target` |
+//! | 12 | `claims` is well-formed; narrowed | `invalid_request` |
+//! | 13 | `resource` is allowed | `invalid_target` |
 
 use crate::clients::entitlement::{Offer, resource_indicator};
 use crate::clients::redirect::ValidatedRedirect;
 use crate::clients::{Client, GrantType};
 use crate::failure::{Failure, OAuthCode, UserMessage};
 use crate::ids::ClientId;
-use crate::protocol::{Challenge, Parameters, Prompt, Scope};
+use crate::protocol::{Challenge, ClaimsRequest, Parameters, Prompt, Scope};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -71,6 +72,9 @@ pub struct AuthorizationRequest {
     /// Wanted authentication contexts, most wanted first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub acr_values: Vec<String>,
+    /// Single claims, those that the client may not have left out; none without `openid`.
+    #[serde(default, skip_serializing_if = "ClaimsRequest::is_empty")]
+    pub claims: ClaimsRequest,
 }
 
 /// What the checks found: the request, its client, and where it may be answered.
@@ -157,6 +161,7 @@ fn request_of(
         // RFC 9700 §2.1.1
         return Err(Failure::invalid_request("pkce.missing", "this client must send a code challenge"));
     }
+    let claims = claims(parameters.get("claims"), client, &scope)?;
     Ok(AuthorizationRequest {
         client: client.id.clone(),
         redirect_uri: parameters.get("redirect_uri").map(str::to_owned),
@@ -171,6 +176,7 @@ fn request_of(
         id_token_hint: parameters.get("id_token_hint").map(str::to_owned),
         ui_locales: words(parameters.get("ui_locales")),
         acr_values: words(parameters.get("acr_values")),
+        claims,
     })
 }
 
@@ -232,6 +238,16 @@ fn scope(sent: Option<&str>, client: &Client, offer: &Offer, prompt: Prompt) -> 
         && (client.first_party || prompt.consent)
         && requested.contains("openid");
     Ok(offer.narrow(&requested, client).filtered(|token| token != "offline_access" || offline))
+}
+
+/// Single claims (OIDC Core §5.5), as far as the client may have the scopes that stand for them.
+fn claims(sent: Option<&str>, client: &Client, scope: &Scope) -> Result<ClaimsRequest, Failure> {
+    let Some(text) = sent else { return Ok(ClaimsRequest::default()) };
+    let request = ClaimsRequest::parse(text, |name| client.shapes.usual_name(name))?;
+    if !scope.contains("openid") {
+        return Ok(ClaimsRequest::default());
+    }
+    Ok(request.narrowed(|behind| client.scope.contains(behind)))
 }
 
 fn max_age(sent: Option<&str>) -> Result<Option<Duration>, Failure> {
@@ -468,6 +484,18 @@ mod tests {
         let found = run_with(&with("scope", "openid what ever"), app()).unwrap();
         assert_eq!(found.request.scope.to_string(), "openid");
         assert_eq!(run(&with("scope", "openid \u{e9}")), ("redirect", "invalid_scope", "authorize.scope"));
+    }
+
+    #[test]
+    fn single_claims_are_asked_for_within_the_clients_scopes() {
+        const WANTED: &str = r#"{"userinfo": {"name": null, "email": null, "groups": {"essential": true}}}"#;
+        let asked = |pairs: &[(&str, &str)]| run_with(pairs, app()).unwrap().request.claims;
+        let claims = asked(&with("claims", WANTED));
+        assert_eq!(claims.personal(), ["groups", "name"].into(), "the client may not ask for e-mail");
+        let mut plain = with("claims", WANTED);
+        plain.retain(|(name, _)| *name != "scope");
+        assert!(asked(&plain).is_empty(), "without openid there is nobody to ask about");
+        assert_eq!(run(&with("claims", "{")), ("redirect", "invalid_request", "authorize.claims"));
     }
 
     #[test]

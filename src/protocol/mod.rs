@@ -2,6 +2,7 @@
 
 pub mod authorization;
 pub mod bearer;
+pub mod claims;
 pub mod logout;
 pub mod parameters;
 pub mod pkce;
@@ -10,6 +11,7 @@ pub mod scope;
 pub mod token;
 
 pub use authorization::AuthorizationRequest;
+pub use claims::ClaimsRequest;
 pub use logout::LogoutRequest;
 pub use parameters::Parameters;
 pub use pkce::Challenge;

@@ -48,9 +48,13 @@ pub struct Session {
 }
 
 impl Session {
-    /// When the person last proved themselves.
+    /// The proof that counts: the latest whose time a provider vouched for, or if there is none the latest.
+    pub fn proof(&self) -> Option<&Proof> {
+        self.proofs.iter().max_by_key(|proof| (proof.auth_time_asserted, proof.auth_time))
+    }
+    /// When the person last proved themselves, by that proof.
     pub fn auth_time(&self) -> Timestamp {
-        self.proofs.iter().map(|p| p.auth_time).max().unwrap_or(self.created_at)
+        self.proof().map_or(self.created_at, |proof| proof.auth_time)
     }
     /// When the person last proved themselves by a provider's own word.
     pub fn asserted_auth_time(&self) -> Option<Timestamp> {

@@ -22,6 +22,7 @@ struct Row {
     auth_time: i64,
     created_at: i64,
     revoked_at: Option<i64>,
+    details: String,
 }
 
 impl Row {
@@ -36,6 +37,7 @@ impl Row {
             auth_time: grant.auth_time.0,
             created_at: grant.created_at.0,
             revoked_at: grant.revoked_at.map(|at| at.0),
+            details: to_json(&grant.details, "grants.details")?,
         })
     }
     fn domain(self) -> Result<Grant, StoreError> {
@@ -49,6 +51,7 @@ impl Row {
             auth_time: Timestamp(self.auth_time),
             created_at: Timestamp(self.created_at),
             revoked_at: at_opt(self.revoked_at),
+            details: json(&self.details, "grants.details")?,
         })
     }
 }
@@ -172,16 +175,17 @@ impl Tx<'_> {
 
     /// What the person agreed to for the client.
     pub fn consent(&mut self, account: &AccountId, client: &ClientId) -> Result<Option<Consent>, StoreError> {
-        let row: Option<(String, i64)> = on!(self, c => consents::table
+        let row: Option<(String, String, i64)> = on!(self, c => consents::table
             .find((account.as_str(), client.as_str()))
-            .select((consents::scope, consents::given_at))
+            .select((consents::scope, consents::claims, consents::given_at))
             .first(c)
             .optional())?;
-        let Some((text, given_at)) = row else { return Ok(None) };
+        let Some((text, claims, given_at)) = row else { return Ok(None) };
         Ok(Some(Consent {
             account: account.clone(),
             client: client.clone(),
             scope: scope(&text, "consents.scope")?,
+            claims: json(&claims, "consents.claims")?,
             given_at: Timestamp(given_at),
         }))
     }
@@ -192,16 +196,22 @@ impl Tx<'_> {
     /// `Conflict("reference")` if there is no such account.
     pub fn put_consent(&mut self, consent: &Consent) -> Result<(), StoreError> {
         let text = consent.scope.to_string();
+        let claims = to_json(&consent.claims, "consents.claims")?;
         on!(self, c => diesel::insert_into(consents::table)
             .values((
                 consents::account.eq(consent.account.as_str()),
                 consents::client.eq(consent.client.as_str()),
                 consents::scope.eq(&text),
+                consents::claims.eq(&claims),
                 consents::given_at.eq(consent.given_at.0),
             ))
             .on_conflict((consents::account, consents::client))
             .do_update()
-            .set((consents::scope.eq(&text), consents::given_at.eq(consent.given_at.0)))
+            .set((
+                consents::scope.eq(&text),
+                consents::claims.eq(&claims),
+                consents::given_at.eq(consent.given_at.0),
+            ))
             .execute(c))?;
         Ok(())
     }

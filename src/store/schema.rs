@@ -85,6 +85,7 @@ diesel::table! {
         auth_time -> BigInt,
         created_at -> BigInt,
         revoked_at -> Nullable<BigInt>,
+        details -> Text,
     }
 }
 
@@ -131,6 +132,7 @@ diesel::table! {
         client -> Text,
         scope -> Text,
         given_at -> BigInt,
+        claims -> Text,
     }
 }
 

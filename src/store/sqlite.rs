@@ -195,7 +195,7 @@ mod tests {
         // a violation that shows only at the commit
         let (answers, count, kept) = group_with(
             "PRAGMA defer_foreign_keys = ON; \
-             INSERT INTO consents VALUES ('nobody00', 'client', '', 0)",
+             INSERT INTO consents (account, client, scope, given_at) VALUES ('nobody00', 'client', '', 0)",
         );
         assert_eq!(answers.len(), 2);
         assert!(answers.iter().all(|(_, error)| error.is_some()), "{answers:?}");

@@ -3,23 +3,28 @@
 //! Laws:
 //! 1. Every claim is a field of a type, so what a person or a provider wrote into a profile can never become,
 //!    or replace, a claim of the protocol; no claim occurs twice.
-//! 2. A claim about a person is there only if its scope was granted (OIDC Core §5.4), and in an ID token only
-//!    if the client's setting says so; otherwise the userinfo endpoint has it.
-//! 3. `email_verified` is true only for an address that was proved to us.
+//! 2. A claim about a person is there only if its scope was granted (OIDC Core §5.4), in an ID token only if
+//!    the client's setting says so, too; or if it was asked for by name in this place and allowed (§5.5), by a
+//!    client that may have its scope.
+//! 3. `email_verified` is true only for an address that was proved to us, `phone_number_verified` never.
 //! 4. An access token names every resource that it is for, and our userinfo endpoint exactly if `openid` was
 //!    granted.
 
-use crate::accounts::{Access, Account, Profile};
+mod person;
+
+use crate::accounts::{Access, Account};
 use crate::clients::{Client, SigningAlg};
 use crate::context::Timestamp;
-use crate::ids::{AccountId, ClientId, GrantId, SessionId};
-use crate::protocol::Scope;
+use crate::ids::{ClientId, GrantId};
+use crate::protocol::{ClaimsRequest, Scope};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 use std::collections::BTreeSet;
 use std::time::Duration;
+
+pub use person::{AccessClaims, PersonClaims, Release, ShapedClaims};
 
 /// The audience of a token (RFC 7519 §4.1.3): one text, or an array where there are several.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,7 +64,7 @@ impl Audience {
 /// How and when a person proved themselves (OIDC Core §2, RFC 8176).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuthenticationClaims {
-    /// When, in seconds.
+    /// When, in seconds; absent where no provider vouched for a time and nobody demands one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_time: Option<i64>,
     /// The level that was reached.
@@ -72,77 +77,8 @@ pub struct AuthenticationClaims {
 
 impl AuthenticationClaims {
     /// From the facts.
-    pub fn new(auth_time: Timestamp, acr: Option<&str>, amr: &[String]) -> Self {
-        Self { auth_time: Some(auth_time.secs()), acr: acr.map(str::to_owned), amr: amr.to_vec() }
-    }
-}
-
-/// Groups, roles and permissions, each exactly if its scope was granted; empty lists are issued, so that an
-/// application can tell *none* from *not asked*.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AccessClaims {
-    /// Local groups, nested ones included.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub groups: Option<Vec<String>>,
-    /// Local roles.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub roles: Option<Vec<String>>,
-    /// Permissions of those roles.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub permissions: Option<Vec<String>>,
-}
-
-impl AccessClaims {
-    /// What the scope lets through.
-    pub fn new(scope: &Scope, access: &Access) -> Self {
-        Self {
-            groups: scope
-                .contains("groups")
-                .then(|| access.groups.iter().map(|name| name.as_str().to_owned()).collect()),
-            roles: scope
-                .contains("roles")
-                .then(|| access.roles.iter().map(|name| name.as_str().to_owned()).collect()),
-            permissions: scope
-                .contains("permissions")
-                .then(|| access.permissions.iter().map(|name| name.as_str().to_owned()).collect()),
-        }
-    }
-}
-
-/// Claims about a person, by the scopes `profile` and `email` (OIDC Core §5.1, §5.4).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct PersonClaims {
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    profile: Option<ProfileClaims>,
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    email: Option<EmailClaims>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct ProfileClaims {
-    #[serde(flatten)]
-    profile: Profile,
-    updated_at: i64,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct EmailClaims {
-    email: String,
-    email_verified: bool,
-}
-
-impl PersonClaims {
-    /// What the scope lets through.
-    pub fn new(scope: &Scope, account: &Account) -> Self {
-        let profile = scope.contains("profile").then(|| ProfileClaims {
-            profile: account.profile.clone(),
-            updated_at: account.updated_at.secs(),
-        });
-        let email = account.primary_email().filter(|_| scope.contains("email")).map(|email| EmailClaims {
-            email: email.address.as_str().to_owned(),
-            email_verified: email.proof.is_some(),
-        });
-        Self { profile, email }
+    pub fn new(auth_time: Option<Timestamp>, acr: Option<&str>, amr: &[String]) -> Self {
+        Self { auth_time: auth_time.map(Timestamp::secs), acr: acr.map(str::to_owned), amr: amr.to_vec() }
     }
 }
 
@@ -151,8 +87,8 @@ impl PersonClaims {
 pub enum Subject<'a> {
     /// A person's.
     Account {
-        /// The person.
-        account: &'a AccountId,
+        /// The person, by the `sub` that the client knows.
+        sub: &'a str,
         /// How they proved themselves.
         authentication: &'a AuthenticationClaims,
     },
@@ -188,7 +124,7 @@ pub struct AccessTokenFacts<'a> {
 pub struct AccessTokenClaims {
     /// Our issuer.
     pub iss: String,
-    /// The account, or the client itself.
+    /// The person as the client knows them (the same as in its ID token), or the client itself.
     pub sub: String,
     /// The resources, and our issuer if the userinfo endpoint takes it.
     pub aud: Audience,
@@ -220,7 +156,7 @@ pub fn access_token(facts: &AccessTokenFacts<'_>) -> AccessTokenClaims {
         audience.push(facts.issuer.to_owned());
     }
     let (sub, authentication) = match facts.subject {
-        Subject::Account { account, authentication } => (account.as_str(), authentication.clone()),
+        Subject::Account { sub, authentication } => (sub, authentication.clone()),
         Subject::Client => (facts.client.as_str(), AuthenticationClaims::default()),
     };
     AccessTokenClaims {
@@ -263,14 +199,18 @@ pub struct IdTokenFacts<'a> {
     pub issuer: &'a str,
     /// The person.
     pub account: &'a Account,
+    /// Their `sub` for the application.
+    pub sub: &'a str,
     /// The application.
     pub client: &'a Client,
     /// What was granted.
     pub scope: &'a Scope,
+    /// The single claims that were asked for and allowed.
+    pub claims: &'a ClaimsRequest,
     /// The request's nonce, exactly as it was sent.
     pub nonce: Option<&'a str>,
-    /// The SSO session.
-    pub session: &'a SessionId,
+    /// The SSO session, by the `sid` that the application knows.
+    pub sid: &'a str,
     /// How the person proved themselves.
     pub authentication: &'a AuthenticationClaims,
     /// The access token that is issued with it.
@@ -288,7 +228,7 @@ pub struct IdTokenFacts<'a> {
 pub struct IdTokenClaims {
     /// Our issuer.
     pub iss: String,
-    /// The account.
+    /// The person as the client knows them.
     pub sub: String,
     /// The client.
     pub aud: Audience,
@@ -307,36 +247,36 @@ pub struct IdTokenClaims {
     /// How the person proved themselves.
     #[serde(flatten)]
     pub authentication: AuthenticationClaims,
-    /// Only by the client's setting.
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    pub person: Option<PersonClaims>,
-    /// Only by the client's setting.
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    pub access: Option<AccessClaims>,
+    /// By the client's setting, or asked for one by one.
+    #[serde(flatten)]
+    pub person: PersonClaims,
+    /// The same, in the client's shape.
+    #[serde(flatten)]
+    pub access: ShapedClaims,
 }
 
 /// Builds an ID token.
 pub fn id_token(facts: &IdTokenFacts<'_>) -> IdTokenClaims {
-    let inside = facts.client.claims_in_id_token;
+    let release = Release::to_id_token(facts.client, facts.scope, &facts.claims.id_token);
     IdTokenClaims {
         iss: facts.issuer.to_owned(),
-        sub: facts.account.id.as_str().to_owned(),
+        sub: facts.sub.to_owned(),
         aud: Audience::One(facts.client.id.as_str().to_owned()),
         exp: facts.now.plus(facts.lifetime).secs(),
         iat: facts.now.secs(),
         nonce: facts.nonce.map(str::to_owned),
         at_hash: facts.access_token.map(|token| left_half_hash(token, facts.client.id_token_alg)),
-        sid: facts.session.as_str().to_owned(),
+        sid: facts.sid.to_owned(),
         authentication: facts.authentication.clone(),
-        person: inside.then(|| PersonClaims::new(facts.scope, facts.account)),
-        access: inside.then(|| AccessClaims::new(facts.scope, facts.access)),
+        person: PersonClaims::new(&release, facts.account),
+        access: ShapedClaims::new(&release, facts.access, &facts.client.shapes),
     }
 }
 
 /// What an ID token that comes back as a hint says (OIDC Core §3.1.2.1, RP-Initiated Logout §2).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct HintClaims {
-    /// The account.
+    /// The person as the client knows them.
     pub sub: String,
     /// The client.
     pub aud: Audience,
@@ -358,23 +298,44 @@ pub fn left_half_hash(token: &str, alg: SigningAlg) -> String {
 /// The answer of the userinfo endpoint (OIDC Core §5.3.2).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct UserinfoClaims {
-    /// The account.
+    /// The person as the client knows them.
     pub sub: String,
-    /// Profile and address.
+    /// Profile and addresses.
     #[serde(flatten)]
     pub person: PersonClaims,
-    /// What the person may do.
+    /// What the person may do, in the client's shape.
     #[serde(flatten)]
-    pub access: AccessClaims,
+    pub access: ShapedClaims,
 }
 
-/// Builds the answer of the userinfo endpoint for a scope.
-pub fn userinfo(account: &Account, scope: &Scope, access: &Access) -> UserinfoClaims {
+/// Builds the answer of the userinfo endpoint for a token's scope, and the single claims that were asked for
+/// with its grant.
+pub fn userinfo(
+    account: &Account,
+    sub: &str,
+    client: &Client,
+    scope: &Scope,
+    claims: &ClaimsRequest,
+    access: &Access,
+) -> UserinfoClaims {
+    let release = Release::to_userinfo(client, scope, &claims.userinfo);
     UserinfoClaims {
-        sub: account.id.as_str().to_owned(),
-        person: PersonClaims::new(scope, account),
-        access: AccessClaims::new(scope, access),
+        sub: sub.to_owned(),
+        person: PersonClaims::new(&release, account),
+        access: ShapedClaims::new(&release, access, &client.shapes),
     }
+}
+
+/// The same as a signed answer: with issuer and audience (OIDC Core §5.3.2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SignedUserinfoClaims<'a> {
+    /// Our issuer.
+    pub iss: &'a str,
+    /// The client.
+    pub aud: &'a str,
+    /// What is told.
+    #[serde(flatten)]
+    pub claims: &'a UserinfoClaims,
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ pub mod claims;
 pub mod handle;
 pub mod rotation;
 pub mod seal;
+pub mod subject;
 
 use crate::clients::SigningAlg;
 use crate::context::Timestamp;

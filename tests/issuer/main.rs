@@ -6,10 +6,12 @@ mod assertions;
 mod audit;
 mod authorize;
 mod browsers;
+mod claims;
 mod codes;
 mod house;
 mod logout;
 mod machines;
+mod pairwise;
 mod public;
 #[path = "../support/publisher.rs"]
 mod publisher;
@@ -18,3 +20,4 @@ mod refresh;
 mod resources;
 #[path = "../support/standin.rs"]
 mod standin;
+mod userinfo;

@@ -200,8 +200,13 @@ async fn a_deleted_account_leaves_a_tombstone(place: Place) {
         tx.insert_identity(&link)?;
         tx.add_assignment(&a.id, &group("engineers", Provenance::Configuration), NOW)?;
         tx.insert_session(&session, &secret)?;
-        let consent =
-            Consent { account: a.id.clone(), client: client(), scope: Scope::empty(), given_at: NOW };
+        let consent = Consent {
+            account: a.id.clone(),
+            client: client(),
+            scope: Scope::empty(),
+            claims: Default::default(),
+            given_at: NOW,
+        };
         tx.put_consent(&consent)?;
         assert!(tx.grant_live(&g.id)?);
 

@@ -4,10 +4,10 @@ use countersign::accounts::{
     Account, AccountEmail, AccountStatus, Assignment, EmailAddress, EmailProof, Identity, IdentityKey,
     Profile, Provenance, Target,
 };
-use countersign::clients::Grant;
+use countersign::clients::{Grant, GrantDetails, GrantProof};
 use countersign::context::{Context, Timestamp};
 use countersign::ids::{AccountId, ClientId, GroupName, ProviderId};
-use countersign::protocol::Scope;
+use countersign::protocol::{ClaimsRequest, Scope};
 use countersign::sessions::{Proof, Session};
 use countersign::store::{Store, StoreError, Tx};
 use countersign::tokens::handle::Digest;
@@ -104,6 +104,15 @@ pub fn grant(account: &AccountId) -> Grant {
         auth_time: NOW,
         created_at: NOW,
         revoked_at: None,
+        details: GrantDetails {
+            claims: ClaimsRequest::parse(r#"{"userinfo": {"name": {"value": "Alice"}}}"#, |_| None).unwrap(),
+            proof: Some(GrantProof {
+                provider: ProviderId::new("globex").unwrap(),
+                time_asserted: true,
+                acr: Some("urn:globex:2fa".to_owned()),
+                amr: vec!["otp".to_owned()],
+            }),
+        },
     }
 }
 

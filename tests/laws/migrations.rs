@@ -12,6 +12,7 @@ laws!(
     admin_034_a_newer_schema_is_refused,
     a_database_that_was_never_migrated_answers_with_an_error,
     the_tables_are_what_the_queries_were_compiled_for,
+    what_an_earlier_version_writes_has_no_details,
 );
 
 async fn an_empty_database_is_migrated_once(place: Place) {
@@ -27,6 +28,29 @@ async fn an_empty_database_is_migrated_once(place: Place) {
     drop(store);
     let store = place.store();
     assert!(read(&store, move |tx| tx.account(&account.id)).await.unwrap().is_some());
+}
+
+/// The version before still runs while a newer one migrates: it names no column that it does not know.
+async fn what_an_earlier_version_writes_has_no_details(place: Place) {
+    let store = place.store();
+    let (account, mut grant) = (account(), grant(&account().id));
+    grant.account = account.id.clone();
+    let copy = account.clone();
+    write(&store, move |tx| tx.insert_account(&copy)).await.unwrap();
+    place.tamper(&format!(
+        "INSERT INTO grants (id, account, client, session, scope, resources, auth_time, created_at) \
+         VALUES ('{}', '{}', '{}', '{}', 'openid', '[]', 1, 1)",
+        grant.id, grant.account, grant.client, grant.session
+    ));
+    place.tamper(&format!(
+        "INSERT INTO consents (account, client, scope, given_at) VALUES ('{}', '{}', 'openid', 1)",
+        grant.account, grant.client
+    ));
+    let (id, client) = (grant.id.clone(), grant.client.clone());
+    let (read_back, consent) =
+        read(&store, move |tx| Ok((tx.grant(&id)?, tx.consent(&account.id, &client)?))).await.unwrap();
+    assert_eq!(read_back.unwrap().details, Default::default());
+    assert!(consent.unwrap().claims.is_empty());
 }
 
 async fn many_that_start_together_migrate_once(place: Place) {

@@ -152,11 +152,13 @@ async fn a_consent_is_replaced_and_forgotten(place: Place) {
             account: a.id.clone(),
             client: client(),
             scope: Scope::parse("openid email").unwrap(),
+            claims: Default::default(),
             given_at: NOW,
         };
         assert_eq!(tx.consent(&a.id, &client())?, None);
         tx.put_consent(&consent)?;
         consent.scope = Scope::parse("openid email groups").unwrap();
+        consent.claims = ["name".to_owned(), "phone_number".to_owned()].into();
         consent.given_at = LATER;
         tx.put_consent(&consent)?;
         assert_eq!(tx.consent(&a.id, &client())?, Some(consent));

@@ -99,3 +99,50 @@ async fn oauth_105_a_clients_name_is_text() {
     assert!(!page.body.contains("Third <b>party</b>"));
     assert!(page.body.contains("party"));
 }
+
+#[tokio::test]
+async fn single_claims_are_named_and_agreed_to_one_by_one() {
+    let house = House::open().await;
+    let mut alice = Visitor::new();
+    let wanted = |names: &[&str]| {
+        let wishes: serde_json::Map<_, _> =
+            names.iter().map(|name| ((*name).to_owned(), serde_json::Value::Null)).collect();
+        serde_json::json!({"userinfo": wishes, "id_token": {"acr": null}}).to_string()
+    };
+    let (name, more) = (wanted(&["name", "phone_number"]), wanted(&["name", "birthdate", "email_verified"]));
+    let page = asked(&house, &mut alice, &[("scope", "openid"), ("claims", &name)]).await;
+    assert!(page.body.contains("see your name"), "{}", page.body);
+    assert!(!page.body.contains("see your profile"), "not more than what is asked for");
+    assert!(
+        !page.body.contains("telephone"),
+        "the app may not have that scope, so it does not get the claim"
+    );
+    assert!(parameter(&decide(&house, &mut alice, &page, "allow").await, "code").is_some());
+
+    let again =
+        alice.get(&authorize(&house, "third", &[("scope", "openid"), ("claims", &name)])).await.location();
+    assert!(parameter(&again, "code").is_some(), "remembered");
+    let whole = alice.get(&authorize(&house, "third", &[("scope", "openid profile")])).await.location();
+    assert_eq!(whole.path(), "/consent", "one claim is not its whole scope");
+    let wider =
+        alice.get(&authorize(&house, "third", &[("scope", "openid"), ("claims", &more)])).await.location();
+    assert_eq!(wider.path(), "/consent", "more than was agreed to");
+    let page = alice.get(wider.as_str()).await;
+    assert!(page.body.contains("see your date of birth") && page.body.contains("see your e-mail address"));
+    assert!(parameter(&decide(&house, &mut alice, &page, "deny").await, "error").is_some());
+    let silent = [("scope", "openid"), ("claims", more.as_str()), ("prompt", "none")];
+    let silent = alice.get(&authorize(&house, "third", &silent)).await.location();
+    assert_eq!(parameter(&silent, "error").as_deref(), Some("consent_required"));
+}
+
+#[tokio::test]
+async fn a_scope_that_was_agreed_to_covers_its_claims() {
+    let house = House::open().await;
+    let mut alice = Visitor::new();
+    let page = asked(&house, &mut alice, &[("scope", "openid profile email")]).await;
+    decide(&house, &mut alice, &page, "allow").await;
+    let claims = r#"{"userinfo": {"name": {"essential": true}, "email": null}}"#;
+    let back =
+        alice.get(&authorize(&house, "third", &[("scope", "openid"), ("claims", claims)])).await.location();
+    assert!(parameter(&back, "code").is_some());
+}

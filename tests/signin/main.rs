@@ -9,6 +9,7 @@ mod house;
 mod standin;
 
 mod binding;
+mod claims;
 mod consent;
 mod front;
 mod invitation;

@@ -2,6 +2,7 @@
 
 use super::TokenAnswer;
 use crate::accounts::Access;
+use crate::assurance::methods;
 use crate::clients::Client;
 use crate::context::Timestamp;
 use crate::failure::Failure;
@@ -30,19 +31,22 @@ pub(super) struct PersonFacts<'a> {
 pub(super) fn for_person(snapshot: &Snapshot, facts: PersonFacts<'_>) -> Result<TokenAnswer, Failure> {
     let PersonFacts { client, standing, scope, audience, nonce, refresh, random, now } = facts;
     let (settings, person) = (&snapshot.settings, &standing.person);
-    let authentication = authentication(standing);
+    let authentication = authentication(snapshot, client, standing);
     let jti = token_id(Some(&standing.grant.id), random);
-    let subject = Subject::Account { account: &person.account.id, authentication: &authentication };
+    let sub = snapshot.subjects.of(client, &person.account.id)?;
+    let subject = Subject::Account { sub: &sub, authentication: &authentication };
     let (access_token, expires_in) =
         access_token(snapshot, client, subject, &scope, audience, &person.access, &jti, now)?;
     let id_token = if scope.contains("openid") {
         let claims = claims::id_token(&IdTokenFacts {
             issuer: settings.issuer.as_str(),
             account: &person.account,
+            sub: &sub,
             client,
             scope: &scope,
+            claims: &standing.grant.details.claims,
             nonce,
-            session: &standing.grant.session,
+            sid: &snapshot.subjects.session(client, &standing.grant.session)?,
             authentication: &authentication,
             access_token: Some(&access_token),
             access: &person.access,
@@ -115,13 +119,21 @@ fn access_token(
     Ok((signed.map_err(cannot_sign)?, lifetime.as_secs()))
 }
 
-/// How the person proved themselves when they made the grant, and the methods as the session remembers them.
-fn authentication(standing: &Standing) -> AuthenticationClaims {
-    let proofs = standing.session.as_ref().map_or(&[][..], |session| &session.proofs);
-    let latest = proofs.iter().max_by_key(|proof| proof.auth_time);
-    AuthenticationClaims::new(standing.grant.auth_time, None, latest.map_or(&[], |proof| &proof.amr))
+/// How the person proved themselves when they made the grant. What a provider said of it is turned into our
+/// own words now, so that a changed policy holds for the next token.
+fn authentication(snapshot: &Snapshot, client: &Client, standing: &Standing) -> AuthenticationClaims {
+    let grant = &standing.grant;
+    let proof = grant.proof(standing.session.as_ref());
+    let demanded = client.sign_in.require_auth_time || grant.details.claims.demands_auth_time();
+    // OIDC Core §2: `auth_time` must be there where it is demanded. Otherwise it is there only if a provider
+    // vouched for it: when its answer reached us says little of when the person proved themselves.
+    let asserted = proof.as_ref().is_none_or(|proof| proof.time_asserted);
+    let auth_time = (asserted || demanded).then_some(grant.auth_time);
+    let acr = proof.as_ref().and_then(|proof| snapshot.acr(&proof.provider, proof.acr.as_deref()));
+    let amr = proof.as_ref().map_or_else(Vec::new, |proof| methods(&proof.amr));
+    AuthenticationClaims::new(auth_time, acr.as_deref(), &amr)
 }
 
-fn cannot_sign(error: JoseError) -> Failure {
+pub(in crate::flow) fn cannot_sign(error: JoseError) -> Failure {
     Failure::internal(error.reason(), "a token could not be signed").caused_by(error)
 }

@@ -11,6 +11,8 @@ use crate::flow::{App, authentication};
 use crate::protocol::{Parameters, Scope, TokenRequest};
 use serde::Serialize;
 
+pub(super) use mint::cannot_sign;
+
 /// A successful answer (RFC 6749 §5.1, OIDC Core §3.1.3.3).
 #[derive(Serialize)]
 pub struct TokenAnswer {

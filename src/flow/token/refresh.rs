@@ -170,7 +170,7 @@ fn narrowed(
     let agreed = client.first_party
         || tx
             .consent(&grant.account, &grant.client)?
-            .is_some_and(|consent| record.scope.is_subset(&consent.scope));
+            .is_some_and(|consent| consent.covers(&record.scope, &grant.details.claims));
     if !offline || !agreed {
         return Err(invalid_grant("refresh.withdrawn", "consent or offline access was withdrawn"));
     }

@@ -1,14 +1,16 @@
 //! `/consent`: may the application have what it asks for?
 
+use crate::clients::grant::beyond;
 use crate::flow::Outcome;
 use crate::flow::browser::{Browser, Changes};
 use crate::flow::consent::{self, Asking, Question};
 use crate::flow::refusals::Refused;
 use crate::flow::state;
 use crate::http::delivery::{self, form};
-use crate::http::pages::{ConsentPage, ScopeLine};
+use crate::http::pages::{ConsentPage, ScopeLine, Texts};
 use crate::http::{Site, csrf, request};
 use crate::protocol::Parameters;
+use crate::protocol::claims::scope_of;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use url::Url;
@@ -57,15 +59,16 @@ fn lines(site: &Site, question: &Question) -> Vec<ScopeLine> {
         "openid" => Some(t.scope_openid()),
         "profile" => Some(t.scope_profile()),
         "email" => Some(t.scope_email()),
+        "address" => Some(t.scope_address()),
+        "phone" => Some(t.scope_phone()),
         "groups" => Some(t.scope_groups()),
         "roles" => Some(t.scope_roles()),
         "permissions" => Some(t.scope_permissions()),
         "offline_access" => Some(t.scope_offline()),
         _ => None,
     };
-    question
-        .flow
-        .request
+    let request = &question.flow.request;
+    let mut lines: Vec<ScopeLine> = request
         .scope
         .iter()
         .map(|scope| {
@@ -73,7 +76,37 @@ fn lines(site: &Site, question: &Question) -> Vec<ScopeLine> {
             let text = custom.or_else(|| standard(scope)).unwrap_or_else(|| scope.to_owned());
             ScopeLine { name: scope.to_owned(), text }
         })
-        .collect()
+        .collect();
+    // What is asked for one by one: an address and its proof are one line.
+    for claim in beyond(&request.scope, &request.claims) {
+        let text = single(t, claim).or_else(|| scope_of(claim).and_then(standard));
+        let text = text.unwrap_or_else(|| claim.to_owned());
+        if !lines.iter().any(|line| line.text == text) {
+            lines.push(ScopeLine { name: claim.to_owned(), text });
+        }
+    }
+    lines
+}
+
+/// What a single claim of the profile means.
+fn single(t: &Texts, claim: &str) -> Option<String> {
+    Some(match claim {
+        "name" => t.claim_name(),
+        "given_name" => t.claim_given_name(),
+        "family_name" => t.claim_family_name(),
+        "middle_name" => t.claim_middle_name(),
+        "nickname" => t.claim_nickname(),
+        "preferred_username" => t.claim_preferred_username(),
+        "profile" => t.claim_profile(),
+        "picture" => t.claim_picture(),
+        "website" => t.claim_website(),
+        "gender" => t.claim_gender(),
+        "birthdate" => t.claim_birthdate(),
+        "zoneinfo" => t.claim_zoneinfo(),
+        "locale" => t.claim_locale(),
+        "updated_at" => t.claim_updated_at(),
+        _ => return None,
+    })
 }
 
 /// The answer.

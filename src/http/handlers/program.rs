@@ -4,6 +4,7 @@ use crate::clients::authentication::no_secret_in_query;
 use crate::clients::{Client, Credentials};
 use crate::failure::{Failure, OAuthCode};
 use crate::flow::refusals::Concerning;
+use crate::flow::userinfo::UserinfoBody;
 use crate::flow::{introspect, revoke, token, userinfo};
 use crate::http::{Site, cors, delivery, request};
 use crate::protocol::{Parameters, bearer};
@@ -107,7 +108,10 @@ async fn userinfo(site: &Site, request: &HttpRequest, body: Option<&str>) -> Htt
         Err(failure) => Err(failure),
     };
     match result {
-        Ok(answer) => json(site, request, Some(&answer.client), &answer.claims),
+        Ok(answer) => match &answer.body {
+            UserinfoBody::Plain(claims) => json(site, request, Some(&answer.client), claims),
+            UserinfoBody::Signed(token) => signed(site, request, &answer.client, token),
+        },
         Err(failure) => refuse_bearer(site, request, &failure).await,
     }
 }
@@ -172,6 +176,17 @@ fn json(site: &Site, request: &HttpRequest, client: Option<&Client>, body: &impl
         .insert_header((PRAGMA, "no-cache"))
         .json(body);
     cors::for_client(request, &site.app.now(), client, &mut response);
+    response
+}
+
+/// A signed answer (OIDC Core §5.3.2).
+fn signed(site: &Site, request: &HttpRequest, client: &Client, token: &str) -> HttpResponse {
+    let mut response = HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .insert_header((PRAGMA, "no-cache"))
+        .insert_header((CONTENT_TYPE, "application/jwt"))
+        .body(token.to_owned());
+    cors::for_client(request, &site.app.now(), Some(client), &mut response);
     response
 }
 

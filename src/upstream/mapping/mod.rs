@@ -9,11 +9,12 @@
 //! A missing claim makes the whole expression worth nothing, unless `| default(…)` stands behind it.
 
 mod expression;
+mod field;
 mod scan;
 #[cfg(test)]
 mod tests;
 
-use crate::accounts::{Profile, Target};
+use crate::accounts::{Address, Profile, Target};
 use crate::ids::{GroupName, RoleName};
 use minijinja::Value;
 use serde::{Deserialize, de};
@@ -21,74 +22,16 @@ use serde_json::{Map, Value as Json};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use expression::{Expression, FUEL};
+pub use field::Field;
 pub use scan::ExpressionError;
 
 /// Values (of any type) that one set of claims may hold.
 const MAX_VALUES: usize = 10_000;
 /// How deep claims may nest.
 const MAX_DEPTH: usize = 16;
-/// Characters of a profile field.
-const MAX_FIELD: usize = 255;
-/// Characters of an address of a picture.
-const MAX_URL: usize = 2_048;
 
 /// Names of what a mapping may never assign: administration of the broker itself.
 pub const RESERVED_PREFIX: &str = "countersign:";
-
-/// The fields that a mapping can fill. Protocol claims (`sub`, `iss`, `email_verified` …) are not among
-/// them: they have no place to go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[allow(missing_docs)] // the claims of OIDC Core §5.1
-pub enum Field {
-    Name,
-    GivenName,
-    FamilyName,
-    MiddleName,
-    Nickname,
-    PreferredUsername,
-    Picture,
-    Locale,
-    Zoneinfo,
-    Email,
-}
-
-impl Field {
-    /// All of them, with the claim each comes from unless a setting says otherwise.
-    pub const ALL: [(Self, &'static str); 10] = [
-        (Self::Name, "name"),
-        (Self::GivenName, "given_name"),
-        (Self::FamilyName, "family_name"),
-        (Self::MiddleName, "middle_name"),
-        (Self::Nickname, "nickname"),
-        (Self::PreferredUsername, "preferred_username"),
-        (Self::Picture, "picture"),
-        (Self::Locale, "locale"),
-        (Self::Zoneinfo, "zoneinfo"),
-        (Self::Email, "email"),
-    ];
-
-    /// The value as it may be kept, if it is one for this field.
-    fn accept(self, text: &str) -> Option<String> {
-        let text = text.trim();
-        let limit = if self == Self::Picture { MAX_URL } else { MAX_FIELD };
-        if text.is_empty() || text.chars().count() > limit || text.chars().any(char::is_control) {
-            return None;
-        }
-        let fits = match self {
-            // a picture is shown on pages: nothing but an https address
-            Self::Picture => {
-                url::Url::parse(text).is_ok_and(|url| url.scheme() == "https" && url.username().is_empty())
-            }
-            Self::Locale => text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')),
-            Self::Zoneinfo => {
-                text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'/' | b'+'))
-            }
-            _ => true,
-        };
-        fits.then(|| text.to_owned())
-    }
-}
 
 /// A rule that assigns one local group or role.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -206,28 +149,18 @@ impl Mapping {
             email_verified: self.email_verified.as_ref().map(|proof| proof.holds(&values)),
             ..Mapped::default()
         };
+        let mut address = Address::default();
         for (field, claim) in Field::ALL {
             let text = match self.profile.get(&field) {
                 Some(ProfileSource::Off) => None,
                 Some(ProfileSource::From(expression)) => expression.text(&values),
-                None => claims.get(claim).and_then(Json::as_str).map(str::to_owned),
+                None => Field::usual(claim, claims),
             };
-            let Some(text) = text.and_then(|text| field.accept(&text)) else { continue };
-            let profile = &mut mapped.profile;
-            let place = match field {
-                Field::Name => &mut profile.name,
-                Field::GivenName => &mut profile.given_name,
-                Field::FamilyName => &mut profile.family_name,
-                Field::MiddleName => &mut profile.middle_name,
-                Field::Nickname => &mut profile.nickname,
-                Field::PreferredUsername => &mut profile.preferred_username,
-                Field::Picture => &mut profile.picture,
-                Field::Locale => &mut profile.locale,
-                Field::Zoneinfo => &mut profile.zoneinfo,
-                Field::Email => &mut mapped.email,
-            };
-            *place = Some(text);
+            if let Some(text) = text.and_then(|text| field.accept(&text)) {
+                *field.place(&mut mapped.profile, &mut address, &mut mapped.email) = Some(text);
+            }
         }
+        mapped.profile.address = (address != Address::default()).then_some(address);
         for rule in &self.rules {
             if !mapped.assignments.contains_key(&rule.target) && rule.when.holds(&values) {
                 mapped.assignments.insert(rule.target.clone(), rule.rule.clone());

@@ -140,6 +140,33 @@ fn profile_fields_can_come_from_elsewhere_or_not_at_all() {
 }
 
 #[test]
+fn an_address_is_read_part_by_part() {
+    let source = |text: &str| ProfileSource::From(Expression::new(text).unwrap());
+    let claims = json!({"address": {"locality": "Bonn", "country": "DE", "planet": "Earth", "region": 7},
+        "phone_number": "+49 228 1234567", "phone_number_verified": true, "plz": "53111"});
+    let mapped = Mapping::default().apply(&object(claims.clone())).unwrap();
+    let locality = Some("Bonn".to_owned());
+    let address = Address { locality, country: Some("DE".to_owned()), ..Address::default() };
+    let phone_number = Some("+49 228 1234567".to_owned());
+    let expected = Profile { address: Some(address), phone_number, ..Profile::default() };
+    assert_eq!(mapped.profile, expected, "and nothing says that the number is verified");
+    let mapping = Mapping {
+        profile: BTreeMap::from([
+            (Field::AddressLocality, ProfileSource::Off),
+            (Field::AddressCountry, ProfileSource::Off),
+            (Field::AddressPostalCode, source("claims.plz")),
+            (Field::PhoneNumber, ProfileSource::Off),
+        ]),
+        ..Mapping::default()
+    };
+    let mapped = mapping.apply(&object(claims)).unwrap();
+    let address = Address { postal_code: Some("53111".to_owned()), ..Address::default() };
+    assert_eq!(mapped.profile, Profile { address: Some(address), ..Profile::default() });
+    let nothing = Mapping::default().apply(&object(json!({"address": "Bonn"}))).unwrap();
+    assert_eq!(nothing.profile.address, None);
+}
+
+#[test]
 fn large_and_deep_claims_are_refused_before_anything_is_evaluated() {
     let many = json!({"a": vec![0; MAX_VALUES]});
     assert_eq!(Mapping::default().apply(&object(many)), Err(ClaimsTooLarge));

@@ -51,7 +51,9 @@ pub(in crate::upstream) fn build(settings: &Settings, parts: Parts) -> Arc<dyn U
     let Parts { common, mut mapping, mut secrets, outbound } = parts;
     mapping.email_verified = settings.email_verified.clone();
     let mut wanted: BTreeSet<String> = mapping.reads().into_iter().map(str::to_owned).collect();
-    for (scope, claim) in [("profile", "name"), ("email", "email")] {
+    let answered =
+        [("profile", "name"), ("email", "email"), ("address", "address"), ("phone", "phone_number")];
+    for (scope, claim) in answered {
         if settings.scopes.iter().any(|asked| asked == scope) {
             wanted.insert(claim.to_owned());
         }

@@ -45,6 +45,7 @@
 mod tests;
 mod values;
 
+use crate::assurance::AcrMap;
 use crate::ids::ProviderId;
 use crate::upstream::kinds::{self, KindSettings};
 use crate::upstream::mapping::{Expression, Field, Mapping, ProfileSource, Rule};
@@ -136,6 +137,7 @@ pub const COMMON_KEYS: &[&str] = &[
     "linking",
     "domains",
     "domain_claim",
+    "acr_map",
     "map",
     "profile",
     "allow_loopback",
@@ -182,6 +184,9 @@ pub struct Common {
     /// verified address counts.
     #[serde(default)]
     pub domain_claim: Option<Expression>,
+    /// Which of its authentication contexts counts as which of ours.
+    #[serde(default)]
+    pub acr_map: AcrMap,
     /// Rules that assign local groups and roles.
     #[serde(default, rename = "map")]
     pub rules: Vec<Rule>,
@@ -268,6 +273,7 @@ impl Common {
             provisioning: self.provisioning.clone(),
             linking: self.linking,
             authoritative_for: self.authoritative_for.0.clone(),
+            acr_map: self.acr_map.clone(),
         }
     }
 }
@@ -296,6 +302,8 @@ pub struct ProviderPolicy {
     pub linking: Linking,
     /// Canonical domains for which its `email_verified` is proof.
     pub authoritative_for: BTreeSet<String>,
+    /// What its authentication contexts are worth here.
+    pub acr_map: AcrMap,
 }
 
 /// Who gets an account at the first sign-in.
