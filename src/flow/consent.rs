@@ -114,11 +114,12 @@ pub async fn answer(
             consent.add(&scope, &claims, now);
             tx.put_consent(&consent)?;
             let event = AuditEvent::new(now, AuditKind::ConsentGiven, Actor::Person(account.clone()));
-            let mut data = serde_json::json!({ "scope": scope.to_string() });
             let single = beyond(&scope, &claims);
-            if !single.is_empty() {
-                data["claims"] = serde_json::json!(single);
-            }
+            let data = if single.is_empty() {
+                serde_json::json!({ "scope": scope.to_string() })
+            } else {
+                serde_json::json!({ "scope": scope.to_string(), "claims": single })
+            };
             tx.append_audit(&event.account(&account).client(&id).data(data))
         })
         .await?;

@@ -15,7 +15,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub enum UserinfoBody {
     /// As JSON.
-    Plain(UserinfoClaims),
+    Plain(Box<UserinfoClaims>),
     /// As a signed JWT.
     Signed(String),
 }
@@ -58,7 +58,7 @@ pub async fn userinfo(app: &App, token: &str) -> Result<Userinfo, Failure> {
             let asked = &standing.grant.details.claims;
             let claims = claims::userinfo(&person.account, &sub, &client, &scope, asked, &person.access);
             let body = match client.userinfo_alg {
-                None => UserinfoBody::Plain(claims),
+                None => UserinfoBody::Plain(Box::new(claims)),
                 // OIDC Core §5.3.2: who registered for it gets it signed, whatever `Accept` says
                 Some(alg) => {
                     let (iss, aud) = (snapshot.settings.issuer.as_str(), client.id.as_str());
