@@ -53,6 +53,11 @@ impl Credentials {
             if form.get("client_id").is_some_and(|posted| posted != client_id) {
                 return Err(Failure::invalid_request("client.id_mismatch", "two different client ids"));
             }
+            // An empty secret is as good as none (RFC 6749 §2.3.1). Libraries for native apps send one, since they
+            // send a header in any case; a client that has a secret gets nothing by it.
+            if secret.is_empty() {
+                return Ok(Self { client_id, method: AuthMethod::None, digest: None, assertion: None });
+            }
             let digest = Some(hex_digest(&secret));
             return Ok(Self { client_id, method: AuthMethod::ClientSecretBasic, digest, assertion: None });
         }
@@ -211,8 +216,8 @@ fn basic(header: &str) -> Option<(String, String)> {
     let decoded = String::from_utf8(STANDARD.decode(encoded.trim_matches(' ')).ok()?).ok()?;
     let (id, secret) = decoded.split_once(':')?;
     let (id, secret) = (form_decode(id)?, form_decode(secret)?);
-    let sound = |text: &str| !text.is_empty() && !text.chars().any(char::is_control);
-    (sound(&id) && sound(&secret)).then(|| (id.into_owned(), secret.into_owned()))
+    let sound = |text: &str| !text.chars().any(char::is_control);
+    (!id.is_empty() && sound(&id) && sound(&secret)).then(|| (id.into_owned(), secret.into_owned()))
 }
 
 fn hex_digest(secret: &str) -> [u8; 64] {
@@ -353,6 +358,26 @@ mod tests {
         for bad in ["Basic", "Basic !!!", "Basic YQ==", "Bearer x", "", "Basic Og==", "basic  "] {
             assert_eq!(outcome(Some(bad), "", Some(&app)), "client.basic", "{bad}");
         }
+    }
+
+    #[test]
+    fn an_empty_secret_is_as_good_as_none() {
+        let mut spa = confidential("s");
+        spa.secret_hashes.clear();
+        spa.auth_methods = [AuthMethod::None].into();
+        for (authorization, form) in [
+            (None, "client_id=app"),
+            (None, "client_id=app&client_secret="),
+            (Some(header("app:")), ""),
+            (Some(header("app:")), "client_id=app"),
+        ] {
+            assert_eq!(outcome(authorization.as_deref(), form, Some(&spa)), "ok", "{authorization:?} {form}");
+            let app = confidential("s");
+            assert_eq!(outcome(authorization.as_deref(), form, Some(&app)), "client.method", "{form}");
+        }
+        assert_eq!(outcome(Some(&header("app:x")), "", Some(&spa)), "client.method");
+        assert_eq!(outcome(Some(&header(":")), "client_id=app", Some(&spa)), "client.basic");
+        assert_eq!(outcome(Some(&header("app:")), "client_id=other", Some(&spa)), "client.id_mismatch");
     }
 
     #[test]

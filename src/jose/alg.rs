@@ -70,8 +70,12 @@ impl Alg {
             Self::EdDSA => "EdDSA",
         }
     }
-    /// The algorithm of exactly this name; names are case-sensitive (RFC 7515 §4.1.1).
+    /// The algorithm of exactly this name; names are case-sensitive (RFC 7515 §4.1.1). `Ed25519` is what RFC 9864
+    /// §2.2 calls the one curve of `EdDSA` that we verify; newer libraries know it by that name alone.
     pub fn parse(name: &str) -> Option<Self> {
+        if name == "Ed25519" {
+            return Some(Self::EdDSA);
+        }
         Self::ALL.into_iter().find(|alg| alg.as_str() == name)
     }
     pub(super) fn scheme(self) -> Scheme {
@@ -112,13 +116,21 @@ mod tests {
 
     #[test]
     fn oidc_017_no_spelling_of_none_or_hmac_is_an_algorithm() {
-        for bad in
-            ["none", "None", "nOnE", "NONE", "", "HS256", "HS384", "HS512", "rs256", "RS256 ", "ES256K"]
-        {
+        for bad in [
+            "none", "None", "nOnE", "NONE", "", "HS256", "HS384", "HS512", "rs256", "RS256 ", "ES256K",
+            "Ed448",
+        ] {
             assert_eq!(Alg::parse(bad), None, "{bad:?}");
         }
         for alg in Alg::ALL {
             assert_eq!(Alg::parse(alg.as_str()), Some(alg));
         }
+    }
+
+    #[test]
+    fn ed25519_goes_by_its_old_and_its_new_name() {
+        assert_eq!(Alg::parse("Ed25519"), Alg::parse("EdDSA"));
+        assert_eq!(Alg::parse("Ed25519"), Some(Alg::EdDSA));
+        assert_eq!(Alg::parse("ed25519"), None);
     }
 }

@@ -11,6 +11,7 @@ import { startApache } from '../interop/lib/apache.mjs';
 import { Browser } from '../interop/lib/browser.mjs';
 import { startHouse, throughChooser } from '../interop/lib/demo.mjs';
 import { freePorts } from '../interop/lib/ports.mjs';
+import { runProgram } from '../interop/lib/program.mjs';
 import { blocks } from './blocks.mjs';
 
 const TEXT = readFileSync(fileURLToPath(new URL('../../docs/apps.md', import.meta.url)), 'utf8');
@@ -18,6 +19,8 @@ const TEXT = readFileSync(fileURLToPath(new URL('../../docs/apps.md', import.met
 const PACKAGES = fileURLToPath(new URL('../interop', import.meta.url));
 const SECRETS = Object.fromEntries(['SHOP', 'BOARD', 'REPORT', 'API'].map((name) => [`${name}_SECRET`, `${name}-secret-only-for-the-tests-0123456789`]));
 const ENVIRONMENT = { ...SECRETS, SHOP_COOKIE_KEY: 'only for this one test run' };
+
+const python = process.env.COUNTERSIGN_PYTHON;
 
 let house;
 let addresses;
@@ -119,6 +122,20 @@ test('an app in the browser alone', async () => {
     assert.equal(kept.size, 0);
   } finally {
     for (const name of Object.keys(globals)) delete globalThis[name];
+  }
+});
+
+test('a native app', { skip: python ? false : 'COUNTERSIGN_PYTHON names no interpreter with the requirements' }, async () => {
+  const [script, ...rest] = blocks(TEXT, 'python');
+  assert.equal(rest.length, 0, 'a new block must be tried here too');
+  const app = await runProgram(python, ['-c', here(script)], { OAUTHLIB_INSECURE_TRANSPORT: '1' });
+  try {
+    const browser = new Browser();
+    const end = await throughChooser(browser, await browser.open(app.asked));
+    assert.match(end.text, /flow has completed/);
+    assert.match(await app.result, /Alice Ahlgren\n$/);
+  } finally {
+    app.stop();
   }
 });
 

@@ -5,10 +5,12 @@ import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import * as client from 'openid-client';
 import { Browser } from './lib/browser.mjs';
+import { discover } from './lib/client.mjs';
 import { runProgram } from './lib/program.mjs';
 import { signIn, start } from './lib/setup.mjs';
 
 const SCHEME = 'com.example.interop:/callback';
+const python = process.env.COUNTERSIGN_PYTHON;
 const program = (name) => fileURLToPath(new URL(`native/${name}`, import.meta.url));
 
 let house;
@@ -53,9 +55,23 @@ for (const host of ['127.0.0.1', '[::1]']) {
   });
 }
 
+test('a command-line tool by google-auth-oauthlib', { skip: python ? false : 'COUNTERSIGN_PYTHON names no interpreter with the requirements' }, async () => {
+  const app = await runProgram(python, [program('installed.py'), house.issuer, 'desktop']);
+  try {
+    const page = await inTheBrowser(app.asked);
+    assert.match(page.text, /authentication flow has completed/i);
+    const seen = JSON.parse((await app.result).trim().split('\n').at(-1));
+    assert.match(seen.redirect_uri, /^http:\/\/127\.0\.0\.1:\d+\/$/);
+    assert.equal(seen.userinfo.name, 'Ada Lovelace');
+    assert.equal(seen.valid, true);
+  } finally {
+    app.stop();
+  }
+});
+
 /** An authorization request of the app with this redirect URI, by openid-client. */
 async function request(redirect_uri) {
-  const config = await client.discovery(new URL(house.issuer), 'desktop', undefined, client.None(), { execute: [client.allowInsecureRequests] });
+  const config = await discover(house, 'desktop', client.None());
   const verifier = client.randomPKCECodeVerifier();
   const state = client.randomState();
   const url = client.buildAuthorizationUrl(config, {

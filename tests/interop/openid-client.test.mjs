@@ -3,33 +3,21 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import * as client from 'openid-client';
 import { Browser } from './lib/browser.mjs';
-import { APP, APP_HOME, secrets, signIn, start } from './lib/setup.mjs';
+import { codeFlow, discover } from './lib/client.mjs';
+import { APP_HOME, secrets, start } from './lib/setup.mjs';
 
 let house;
 let config;
 before(async () => {
   house = await start();
-  config = await client.discovery(new URL(house.issuer), 'app', undefined, client.ClientSecretBasic(secrets.APP_SECRET), {
-    execute: [client.allowInsecureRequests],
-  });
-  client.enableNonRepudiationChecks(config);
+  config = await discover(house);
 });
 after(() => house?.stop());
 
-async function codeFlow({ configuration = config, redirectUri = APP, scope = 'openid profile email offline_access groups roles permissions', browser, login, parameters = {}, consent } = {}) {
-  const verifier = client.randomPKCECodeVerifier();
-  const state = client.randomState();
-  const nonce = client.randomNonce();
-  const url = client.buildAuthorizationUrl(configuration, {
-    redirect_uri: redirectUri, scope, state, nonce,
-    code_challenge: await client.calculatePKCECodeChallenge(verifier), code_challenge_method: 'S256', ...parameters,
-  });
-  const callback = await signIn(url, { browser, login, stopAt: redirectUri, consent });
-  return client.authorizationCodeGrant(configuration, callback, { pkceCodeVerifier: verifier, expectedState: state, expectedNonce: nonce, idTokenExpected: true });
-}
+const flow = (how) => codeFlow(config, how);
 
 test('the code flow gives tokens that the library accepts, with local groups', async () => {
-  const tokens = await codeFlow();
+  const tokens = await flow();
   const claims = tokens.claims();
   assert.equal(claims.iss, house.issuer);
   assert.equal(claims.aud, 'app');
@@ -45,7 +33,7 @@ test('the code flow gives tokens that the library accepts, with local groups', a
 });
 
 test('a refresh token rotates, and the old one ends the family', async () => {
-  const first = await codeFlow();
+  const first = await flow();
   const second = await client.refreshTokenGrant(config, first.refresh_token);
   assert.notEqual(second.refresh_token, first.refresh_token);
   assert.equal(second.claims()?.sub ?? first.claims().sub, first.claims().sub);
@@ -54,7 +42,7 @@ test('a refresh token rotates, and the old one ends the family', async () => {
 });
 
 test('the same person has the same subject, another person another', async () => {
-  const [one, again, other] = [await codeFlow(), await codeFlow(), await codeFlow({ login: 'grace' })];
+  const [one, again, other] = [await flow(), await flow(), await flow({ login: 'grace' })];
   assert.equal(one.claims().sub, again.claims().sub);
   assert.notEqual(one.claims().sub, other.claims().sub);
   const info = await client.fetchUserInfo(config, other.access_token, other.claims().sub);
@@ -63,18 +51,18 @@ test('the same person has the same subject, another person another', async () =>
 
 test('single sign-on: a second request in the same browser shows no page', async () => {
   const browser = new Browser();
-  const first = await codeFlow({ browser });
-  const second = await codeFlow({ browser, parameters: { prompt: 'none' } });
+  const first = await flow({ browser });
+  const second = await flow({ browser, parameters: { prompt: 'none' } });
   assert.equal(first.claims().sub, second.claims().sub);
   assert.equal(first.claims().auth_time, second.claims().auth_time);
 });
 
 test('prompt=none without a session answers login_required to the app', async () => {
-  await assert.rejects(codeFlow({ parameters: { prompt: 'none' } }), { error: 'login_required' });
+  await assert.rejects(flow({ parameters: { prompt: 'none' } }), { error: 'login_required' });
 });
 
 test('introspection and revocation agree', async () => {
-  const tokens = await codeFlow();
+  const tokens = await flow();
   const live = await client.tokenIntrospection(config, tokens.access_token);
   assert.equal(live.active, true);
   assert.equal(live.sub, tokens.claims().sub);
@@ -84,9 +72,9 @@ test('introspection and revocation agree', async () => {
 });
 
 test('client credentials give a token for the API with the service\'s own permissions', async () => {
-  const service = await client.discovery(new URL(house.issuer), 'service', undefined, client.ClientSecretPost(secrets.SERVICE_SECRET), { execute: [client.allowInsecureRequests] });
+  const service = await discover(house, 'service', client.ClientSecretPost(secrets.SERVICE_SECRET));
   await assert.rejects(client.clientCredentialsGrant(service, { scope: 'roles permissions' }), { status: 401 }, 'it is registered for Basic');
-  const basic = await client.discovery(new URL(house.issuer), 'service', undefined, client.ClientSecretBasic(secrets.SERVICE_SECRET), { execute: [client.allowInsecureRequests] });
+  const basic = await discover(house, 'service', client.ClientSecretBasic(secrets.SERVICE_SECRET));
   const tokens = await client.clientCredentialsGrant(basic, { scope: 'roles permissions' });
   assert.equal(tokens.token_type, 'bearer');
   assert.equal(tokens.id_token, undefined);
@@ -94,30 +82,29 @@ test('client credentials give a token for the API with the service\'s own permis
 
 test('a native app on a loopback port consents once and gets ES256 and EdDSA tokens', async () => {
   const redirectUri = 'http://127.0.0.1:51004/callback';
-  const native = await client.discovery(new URL(house.issuer), 'native', { id_token_signed_response_alg: 'ES256' }, client.None(), { execute: [client.allowInsecureRequests] });
-  client.enableNonRepudiationChecks(native);
+  const native = await discover(house, 'native', client.None(), { id_token_signed_response_alg: 'ES256' });
   const browser = new Browser();
-  const tokens = await codeFlow({ configuration: native, redirectUri, scope: 'openid email', browser, consent: 'allow' });
+  const tokens = await codeFlow(native, { redirectUri, scope: 'openid email', browser, consent: 'allow' });
   const head = (token) => JSON.parse(Buffer.from(token.split('.')[0], 'base64url'));
   assert.equal(head(tokens.id_token).alg, 'ES256');
   assert.deepEqual([head(tokens.access_token).alg, head(tokens.access_token).typ], ['EdDSA', 'at+jwt']);
-  const again = await codeFlow({ configuration: native, redirectUri, scope: 'openid email', browser });
+  const again = await codeFlow(native, { redirectUri, scope: 'openid email', browser });
   assert.equal(again.claims().sub, tokens.claims().sub);
 });
 
 test('a person who does not consent is sent back with access_denied', async () => {
   const redirectUri = 'http://127.0.0.1:51005/callback';
-  const native = await client.discovery(new URL(house.issuer), 'native', undefined, client.None(), { execute: [client.allowInsecureRequests] });
-  await assert.rejects(codeFlow({ configuration: native, redirectUri, scope: 'openid', consent: 'deny', login: 'grace' }), { error: 'access_denied' });
+  const native = await discover(house, 'native', client.None(), { id_token_signed_response_alg: 'ES256' });
+  await assert.rejects(codeFlow(native, { redirectUri, scope: 'openid', consent: 'deny', login: 'grace' }), { error: 'access_denied' });
 });
 
 test('logout ends the session and comes back to the app with its state', async () => {
   const browser = new Browser();
-  const tokens = await codeFlow({ browser });
+  const tokens = await flow({ browser });
   const url = client.buildEndSessionUrl(config, { id_token_hint: tokens.id_token, post_logout_redirect_uri: APP_HOME, state: 'x-1' });
   const end = await browser.open(url, { stopAt: APP_HOME });
   assert.equal(end.stopped, true);
   assert.equal(end.url.searchParams.get('state'), 'x-1');
-  await assert.rejects(codeFlow({ browser, parameters: { prompt: 'none' } }), { error: 'login_required' });
+  await assert.rejects(flow({ browser, parameters: { prompt: 'none' } }), { error: 'login_required' });
   await assert.rejects(client.refreshTokenGrant(config, tokens.refresh_token), { error: 'invalid_grant' });
 });
