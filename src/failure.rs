@@ -65,6 +65,12 @@ oauth_codes! {
     /// The demanded authentication was not reached.
     UnmetAuthenticationRequirements = "unmet_authentication_requirements", 400,
         "the sign-in does not reach what was asked for";
+    /// The request object does not hold (RFC 9101 §6).
+    InvalidRequestObject = "invalid_request_object", 400,
+        "the request object is malformed, wrongly signed, over, or not meant for us";
+    /// The request URI is unknown, over or used, or nothing usable lies there (RFC 9101 §6, RFC 9126 §7.3).
+    InvalidRequestUri = "invalid_request_uri", 400,
+        "the request URI is unknown, over or used up, or nothing usable lies there";
     /// Request objects are not offered (OIDC Core §3.1.2.6).
     RequestNotSupported = "request_not_supported", 400, "request objects are not offered";
     /// Request URIs are not offered.

@@ -1,6 +1,7 @@
 //! `countersign client`
 
 use super::CliError;
+use super::client_requests::{self, Requests};
 use super::output::{Out, facts, joined, table};
 use super::shapes::{Shapes, shown};
 use crate::accounts::Target;
@@ -154,6 +155,8 @@ pub struct Add {
     refresh_token_lifetime: Option<Duration>,
     #[command(flatten)]
     shapes: Shapes,
+    #[command(flatten)]
+    requests: Requests,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -255,6 +258,7 @@ impl Add {
             };
             self.grant_types.iter().map(type_of).collect()
         };
+        let (requests, sign_in) = self.requests.rules();
         let groups = self.groups.into_iter().map(Target::Group);
         let roles = self.roles.into_iter().map(Target::Role);
         Ok(Client {
@@ -281,8 +285,8 @@ impl Add {
             home_uri: self.home_uri,
             keys,
             assertions: AssertionRules { alg: self.assertion_alg, issuer_only: self.strict_assertions },
-            requests: Default::default(),
-            sign_in: Default::default(),
+            requests,
+            sign_in,
             logout: Default::default(),
             subjects: self.shapes.subjects(),
             userinfo_alg: self.shapes.userinfo_alg.map(Into::into),
@@ -382,6 +386,9 @@ fn json_of(client: &Client) -> Value {
         let time = |time: Option<Duration>| json!(time.map(values::show));
         body.insert("access_token_lifetime".to_owned(), time(client.access_token_lifetime));
         body.insert("refresh_token_lifetime".to_owned(), time(client.refresh_token_lifetime));
+        if let Some(sign_in) = body.get_mut("sign_in").and_then(Value::as_object_mut) {
+            sign_in.insert("default_max_age".to_owned(), time(client.sign_in.default_max_age));
+        }
     }
     body
 }
@@ -392,7 +399,7 @@ fn text_of(client: &Client) -> String {
     let lines = |set: &BTreeSet<String>| set.iter().cloned().collect::<Vec<_>>().join("\n");
     let yes = |flag: bool| if flag { "yes" } else { "no" }.to_owned();
     let time = |time: Option<Duration>| time.map(values::show).unwrap_or_default();
-    facts(&[
+    let mut lines_of = vec![
         ("id", client.id.to_string()),
         ("name", client.name.clone()),
         ("origin", origin(client.origin).to_owned()),
@@ -434,7 +441,9 @@ fn text_of(client: &Client) -> String {
         ("use of data", client.about.policy_uri.clone().unwrap_or_default()),
         ("terms", client.about.tos_uri.clone().unwrap_or_default()),
         ("contacts", lines(&client.about.contacts)),
-    ])
+    ];
+    lines_of.extend(client_requests::facts(client));
+    facts(&lines_of)
 }
 
 fn keys_of(client: &Client) -> String {

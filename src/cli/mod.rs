@@ -3,6 +3,7 @@
 mod account;
 mod check;
 mod client;
+mod client_requests;
 mod directory;
 mod keys;
 mod logging;

@@ -14,7 +14,7 @@ pub mod shape;
 pub use authentication::Credentials;
 pub use entitlement::Offer;
 pub use grant::{Consent, Grant, GrantDetails, GrantProof};
-pub use redirect::{Location, ValidatedRedirect};
+pub use redirect::{Location, Reply, ValidatedRedirect};
 
 use crate::accounts::Target;
 use crate::ids::ClientId;

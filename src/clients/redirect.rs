@@ -3,6 +3,8 @@
 
 use crate::clients::Client;
 use crate::failure::{Failure, UserMessage};
+use crate::protocol::ResponseMode;
+use std::fmt;
 use url::form_urlencoded::byte_serialize;
 
 /// A redirect URI that was found among those of its client. It can be made only by the functions of this
@@ -11,6 +13,50 @@ use url::form_urlencoded::byte_serialize;
 pub struct ValidatedRedirect {
     uri: String,
     state: Option<String>,
+    mode: ResponseMode,
+}
+
+/// An answer to an application, made from a [`ValidatedRedirect`]. It holds a code: never log it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Reply {
+    uri: String,
+    parameters: Vec<(&'static str, String)>,
+    mode: ResponseMode,
+}
+
+impl Reply {
+    /// How it travels.
+    pub fn mode(&self) -> ResponseMode {
+        self.mode
+    }
+    /// The redirect URI.
+    pub fn uri(&self) -> &str {
+        &self.uri
+    }
+    /// Names and values, in the order in which they are sent.
+    pub fn parameters(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.parameters.iter().map(|(name, value)| (*name, value.as_str()))
+    }
+    /// The address that carries the answer in its query.
+    pub fn location(&self) -> Location {
+        let mut text = self.uri.clone();
+        // RFC 6749 §3.1.2: a query that the registered URI has is retained
+        let mut divider = if text.contains('?') { '&' } else { '?' };
+        for (name, value) in &self.parameters {
+            text.push(divider);
+            text.push_str(name);
+            text.push('=');
+            text.extend(byte_serialize(value.as_bytes()));
+            divider = '&';
+        }
+        Location(text)
+    }
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Reply({:?} to {})", self.mode, self.uri)
+    }
 }
 
 /// An address to send the browser to, made from a [`ValidatedRedirect`].
@@ -59,7 +105,25 @@ impl ValidatedRedirect {
                 }
             }
         };
-        Ok(Self { uri: uri.to_owned(), state: state.map(str::to_owned) })
+        Ok(Self { uri: uri.to_owned(), state: state.map(str::to_owned), mode: ResponseMode::Query })
+    }
+
+    /// The same address, answered in another way. A form can be posted to a web address alone; an app's own
+    /// scheme is always answered by its query.
+    #[must_use]
+    pub fn by(self, mode: ResponseMode) -> Self {
+        let mode = if self.takes_forms() { mode } else { ResponseMode::Query };
+        Self { mode, ..self }
+    }
+
+    /// Whether a browser can post a form to it.
+    pub fn takes_forms(&self) -> bool {
+        self.uri.starts_with("https://") || self.uri.starts_with("http://")
+    }
+
+    /// How it is answered.
+    pub fn mode(&self) -> ResponseMode {
+        self.mode
     }
 
     /// Finds the address after a logout among the client's (OIDC RP-Initiated Logout §3.1): the exact text,
@@ -69,7 +133,8 @@ impl ValidatedRedirect {
     /// `client.post_logout_redirect_uri`.
     pub fn after_logout(client: &Client, sent: &str, state: Option<&str>) -> Result<Self, Failure> {
         if client.post_logout_redirect_uris.contains(sent) {
-            Ok(Self { uri: sent.to_owned(), state: state.map(str::to_owned) })
+            let state = state.map(str::to_owned);
+            Ok(Self { uri: sent.to_owned(), state, mode: ResponseMode::Query })
         } else {
             Err(Failure::invalid_request(
                 "client.post_logout_redirect_uri",
@@ -96,13 +161,13 @@ impl ValidatedRedirect {
     }
 
     /// The successful answer: `code`, `state`, `iss` (RFC 6749 §4.1.2, RFC 9207 §2).
-    pub fn with_code(&self, issuer: &str, code: &str) -> Location {
+    pub fn with_code(&self, issuer: &str, code: &str) -> Reply {
         self.answer(&[("code", Some(code)), ("state", self.state.as_deref()), ("iss", Some(issuer))])
     }
 
     /// The refusal: `error`, `error_description`, `state`, `iss` (RFC 6749 §4.1.2.1). The description is
     /// [`Failure::description`], never the operator's detail.
-    pub fn with_error(&self, issuer: &str, failure: &Failure, reference: Option<&str>) -> Location {
+    pub fn with_error(&self, issuer: &str, failure: &Failure, reference: Option<&str>) -> Reply {
         let description = failure.description(reference);
         self.answer(&[
             ("error", Some(failure.code.as_str())),
@@ -114,22 +179,12 @@ impl ValidatedRedirect {
 
     /// The way back after a logout: only `state` is added (OIDC RP-Initiated Logout §3).
     pub fn with_state(&self) -> Location {
-        self.answer(&[("state", self.state.as_deref())])
+        self.answer(&[("state", self.state.as_deref())]).location()
     }
 
-    fn answer(&self, parameters: &[(&str, Option<&str>)]) -> Location {
-        let mut text = self.uri.clone();
-        // RFC 6749 §3.1.2: a query that the registered URI has is retained
-        let mut divider = if text.contains('?') { '&' } else { '?' };
-        for (name, value) in parameters {
-            let Some(value) = value else { continue };
-            text.push(divider);
-            text.push_str(name);
-            text.push('=');
-            text.extend(byte_serialize(value.as_bytes()));
-            divider = '&';
-        }
-        Location(text)
+    fn answer(&self, parameters: &[(&'static str, Option<&str>)]) -> Reply {
+        let parameters = parameters.iter().filter_map(|(name, value)| Some((*name, (*value)?.to_owned())));
+        Reply { uri: self.uri.clone(), parameters: parameters.collect(), mode: self.mode }
     }
 }
 
@@ -312,14 +367,31 @@ mod tests {
         )
         .unwrap();
         assert_eq!(
-            redirect.with_code("https://id.test", "csac_x").as_str(),
+            redirect.with_code("https://id.test", "csac_x").location().as_str(),
             "https://rp.test/cb?x=1&code=csac_x&state=a+b%26c%3D%22%C3%A9&iss=https%3A%2F%2Fid.test"
         );
         let failure = Failure::new(OAuthCode::LoginRequired, "x", UserMessage::StartAgain, "secret detail");
-        let error = redirect.with_error("https://id.test", &failure, None);
+        let error = redirect.with_error("https://id.test", &failure, None).location();
         assert!(error.as_str().contains("&error=login_required&"));
         assert!(!error.as_str().contains("secret"));
         assert_eq!(redirect.form_target(), "https://rp.test");
+    }
+
+    #[test]
+    fn a_form_is_posted_to_web_addresses_alone() {
+        let at = |uri: &str| {
+            let mut client = client("app");
+            client.redirect_uris = [uri.to_owned()].into();
+            ValidatedRedirect::for_authorization(&client, Some(uri), true, Some("s"))
+                .unwrap()
+                .by(ResponseMode::FormPost)
+        };
+        let reply = at("https://rp.test/cb?x=1").with_code("https://id.test", "csac_x");
+        assert_eq!((reply.mode(), reply.uri()), (ResponseMode::FormPost, "https://rp.test/cb?x=1"));
+        let sent: Vec<_> = reply.parameters().collect();
+        assert_eq!(sent, [("code", "csac_x"), ("state", "s"), ("iss", "https://id.test")]);
+        assert!(!format!("{reply:?}").contains("csac_x"));
+        assert_eq!(at("com.example.app:/cb").mode(), ResponseMode::Query);
     }
 
     #[test]
@@ -370,7 +442,7 @@ mod tests {
             let mut client = client("app");
             client.redirect_uris = [CB.to_owned()].into();
             let redirect = ValidatedRedirect::for_authorization(&client, Some(CB), true, Some(&state)).unwrap();
-            let location = redirect.with_code("https://id.test", &code);
+            let location = redirect.with_code("https://id.test", &code).location();
             prop_assert!(location.as_str().starts_with("https://rp.test/cb?code="));
             let url = url::Url::parse(location.as_str()).unwrap();
             let back: std::collections::HashMap<_, _> = url.query_pairs().into_owned().collect();

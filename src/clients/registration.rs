@@ -41,6 +41,9 @@ pub enum InvalidAddress {
     /// for which PKCE is always demanded, may use one.
     #[error("has the app's own scheme `{0}:`, which only public clients may use (RFC 8252 §7.1)")]
     PrivateScheme(String),
+    /// OIDC Core §6.2.
+    #[error("has more than 512 characters")]
+    TooLong,
     /// Browsers would send another text than the one that was registered.
     #[error("is not in its normal form; write `{0}`")]
     NotNormal(String),
@@ -88,6 +91,37 @@ pub fn web_address(text: &str) -> Result<(), InvalidAddress> {
         scheme => return Err(InvalidAddress::DangerousScheme(scheme.to_owned())),
     }
     normal(text, &url)
+}
+
+/// Checks an address at which a request object may lie (OIDC Core §6.2): https, or http on a loopback host. It
+/// may have a fragment, the hash of the object.
+///
+/// # Errors
+/// [`InvalidAddress`] with the rule that was broken.
+pub fn request_uri(text: &str) -> Result<(), InvalidAddress> {
+    // OIDC Core §6.2
+    if text.len() > 512 {
+        return Err(InvalidAddress::TooLong);
+    }
+    web_address(text.split_once('#').map_or(text, |(address, _)| address))?;
+    match text.split_once('#') {
+        Some((_, hash)) if !hash.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') => {
+            Err(InvalidAddress::Character)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a text can be an authentication context (OIDC Core §2 `acr`): a word that fits into a list divided by
+/// spaces.
+pub fn acr_value(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 100 && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
+/// Whether a request URI is the registered one: the same text, or, where none was registered, the same with a
+/// fragment, which tells one version of the object from another (OIDC Core §6.2).
+pub fn request_uri_matches(registered: &str, sent: &str) -> bool {
+    registered == sent || (sent.split_once('#').is_some_and(|(address, _)| address == registered))
 }
 
 /// Checks an origin that may read our answers from a browser (Fetch §3.2): `scheme://host[:port]` and
@@ -141,6 +175,9 @@ pub fn client(client: &Client) -> Result<(), String> {
     for address in &client.origins {
         origin(address).map_err(|error| say(address, error))?;
     }
+    for address in &client.requests.uris {
+        request_uri(address).map_err(|error| say(address, error))?;
+    }
     let about = &client.about;
     let pages = [&client.home_uri, &about.client_uri, &about.logo_uri, &about.policy_uri, &about.tos_uri];
     for address in pages.into_iter().flatten() {
@@ -148,6 +185,9 @@ pub fn client(client: &Client) -> Result<(), String> {
     }
     if let Some(KeySource::JwksUri(address)) = &client.keys {
         web_address(address).map_err(|error| say(address, error))?;
+    }
+    if client.sign_in.default_acr_values.iter().any(|acr| !acr_value(acr)) {
+        return Err("an authentication context must be a word without spaces".to_owned());
     }
     client.shapes.check()?;
     if client.subjects.pairwise {
@@ -174,6 +214,8 @@ pub fn client(client: &Client) -> Result<(), String> {
         "refresh_token needs authorization_code beside it"
     } else if has(GrantType::AuthorizationCode) && client.redirect_uris.is_empty() {
         "authorization_code needs a redirect URI"
+    } else if client.requests.signed_only && client.keys.is_none() {
+        "signed request objects need keys (RFC 9101 §6.2)"
     } else {
         return Ok(());
     };
@@ -304,6 +346,36 @@ mod tests {
         ] {
             assert!(redirect_uri(bad, false).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn oauth_033_a_request_uri_is_a_web_address_and_matches_exactly() {
+        for good in ["https://rp.test/r", "https://rp.test/r?x=1#hash-_", "http://127.0.0.1:9/r"] {
+            assert_eq!(request_uri(good), Ok(()), "{good}");
+        }
+        for bad in [
+            "http://rp.test/r",
+            "file:///etc/passwd",
+            "urn:ietf:params:oauth:request_uri:x",
+            "https://u@rp.test/r",
+            "https://rp.test/a/../r",
+            "https://rp.test/r#a b",
+            "https://rp.test/r#a#b",
+            "/r",
+        ] {
+            assert!(request_uri(bad).is_err(), "{bad}");
+        }
+        let long = format!("https://rp.test/{}", "r".repeat(500));
+        assert_eq!(request_uri(&long), Err(InvalidAddress::TooLong));
+        assert!(request_uri_matches("https://rp.test/r", "https://rp.test/r"));
+        assert!(request_uri_matches("https://rp.test/r", "https://rp.test/r#v2"));
+        assert!(request_uri_matches("https://rp.test/r#v1", "https://rp.test/r#v1"));
+        for other in
+            ["https://rp.test/r#v2", "https://rp.test/r", "https://rp.test/rx#v1", "https://evil.test/r"]
+        {
+            assert!(!request_uri_matches("https://rp.test/r#v1", other), "{other}");
+        }
+        assert!(!request_uri_matches("https://rp.test/r", "https://rp.test/r?x"));
     }
 
     #[test]

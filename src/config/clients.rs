@@ -1,6 +1,7 @@
 //! `[[client]]` and `[[resource_server]]`.
 
 use super::client_keys;
+use super::client_requests;
 use super::directory::{MentionKind, Mentions, names, resource};
 use super::read::Section;
 use super::report::{At, Place, Problem};
@@ -151,6 +152,8 @@ fn client(
             .problems()
             .add(problem.related(section.place_of("providers"), "the providers of this client"));
     }
+    let requests = client_requests::requests(section, keys.is_some());
+    let sign_in = client_requests::sign_in(section);
     let client = Client {
         id: id?.value.clone(),
         name: name.map_or_else(|| id.map(|id| id.value.to_string()).unwrap_or_default(), |at| at.value),
@@ -179,8 +182,8 @@ fn client(
         home_uri: home_uri.map(|at| at.value),
         keys,
         assertions,
-        requests: Default::default(),
-        sign_in: Default::default(),
+        requests,
+        sign_in,
         logout: Default::default(),
         subjects: shapes::subjects(section),
         shapes: shapes::shapes(section),

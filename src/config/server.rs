@@ -425,6 +425,8 @@ pub fn sign_in(root: &Section<'_>) -> SignInSettings {
         lifetime: Duration::from_secs(15 * MINUTE),
         max_open: 5,
         skew: Duration::from_secs(60),
+        pushed_lifetime: Duration::from_secs(90),
+        pushed_only: false,
     };
     let Some(section) = root.section("sign_in") else { return default };
     let settings = SignInSettings {
@@ -434,6 +436,11 @@ pub fn sign_in(root: &Section<'_>) -> SignInSettings {
             .and_then(|at| usize::try_from(at.value).ok())
             .unwrap_or(default.max_open),
         skew: section.duration("skew", seconds(0, 5 * MINUTE)).map_or(default.skew, |at| at.value),
+        // RFC 9126 §2.2: short, five seconds to ten minutes
+        pushed_lifetime: section
+            .duration("pushed_lifetime", seconds(5, 10 * MINUTE))
+            .map_or(default.pushed_lifetime, |at| at.value),
+        pushed_only: section.flag("pushed_only").map_or(default.pushed_only, |at| at.value),
     };
     section.finish();
     settings
@@ -441,7 +448,13 @@ pub fn sign_in(root: &Section<'_>) -> SignInSettings {
 
 /// `[limits]`.
 pub fn limits(root: &Section<'_>) -> Limits {
-    let default = Limits { requests_per_minute: Some(120), body: 64 * 1024, refusals_kept: 10_000 };
+    let default = Limits {
+        requests_per_minute: Some(120),
+        body: 64 * 1024,
+        refusals_kept: 10_000,
+        pushed_per_client: 5000,
+        pushed_per_address: 500,
+    };
     let Some(section) = root.section("limits") else { return default };
     let off = section.flag("rate_limit").is_some_and(|flag| !flag.value);
     let number = section.number("requests_per_minute", Bounds::new(1, 1_000_000));
@@ -449,11 +462,19 @@ pub fn limits(root: &Section<'_>) -> Limits {
     let requests = if off { None } else { number };
     let body = section.number("body", Bounds::new(4096, 16 * 1024 * 1024));
     let kept = section.number("refusals_kept", Bounds::new(0, 1_000_000));
+    let count = |key, default| {
+        let number = section.number(key, Bounds::new(1, 1_000_000));
+        number.and_then(|at| u32::try_from(at.value).ok()).unwrap_or(default)
+    };
+    let pushed_per_client = count("pushed_per_client", default.pushed_per_client);
+    let pushed_per_address = count("pushed_per_address", default.pushed_per_address);
     section.finish();
     Limits {
         requests_per_minute: requests,
         body: body.and_then(|at| usize::try_from(at.value).ok()).unwrap_or(default.body),
         refusals_kept: kept.and_then(|at| u32::try_from(at.value).ok()).unwrap_or(default.refusals_kept),
+        pushed_per_client,
+        pushed_per_address,
     }
 }
 

@@ -236,6 +236,10 @@ pub struct SignInSettings {
     pub max_open: usize,
     /// How far clocks may differ.
     pub skew: Duration,
+    /// How long a pushed request can be used (RFC 9126 §2.2).
+    pub pushed_lifetime: Duration,
+    /// Whether every client must push its requests (RFC 9126 §5).
+    pub pushed_only: bool,
 }
 
 /// Bounds on what strangers can send.
@@ -247,6 +251,10 @@ pub struct Limits {
     pub body: usize,
     /// Refusals that are kept for `trace`.
     pub refusals_kept: u32,
+    /// Pushed requests of one client that wait at the same time.
+    pub pushed_per_client: u32,
+    /// Pushed requests from one address that wait at the same time.
+    pub pushed_per_address: u32,
 }
 
 /// How pages look.

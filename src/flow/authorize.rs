@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use crate::flow::browser::Browser;
 use crate::flow::refusals::Refused;
 use crate::flow::state::FlowState;
-use crate::flow::{App, Outcome, Snapshot, resume};
+use crate::flow::{App, Outcome, Snapshot, request, resume};
 use crate::jose::{Expected, Expiry, TokenType};
 use crate::protocol::authorization::{self, Refusal};
 use crate::protocol::{AuthorizationRequest, Parameters};
@@ -20,28 +20,37 @@ pub async fn authorize(
     parameters: &Parameters<'_>,
 ) -> Result<Outcome, Refused> {
     let snapshot = app.now();
-    let find = |id: &str| snapshot.clients.get(id).cloned();
     let named =
         parameters.get("client_id").and_then(|id| snapshot.client(id)).map(|client| client.id.clone());
-    let validated = authorization::parse(parameters, find, &snapshot.offer).map_err(|refusal| {
-        let refused = match refusal {
-            Refusal::Page(failure) => Refused::from(failure),
-            Refusal::Redirect(failure, redirect) => Refused::from(failure).to_client(&redirect),
-        };
-        refused.of_client(named.as_ref())
-    })?;
+    let effective = request::resolve(app, &snapshot, parameters)
+        .await
+        .map_err(|refused| refused.of_client(named.as_ref()))?;
+    let find = |id: &str| snapshot.clients.get(id).cloned();
+    let sent = effective.parameters(parameters);
+    let validated =
+        authorization::parse(sent, effective.arrival, find, &snapshot.offer).map_err(|refusal| {
+            let refused = match refusal {
+                Refusal::Page(failure) => Refused::from(failure),
+                Refusal::Redirect(failure, redirect) => Refused::from(failure).to_client(&redirect),
+            };
+            refused.of_client(named.as_ref())
+        })?;
     let mut request = validated.request;
     let subject = hinted(app, &snapshot, &mut request)
         .map_err(|failure| Refused::from(failure).to_client(&validated.redirect).of_client(named.as_ref()))?;
     let mut flow = FlowState::begin(app, request, snapshot.settings.sign_in.lifetime);
     flow.subject = subject;
-    flow.idp_hint = parameters.get("idp_hint").map(str::to_owned);
+    flow.idp_hint = sent.get("idp_hint").map(str::to_owned);
+    flow.pushed = effective.pushed.map(|digest| digest.as_str().to_owned());
     resume::dispatch(app, &snapshot, browser, flow, false).await
 }
 
 /// The person whom an `id_token_hint` names, by the `sub` that the client knows. It may have expired (OIDC Core §3.1.2.1), but it is ours and it
 /// was issued to this client, or it is no hint.
-fn hinted(
+///
+/// # Errors
+/// `authorize.id_token_hint`.
+pub fn hinted(
     app: &App,
     snapshot: &Snapshot,
     request: &mut AuthorizationRequest,

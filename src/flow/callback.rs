@@ -56,6 +56,9 @@ pub async fn callback(
         .decode(&away.state)
         .map_err(|_| Failure::internal("flow.state", "a sealed flow has a broken upstream state"))?;
     let demand = resume::demand(&flow);
+    let known =
+        known_proof(app, &flow, &away.provider).await.map_err(|error| Refused::from(error).in_flow(&flow))?;
+    let now = app.context.now();
     let callback = Callback {
         method,
         parameters,
@@ -64,6 +67,10 @@ pub async fn callback(
             begun_at: Some(away.left_at),
             force_authentication: demand.forces_authentication(),
             max_age: demand.max_age,
+            later_than: known.filter(|at| {
+                let too_old = demand.max_age.is_some_and(|age| now > at.plus(age));
+                demand.forces_authentication() || too_old
+            }),
             acr_values: Vec::new(),
         },
     };
@@ -99,6 +106,22 @@ pub async fn callback(
     }
     changes.last_used = Some(away.provider);
     Ok(Outcome { step: Step::Continue(flow.handle()?), changes })
+}
+
+/// When the person last proved themselves at this provider, by its own word, in the session that the browser had
+/// when the sign-in began.
+async fn known_proof(
+    app: &App,
+    flow: &state::FlowState,
+    provider: &ProviderId,
+) -> Result<Option<Timestamp>, StoreError> {
+    let Some(id) = flow.session_before.clone() else { return Ok(None) };
+    let session = app.store.read::<_, StoreError, _>(move |tx| tx.session(&id)).await?;
+    let proofs = session.into_iter().flat_map(|session| session.proofs);
+    Ok(proofs
+        .filter(|proof| proof.provider == *provider && proof.auth_time_asserted)
+        .map(|p| p.auth_time)
+        .max())
 }
 
 /// Refuses an answer that is malformed as a request, with the ways on of the sign-in that it belongs to, if

@@ -2,8 +2,9 @@
 //! once per snapshot, served as bytes.
 
 use crate::clients::Offer;
-use crate::config::settings::Issuer;
+use crate::config::Settings;
 use crate::jose::{Alg, Keyring};
+use crate::protocol::ResponseMode;
 use crate::protocol::claims::PERSONAL;
 use crate::upstream::Registry;
 use base64::Engine as _;
@@ -32,6 +33,8 @@ pub mod paths {
     pub const JWKS: &str = "/jwks";
     /// RFC 6749 §3.1.
     pub const AUTHORIZE: &str = "/authorize";
+    /// RFC 9126 §2.
+    pub const PUSH: &str = "/par";
     /// RFC 6749 §3.2.
     pub const TOKEN: &str = "/token";
     /// OIDC Core §5.3.
@@ -48,6 +51,7 @@ pub mod paths {
 struct Metadata<'a> {
     issuer: &'a str,
     authorization_endpoint: String,
+    pushed_authorization_request_endpoint: String,
     token_endpoint: String,
     userinfo_endpoint: String,
     jwks_uri: String,
@@ -58,7 +62,7 @@ struct Metadata<'a> {
     claims_supported: Vec<&'static str>,
     claim_types_supported: [&'static str; 1],
     response_types_supported: [&'static str; 1],
-    response_modes_supported: [&'static str; 1],
+    response_modes_supported: [&'static str; 2],
     grant_types_supported: [&'static str; 3],
     subject_types_supported: [&'static str; 2],
     id_token_signing_alg_values_supported: Vec<&'static str>,
@@ -74,11 +78,14 @@ struct Metadata<'a> {
     introspection_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
     code_challenge_methods_supported: [&'static str; 1],
     prompt_values_supported: [&'static str; 4],
+    display_values_supported: [&'static str; 4],
     authorization_response_iss_parameter_supported: bool,
     claims_parameter_supported: bool,
     request_parameter_supported: bool,
-    /// Named because its default is true (OIDC Discovery §3).
     request_uri_parameter_supported: bool,
+    require_request_uri_registration: bool,
+    request_object_signing_alg_values_supported: Vec<&'static str>,
+    require_pushed_authorization_requests: bool,
 }
 
 /// The claims of an ID token that are not about the person.
@@ -87,19 +94,21 @@ const CLAIMS: &[&str] =
 
 const CLIENT_AUTH: [&str; 4] = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"];
 
-/// The algorithms of client assertions.
-fn assertion_algs() -> Vec<&'static str> {
+/// The algorithms of what clients sign: assertions and request objects.
+fn client_algs() -> Vec<&'static str> {
     Alg::ALL.into_iter().map(Alg::as_str).collect()
 }
 
 /// Makes the document. It serves at both well-known paths: RFC 8414 §2 lets a server name more than OAuth
 /// needs.
-pub fn document(issuer: &Issuer, offer: &Offer, keyring: &Keyring, upstreams: &Registry) -> Document {
+pub fn document(settings: &Settings, offer: &Offer, keyring: &Keyring, upstreams: &Registry) -> Document {
+    let issuer = &settings.issuer;
     let on = upstreams.iter().filter(|entry| entry.policy.enabled);
     let acr_values = on.flat_map(|entry| entry.policy.acr_map.values()).collect();
     let metadata = Metadata {
         issuer: issuer.as_str(),
         authorization_endpoint: issuer.at(paths::AUTHORIZE),
+        pushed_authorization_request_endpoint: issuer.at(paths::PUSH),
         token_endpoint: issuer.at(paths::TOKEN),
         userinfo_endpoint: issuer.at(paths::USERINFO),
         jwks_uri: issuer.at(paths::JWKS),
@@ -110,29 +119,35 @@ pub fn document(issuer: &Issuer, offer: &Offer, keyring: &Keyring, upstreams: &R
         claims_supported: CLAIMS.iter().copied().chain(PERSONAL.iter().map(|(claim, _)| *claim)).collect(),
         claim_types_supported: ["normal"],
         response_types_supported: ["code"],
-        response_modes_supported: ["query"],
+        response_modes_supported: ResponseMode::ALL.map(ResponseMode::as_str),
         grant_types_supported: ["authorization_code", "refresh_token", "client_credentials"],
         subject_types_supported: ["public", "pairwise"],
         id_token_signing_alg_values_supported: keyring.algs().map(|alg| alg.as_str()).collect(),
         userinfo_signing_alg_values_supported: keyring.algs().map(|alg| alg.as_str()).collect(),
         acr_values_supported: acr_values,
         token_endpoint_auth_methods_supported: CLIENT_AUTH,
-        token_endpoint_auth_signing_alg_values_supported: assertion_algs(),
+        token_endpoint_auth_signing_alg_values_supported: client_algs(),
         revocation_endpoint_auth_methods_supported: CLIENT_AUTH,
-        revocation_endpoint_auth_signing_alg_values_supported: assertion_algs(),
+        revocation_endpoint_auth_signing_alg_values_supported: client_algs(),
         // RFC 7662 §2.1: anybody could fish for tokens
         introspection_endpoint_auth_methods_supported: [
             "client_secret_basic",
             "client_secret_post",
             "private_key_jwt",
         ],
-        introspection_endpoint_auth_signing_alg_values_supported: assertion_algs(),
+        introspection_endpoint_auth_signing_alg_values_supported: client_algs(),
         code_challenge_methods_supported: ["S256"],
         prompt_values_supported: ["none", "login", "consent", "select_account"],
+        // Our pages fit every window, and need no scripts.
+        display_values_supported: ["page", "popup", "touch", "wap"],
         authorization_response_iss_parameter_supported: true,
         claims_parameter_supported: true,
-        request_parameter_supported: false,
-        request_uri_parameter_supported: false,
+        request_parameter_supported: true,
+        request_uri_parameter_supported: true,
+        require_request_uri_registration: true,
+        // There is no `none`: an object that nobody signed proves nothing (RFC 9101 §10.1).
+        request_object_signing_alg_values_supported: client_algs(),
+        require_pushed_authorization_requests: settings.sign_in.pushed_only,
     };
     // Texts, lists and booleans always have a JSON form.
     let body = serde_json::to_vec(&metadata).unwrap_or_default();

@@ -27,8 +27,11 @@ pub mod introspect;
 pub mod invitation;
 pub mod keys;
 pub mod logout;
+pub mod push;
 pub mod read;
 pub mod refusals;
+pub mod request;
+pub mod request_uri;
 pub mod resume;
 pub mod revoke;
 pub mod sessions;
@@ -43,7 +46,7 @@ pub mod userinfo;
 use crate::accounts::Directory;
 use crate::clients::entitlement::Offer;
 use crate::clients::origins::Origins;
-use crate::clients::redirect::Location;
+use crate::clients::redirect::Reply;
 use crate::clients::{Client, ResourceServer};
 use crate::config::Settings;
 use crate::context::Context;
@@ -73,6 +76,8 @@ pub struct App {
     pub client_keys: client_keys::ClientKeys,
     /// The way out to clients.
     pub client_network: client_network::ClientNetwork,
+    /// Request objects that clients publish.
+    pub request_uris: request_uri::RequestUris,
     snapshot: ArcSwap<Snapshot>,
     /// Why the last reload failed, if it did.
     reload_problem: ArcSwapOption<String>,
@@ -142,6 +147,7 @@ impl App {
             sealer,
             client_keys: client_keys::ClientKeys::default(),
             client_network: client_network::ClientNetwork::default(),
+            request_uris: request_uri::RequestUris::default(),
             snapshot: ArcSwap::from_pointee(snapshot),
             reload_problem: ArcSwapOption::empty(),
             rebuilding: tokio::sync::Mutex::new(()),
@@ -251,7 +257,7 @@ async fn build(
     );
     Ok(Snapshot {
         origins: Origins::new(merged.values().map(AsRef::as_ref)),
-        metadata: discovery::document(&settings.issuer, &offer, &keyring, &upstreams),
+        metadata: discovery::document(&settings, &offer, &keyring, &upstreams),
         settings,
         clients: merged,
         resource_servers,
@@ -268,7 +274,7 @@ async fn build(
 #[derive(Debug)]
 pub enum Step {
     /// Back to the application.
-    Client(Location),
+    Client(Reply),
     /// To a provider.
     Provider {
         /// Its name, for people.

@@ -17,7 +17,7 @@ use crate::flow::{App, Outcome, Snapshot, Step, sign_in};
 use crate::protocol::AuthorizationRequest;
 use crate::store::StoreError;
 use crate::tokens::CodeRecord;
-use crate::tokens::handle::{Code, Handle};
+use crate::tokens::handle::{Code, Digest, Handle};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -249,6 +249,8 @@ enum Issued {
     Code,
     /// The flow was answered already.
     Answered,
+    /// The pushed request that it began with was used in another one.
+    PushedUsed,
     /// The session ended in between.
     SessionEnded,
 }
@@ -295,6 +297,10 @@ async fn issue(
         used_at: None,
     };
     let (once, idle) = (kept.then(|| (flow.digest(), flow.expires_at)), settings.sessions.idle);
+    // RFC 9126 §7.3: used up by the code and not before, so that a person may load a page again.
+    let pushed = flow.pushed.clone().map(Digest::from_stored);
+    let sign_in = &settings.sign_in;
+    let remembered = now.plus(sign_in.pushed_lifetime).plus(sign_in.lifetime).plus(sign_in.skew);
     let session = current.session.id.clone();
     let issued = app
         .store
@@ -303,6 +309,11 @@ async fn issue(
                 && !tx.use_once("flow", &digest, until)?
             {
                 return Ok(Issued::Answered);
+            }
+            if let Some(digest) = pushed
+                && !tx.consume_pushed(&digest, remembered)?
+            {
+                return Ok(Issued::PushedUsed);
             }
             let Some(current) = sessions::by_id(tx, &session, now, idle)? else {
                 return Ok(Issued::SessionEnded);
@@ -322,6 +333,16 @@ async fn issue(
             return Err(Refused::from(start_again("flow.finished", "the sign-in was answered already"))
                 .in_flow(&flow));
         }
+        Issued::PushedUsed => {
+            let failure = Failure::new(
+                OAuthCode::InvalidRequestUri,
+                "pushed.used",
+                UserMessage::StartAgain,
+                "the pushed request was answered in another sign-in",
+            );
+            flow.finish();
+            return Err(Refused::from(failure).in_flow(&flow));
+        }
         Issued::SessionEnded => {
             return Err(
                 Refused::from(start_again("session.ended", "the session ended meanwhile")).in_flow(&flow)
@@ -329,12 +350,12 @@ async fn issue(
         }
     }
     metrics::counter!("countersign_codes_issued_total").increment(1);
-    let location = redirect.with_code(settings.issuer.as_str(), code.expose());
+    let reply = redirect.with_code(settings.issuer.as_str(), code.expose());
     let changes = if kept {
         flow.finish();
         state::keep(app, browser, &flow, false).await?
     } else {
         Changes::none()
     };
-    Ok(Outcome { step: Step::Client(location), changes })
+    Ok(Outcome { step: Step::Client(reply), changes })
 }

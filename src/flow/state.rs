@@ -57,6 +57,9 @@ pub struct FlowState {
     /// An identity that waits to be joined to an account whose owner must first sign in the old way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub joining: Option<Joining>,
+    /// Digest of the pushed request that it began with, which is used up when a code is issued.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pushed: Option<String>,
     /// How far it has come.
     pub stage: Stage,
 }
@@ -120,6 +123,7 @@ impl FlowState {
             session_before: None,
             list_wanted: false,
             joining: None,
+            pushed: None,
             stage: Stage::Choosing,
         }
     }

@@ -3,7 +3,7 @@
 
 use crate::accounts::Account;
 use crate::clients::Client;
-use crate::clients::redirect::{Location, ValidatedRedirect};
+use crate::clients::redirect::{Location, Reply, ValidatedRedirect};
 use crate::failure::{Failure, OAuthCode, UserMessage};
 use crate::flow::browser::{Browser, Changes};
 use crate::flow::refusals::{self, Concerning, Refused};
@@ -11,11 +11,12 @@ use crate::flow::sign_in::{self, List};
 use crate::flow::state::{FlowState, Stage};
 use crate::flow::{Outcome, Snapshot, Step};
 use crate::http::pages::{
-    AppLink, AutoPostPage, DeparturePage, ErrorPage, Field, Href, Icon, Page, ProviderButton, SignInForm,
-    StartAgainPage, content_security_policy, form_target,
+    AppLink, AutoPostPage, CancelWay, DeparturePage, ErrorPage, Field, Href, Icon, Page, ProviderButton,
+    SignInForm, StartAgainPage, content_security_policy, form_target,
 };
 use crate::http::{Site, cookies, csrf, request};
 use crate::ids::ReferenceId;
+use crate::protocol::ResponseMode;
 use crate::upstream::Departure;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::{Method, StatusCode};
@@ -39,8 +40,8 @@ fn deliver(site: &Site, failure: &Failure, delivery: Delivery<'_>, changes: &Cha
         Delivery::Page(view) => page(site, status(failure), view, changes),
         Delivery::Redirect(redirect, reference) => {
             let reference = reference.map(ReferenceId::as_str);
-            let location = redirect.with_error(site.app.now().settings.issuer.as_str(), failure, reference);
-            to_client(site, &location, changes)
+            let answer = redirect.with_error(site.app.now().settings.issuer.as_str(), failure, reference);
+            reply(site, &answer, changes)
         }
         Delivery::Json(reference) => {
             let body = serde_json::json!({
@@ -124,6 +125,43 @@ fn see_other(site: &Site, location: &str, changes: &Changes) -> HttpResponse {
     }
 }
 
+/// An answer to an application, in the way that it asked for.
+fn reply(site: &Site, reply: &Reply, changes: &Changes) -> HttpResponse {
+    match reply.mode() {
+        ResponseMode::Query => to_client(site, &reply.location(), changes),
+        ResponseMode::FormPost => match posted(site, reply) {
+            Some(form) => page(site, StatusCode::OK, &form, changes),
+            None => {
+                tracing::error!("an application's address is no place for a form");
+                answer(site, StatusCode::INTERNAL_SERVER_ERROR, changes).finish()
+            }
+        },
+    }
+}
+
+/// The form that carries an answer (OAuth 2.0 Form Post Response Mode §2).
+fn posted(site: &Site, reply: &Reply) -> Option<AutoPostPage> {
+    let url = Url::parse(reply.uri()).ok()?;
+    Some(AutoPostPage {
+        frame: site.assets().frame(),
+        recipient: url.host_str().unwrap_or_else(|| url.scheme()).to_owned(),
+        // As it was registered: the answer goes to exactly that address.
+        action: Href::parse(reply.uri())?,
+        targets: form_target(&url).into_iter().collect(),
+        fields: reply.parameters().map(|(name, value)| Field::new(name, value)).collect(),
+    })
+}
+
+/// A link that answers an application, or, where it wants a form, the form.
+pub fn reply_by_hand(site: &Site, reply: &Reply) -> Option<CancelWay> {
+    match reply.mode() {
+        ResponseMode::Query => Href::parse(reply.location().as_str()).map(CancelWay::Link),
+        ResponseMode::FormPost => {
+            posted(site, reply).map(|form| CancelWay::Form { action: form.action, fields: form.fields })
+        }
+    }
+}
+
 /// A redirect to an application.
 pub fn to_client(site: &Site, location: &Location, changes: &Changes) -> HttpResponse {
     see_other(site, location.as_str(), changes)
@@ -144,7 +182,7 @@ pub fn moved(site: &Site, outcome: Outcome) -> HttpResponse {
     let changes = &outcome.changes;
     let issuer = &site.app.now().settings.issuer;
     match outcome.step {
-        Step::Client(location) => to_client(site, &location, changes),
+        Step::Client(answer) => reply(site, &answer, changes),
         Step::SignIn(flow) => {
             see_other(site, &issuer.at(&format!("/sign-in?flow={}", flow.expose())), changes)
         }
@@ -167,13 +205,16 @@ pub fn moved_from_form(site: &Site, request: &HttpRequest, outcome: Outcome, nam
     let named = if by_page { &[] } else { named };
     match outcome.step {
         Step::Provider { name, departure } => depart(site, name, departure, Some(named), &outcome.changes),
-        Step::Client(location) if by_page => match Url::parse(location.as_str()) {
-            Ok(url) => {
-                let name = url.host_str().unwrap_or_else(|| url.scheme()).to_owned();
-                depart(site, name, Departure::RedirectTo(url), Some(named), &outcome.changes)
+        Step::Client(answer) if by_page && answer.mode() == ResponseMode::Query => {
+            let location = answer.location();
+            match Url::parse(location.as_str()) {
+                Ok(url) => {
+                    let name = url.host_str().unwrap_or_else(|| url.scheme()).to_owned();
+                    depart(site, name, Departure::RedirectTo(url), Some(named), &outcome.changes)
+                }
+                Err(_) => to_client(site, &location, &outcome.changes),
             }
-            Err(_) => to_client(site, &location, &outcome.changes),
-        },
+        }
         step => moved(site, Outcome { step, changes: outcome.changes }),
     }
 }
@@ -413,10 +454,14 @@ pub fn app_link(client: &Client, flow: Option<&FlowState>) -> Option<AppLink> {
 /// The application's request again, so that a sign-in that was lost begins anew. Not for one that was
 /// answered: the application has used up its `state`.
 fn restart(snapshot: &Snapshot, flow: &FlowState) -> Option<Href> {
-    if matches!(flow.stage, Stage::Finished) {
+    let request = &flow.request;
+    let rules = &snapshot.client(request.client.as_str())?.requests;
+    // What must be pushed or signed only the application can make anew.
+    let by_app = rules.pushed_only || rules.signed_only || snapshot.settings.sign_in.pushed_only;
+    if by_app || matches!(flow.stage, Stage::Finished) {
         return None;
     }
-    let request = &flow.request;
+    let mode = request.response_mode;
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     query.append_pair("response_type", "code").append_pair("client_id", request.client.as_str());
     let mut prompts = Vec::new();
@@ -436,6 +481,7 @@ fn restart(snapshot: &Snapshot, flow: &FlowState) -> Option<Href> {
         ("code_challenge", challenge),
         ("redirect_uri", request.redirect_uri.clone()),
         ("scope", (!request.scope.is_empty()).then(|| request.scope.to_string())),
+        ("response_mode", (!mode.is_query()).then(|| mode.as_str().to_owned())),
         ("state", request.state.clone()),
         ("nonce", request.nonce.clone()),
         ("prompt", (!prompts.is_empty()).then(|| prompts.join(" "))),
@@ -444,6 +490,7 @@ fn restart(snapshot: &Snapshot, flow: &FlowState) -> Option<Href> {
         ("idp_hint", flow.idp_hint.clone()),
         ("ui_locales", joined(&request.ui_locales)),
         ("acr_values", joined(&request.acr_values)),
+        ("claims", serde_json::to_string(&request.claims).ok().filter(|_| !request.claims.is_empty())),
     ];
     for (name, value) in optional {
         if let Some(value) = value {

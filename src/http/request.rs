@@ -53,10 +53,15 @@ async fn read(mut payload: web::Payload, limit: usize) -> Result<Vec<u8>, Failur
     Ok(body)
 }
 
-/// Whether a browser says that another site sent the request (Fetch Metadata).
-pub fn is_foreign(request: &HttpRequest) -> bool {
-    let site = request.headers().get("sec-fetch-site").and_then(|value| value.to_str().ok());
-    site.is_some_and(|site| site != "same-origin")
+/// Whether a browser says that another site sent the request: by Fetch Metadata, or, where it is too old for
+/// that, by `Origin`.
+pub fn is_foreign(site: &Site, request: &HttpRequest) -> bool {
+    let said = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap_or_default());
+    match (said("sec-fetch-site"), said("origin")) {
+        (Some(from), _) => from != "same-origin",
+        (None, Some(origin)) => origin != site.app.now().settings.issuer.origin(),
+        (None, None) => false,
+    }
 }
 
 /// Whether the request is for us: Host must name the issuer's authority, exactly. `X-Forwarded-Host` and

@@ -99,6 +99,8 @@ pub fn public() -> Vec<Row> {
         POST "/invitation"                    Public      Never   true  invitation::post;
         GET  "/logout"                        Session     Never   true  logout::get;
         POST "/logout"                        Session     Never   true  logout::post;
+        POST "/par"                           Client      Clients true  program::push;
+        OPTIONS "/par"                        Public      Clients true  program::preflight;
         POST "/token"                         Client      Clients true  program::token;
         OPTIONS "/token"                      Public      Clients true  program::preflight;
         POST "/revoke"                        Client      Clients true  program::revoke;

@@ -7,6 +7,8 @@ pub mod logout;
 pub mod parameters;
 pub mod pkce;
 pub mod prompt;
+pub mod request_object;
+pub mod response_mode;
 pub mod scope;
 pub mod token;
 
@@ -16,5 +18,6 @@ pub use logout::LogoutRequest;
 pub use parameters::Parameters;
 pub use pkce::Challenge;
 pub use prompt::Prompt;
+pub use response_mode::ResponseMode;
 pub use scope::Scope;
 pub use token::TokenRequest;

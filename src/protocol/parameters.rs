@@ -88,17 +88,30 @@ impl<'a> Parameters<'a> {
             let (Some(name), Some(value)) = (form_decode(name), form_decode(value)) else {
                 return Err(Failure::invalid_request("request.encoding", "a broken escape or broken UTF-8"));
             };
-            if value.is_empty() {
-                continue;
-            }
-            let defect = defect_of(&name, &value);
-            let earlier = pairs.iter_mut().find(|pair| pair.name == name);
-            match earlier {
-                Some(earlier) if !REPEATABLE.contains(&&*name) => earlier.defect = Some(Defect::Repeated),
-                _ => pairs.push(Pair { name, value, defect }),
-            }
+            add(&mut pairs, name, value);
         }
         Ok(Self { pairs })
+    }
+
+    /// Takes names and values that were decoded elsewhere, by the same rules.
+    ///
+    /// # Errors
+    /// `request.too_large`: more than [`MAX_COUNT`] parameters, or more than [`MAX_ENCODED`] bytes in all.
+    pub fn from_pairs(sent: Vec<(String, String)>) -> Result<Parameters<'static>, Failure> {
+        let size: usize = sent.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if sent.len() > MAX_COUNT || size > MAX_ENCODED {
+            return Err(Failure::invalid_request("request.too_large", "the request is too long"));
+        }
+        let mut pairs = Vec::with_capacity(sent.len());
+        for (name, value) in sent {
+            add(&mut pairs, Cow::Owned(name), Cow::Owned(value));
+        }
+        Ok(Parameters { pairs })
+    }
+
+    /// The parameters as a query or form body; call [`Parameters::check`] first.
+    pub fn encoded(&self) -> String {
+        url::form_urlencoded::Serializer::new(String::new()).extend_pairs(self.iter()).finish()
     }
 
     /// Refuses every defect: a parameter that was repeated, is too long or has a control character.
@@ -151,6 +164,18 @@ impl std::fmt::Debug for Parameters<'_> {
     /// Names only: values may be secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list().entries(self.pairs.iter().map(|pair| &pair.name)).finish()
+    }
+}
+
+fn add<'a>(pairs: &mut Vec<Pair<'a>>, name: Cow<'a, str>, value: Cow<'a, str>) {
+    if value.is_empty() {
+        return;
+    }
+    let defect = defect_of(&name, &value);
+    let earlier = pairs.iter_mut().find(|pair| pair.name == name);
+    match earlier {
+        Some(earlier) if !REPEATABLE.contains(&&*name) => earlier.defect = Some(Defect::Repeated),
+        _ => pairs.push(Pair { name, value, defect }),
     }
 }
 
@@ -245,6 +270,25 @@ mod tests {
         for bad in ["a=%", "a=%2", "a=%zz", "a=%+1", "a=%C3", "%FF=1"] {
             assert_eq!(reason(bad), "request.encoding", "{bad}");
         }
+    }
+
+    #[test]
+    fn decoded_pairs_are_held_to_the_same_rules() {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let reason =
+            |pairs: Vec<(String, String)>| match Parameters::from_pairs(pairs).and_then(|p| p.check()) {
+                Ok(()) => "ok",
+                Err(failure) => failure.reason,
+            };
+        assert_eq!(reason(vec![pair("state", "1"), pair("scope", "")]), "ok");
+        assert_eq!(reason(vec![pair("state", "1"), pair("state", "1")]), "request.duplicate_parameter");
+        assert_eq!(reason(vec![pair("state", "a\r\n")]), "request.control_character");
+        assert_eq!(reason(vec![pair("state", &"x".repeat(MAX_VALUE + 1))]), "request.too_long");
+        assert_eq!(reason(vec![pair("scope", &"x".repeat(MAX_ENCODED))]), "request.too_large");
+        assert_eq!(reason((0..=MAX_COUNT).map(|i| pair(&i.to_string(), "1")).collect()), "request.too_large");
+        let parameters =
+            Parameters::from_pairs(vec![pair("a", "1 &="), pair("resource", "x"), pair("resource", "y")]);
+        assert_eq!(parameters.unwrap().encoded(), "a=1+%26%3D&resource=x&resource=y");
     }
 
     proptest! {

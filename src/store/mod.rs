@@ -29,6 +29,7 @@ mod meta;
 mod migrations;
 mod once;
 mod postgres;
+mod pushed;
 mod read;
 mod refresh;
 mod refusals;
@@ -42,6 +43,7 @@ mod work;
 pub use audit::AuditRecord;
 pub use codes::CodeOutcome;
 pub use error::StoreError;
+pub use pushed::{Bounds, Pushed};
 pub use sweep::{GRANT_KEPT, REMEMBERED, Swept};
 pub use tx::Tx;
 

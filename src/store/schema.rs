@@ -152,6 +152,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    pushed_requests (digest) {
+        digest -> Text,
+        client -> Text,
+        source -> Text,
+        sealed -> Binary,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
     clients (id) {
         id -> Text,
         body -> Text,

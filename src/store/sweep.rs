@@ -2,7 +2,7 @@
 
 use super::error::StoreError;
 use super::schema::{
-    codes, grants, invitations, pending, refresh_tokens, revoked_tokens, sessions, used_once,
+    codes, grants, invitations, pending, pushed_requests, refresh_tokens, revoked_tokens, sessions, used_once,
 };
 use super::tx::{Tx, on};
 use crate::context::Timestamp;
@@ -55,6 +55,7 @@ impl Tx<'_> {
         let now = now.0;
         delete_expired!(self, swept, batch, used_once, key, used_once::expires_at.le(now));
         delete_expired!(self, swept, batch, pending, digest, pending::expires_at.le(now));
+        delete_expired!(self, swept, batch, pushed_requests, digest, pushed_requests::expires_at.le(now));
         delete_expired!(self, swept, batch, revoked_tokens, jti, revoked_tokens::expires_at.le(now));
         delete_expired!(self, swept, batch, codes, digest, codes::expires_at.le(remembered));
         delete_expired!(

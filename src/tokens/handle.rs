@@ -64,6 +64,8 @@ kinds! {
     SessionSecret = "cssn_";
     /// An invitation.
     Invitation = "csiv_";
+    /// A pushed authorization request: the end of its request URI.
+    Pushed = "cspr_";
     /// A client secret that we made.
     ClientSecret = "cssec_";
 }

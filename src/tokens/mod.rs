@@ -39,6 +39,21 @@ pub struct CodeRecord {
     pub used_at: Option<Timestamp>,
 }
 
+/// A pushed authorization request as stored (RFC 9126 §2.2). Only the digest of its handle is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PushedRecord {
+    /// Digest of the handle in its request URI.
+    pub digest: Digest,
+    /// The client that pushed it and alone may use it.
+    pub client: ClientId,
+    /// The prefix of the address that it came from.
+    pub source: String,
+    /// The request, sealed and bound to the handle.
+    pub sealed: Vec<u8>,
+    /// When it stops working.
+    pub expires_at: Timestamp,
+}
+
 /// A refresh token as stored. All tokens of one grant are one family.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefreshRecord {

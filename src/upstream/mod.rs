@@ -105,6 +105,9 @@ pub struct Demanded {
     pub force_authentication: bool,
     /// A proof not older than this.
     pub max_age: Option<Duration>,
+    /// A later proof than this one, which the provider gave before and which is no longer enough. What is
+    /// allowed for clocks cannot make it new.
+    pub later_than: Option<Timestamp>,
     /// One of these contexts.
     pub acr_values: Vec<String>,
 }

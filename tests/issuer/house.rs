@@ -157,7 +157,11 @@ impl House {
         let issuer = format!("http://localhost:{}{path}", public.local_addr().unwrap().port());
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("countersign.toml");
-        std::fs::write(&file, SETTINGS.replace("ISSUER", &issuer) + more).unwrap();
+        let mut settings = SETTINGS.replace("ISSUER", &issuer);
+        if more.contains("[limits]") {
+            settings = settings.replace("[limits]\nrate_limit = false\n", "");
+        }
+        std::fs::write(&file, settings + more).unwrap();
         let clock = Arc::new(ManualClock::new(Timestamp(1_800_000_000_000)));
         let context = Context::new(clock.clone(), Arc::new(SystemEntropy));
         let url = place.as_ref().map(Place::url);
@@ -257,11 +261,14 @@ impl House {
     }
     /// Posts a form.
     pub async fn post(&self, path: &str, headers: &[(&str, &str)], form: &[(&str, &str)]) -> Answer {
-        let request = self
-            .http
-            .post(format!("{}{path}", self.issuer))
-            .header("content-type", "application/x-www-form-urlencoded")
-            .body(encode(form));
+        self.post_raw(path, headers, &encode(form)).await
+    }
+    /// Posts a body, as a form unless the headers say otherwise.
+    pub async fn post_raw(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let mut request = self.http.post(format!("{}{path}", self.issuer)).body(body.to_owned());
+        if !headers.iter().any(|(name, _)| *name == "content-type") {
+            request = request.header("content-type", "application/x-www-form-urlencoded");
+        }
         self.send(request, headers).await
     }
     async fn send(&self, mut request: reqwest::RequestBuilder, headers: &[(&str, &str)]) -> Answer {

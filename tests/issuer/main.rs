@@ -8,6 +8,7 @@ mod authorize;
 mod browsers;
 mod claims;
 mod codes;
+mod form_post;
 mod house;
 mod logout;
 mod machines;
@@ -15,8 +16,11 @@ mod pairwise;
 mod public;
 #[path = "../support/publisher.rs"]
 mod publisher;
+mod pushed;
 mod races;
 mod refresh;
+mod request_objects;
+mod requests;
 mod resources;
 #[path = "../support/standin.rs"]
 mod standin;

@@ -5,7 +5,7 @@ use crate::laws;
 use crate::place::Place;
 use countersign::audit::Refusal;
 use countersign::context::Timestamp;
-use countersign::store::{GRANT_KEPT, REMEMBERED, Swept};
+use countersign::store::{Bounds, GRANT_KEPT, Pushed, REMEMBERED, Swept};
 use countersign::upstream::Step;
 use std::time::Duration;
 
@@ -17,7 +17,35 @@ laws!(
     a_sweep_removes_what_has_served_its_time,
     a_sweep_never_removes_what_lives,
     a_sweep_goes_by_batches,
+    pushed_requests_are_bounded_by_client_and_by_source,
 );
+
+async fn pushed_requests_are_bounded_by_client_and_by_source(place: Place) {
+    let store = place.store();
+    write(&store, |tx| {
+        let (one, other) = (client(), "other-app".parse().unwrap());
+        let bounds = Bounds { client: 5, source: 3 };
+        let mut put = |client, source: &str, now| tx.insert_pushed(&pushed(client, source), bounds, now);
+        for _ in 0..3 {
+            assert_eq!(put(&one, "192.0.2.0/24", NOW)?, Pushed::Kept);
+        }
+        assert_eq!(put(&one, "192.0.2.0/24", NOW)?, Pushed::SourceFull);
+        assert_eq!(put(&other, "192.0.2.0/24", NOW)?, Pushed::SourceFull, "whichever client it names");
+        for _ in 0..2 {
+            assert_eq!(put(&one, "198.51.100.0/24", NOW)?, Pushed::Kept);
+        }
+        assert_eq!(put(&one, "198.51.100.0/24", NOW)?, Pushed::ClientFull);
+        assert_eq!(put(&other, "198.51.100.0/24", NOW)?, Pushed::Kept, "the other client has room");
+        // Those that are over do not count, and a sweep removes them.
+        let over = NOW.plus(Duration::from_secs(90));
+        assert_eq!(tx.sweep(Timestamp(over.0 - 1), 100)?.rows, 0);
+        assert_eq!(tx.sweep(over, 100)?.rows, 6);
+        assert_eq!(tx.insert_pushed(&pushed(&one, "192.0.2.0/24"), bounds, over)?, Pushed::Kept);
+        Ok(())
+    })
+    .await
+    .unwrap();
+}
 
 fn refusal(source: &str, reason: &str, at: Timestamp) -> Refusal {
     Refusal {

@@ -9,9 +9,9 @@ use countersign::context::{Context, Timestamp};
 use countersign::ids::{AccountId, ClientId, GroupName, ProviderId};
 use countersign::protocol::{ClaimsRequest, Scope};
 use countersign::sessions::{Proof, Session};
-use countersign::store::{Store, StoreError, Tx};
+use countersign::store::{Bounds, Store, StoreError, Tx};
 use countersign::tokens::handle::Digest;
-use countersign::tokens::{CodeRecord, RefreshRecord};
+use countersign::tokens::{CodeRecord, PushedRecord, RefreshRecord};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -147,6 +147,19 @@ pub fn refresh(grant: &Grant) -> RefreshRecord {
         used_at: None,
         successor: None,
         sealed_successor: None,
+    }
+}
+
+/// Bounds that no test reaches by accident.
+pub const BOUNDS: Bounds = Bounds { client: 1000, source: 1000 };
+
+pub fn pushed(client: &ClientId, source: &str) -> PushedRecord {
+    PushedRecord {
+        digest: digest(),
+        client: client.clone(),
+        source: source.to_owned(),
+        sealed: b"sealed".to_vec(),
+        expires_at: NOW.plus(Duration::from_secs(90)),
     }
 }
 

@@ -13,6 +13,7 @@ laws!(
     refresh_token_is_rotated_by_one_of_fifty,
     a_thing_is_used_once_by_one_of_fifty,
     an_invitation_lets_in_one_of_fifty,
+    a_pushed_request_is_used_by_one_of_fifty,
     a_session_is_renewed_by_one_of_fifty,
     an_address_is_proved_by_one_of_fifty,
     an_identity_is_linked_by_one_of_fifty,
@@ -69,6 +70,37 @@ async fn a_thing_is_used_once_by_one_of_fifty(place: Place) {
     let thing = digest();
     let answers = race(&store, move |tx, _| tx.use_once("state", &thing, NOW.plus(HOUR))).await;
     assert_eq!(count(&answers, |won| *won), 1);
+}
+
+async fn a_pushed_request_is_used_by_one_of_fifty(place: Place) {
+    let store = place.store();
+    let made = pushed(&client(), "192.0.2.0/24");
+    let (digest, kept) = (made.digest.clone(), made.clone());
+    write(&store, move |tx| tx.insert_pushed(&kept, BOUNDS, NOW)).await.unwrap();
+    let look = made.digest.clone();
+    assert_eq!(
+        read(&store, move |tx| tx.pushed(&look, NOW)).await.unwrap(),
+        Some(made),
+        "as often as wanted"
+    );
+    let answers = race(&store, move |tx, _| tx.consume_pushed(&digest, NOW.plus(HOUR))).await;
+    assert_eq!(count(&answers, |won| *won), 1);
+    let gone = made_again(&store).await;
+    let outcome = write(&store, move |tx| {
+        assert!(tx.consume_pushed(&gone.digest, NOW.plus(HOUR))?);
+        assert_eq!(tx.pushed(&gone.digest, NOW)?, None, "used");
+        tx.consume_pushed(&gone.digest, NOW.plus(HOUR))
+    })
+    .await;
+    assert_eq!(outcome, Ok(false));
+}
+
+/// Another pushed request, kept.
+async fn made_again(store: &countersign::store::Store) -> countersign::tokens::PushedRecord {
+    let made = pushed(&client(), "192.0.2.0/24");
+    let kept = made.clone();
+    write(store, move |tx| tx.insert_pushed(&kept, BOUNDS, NOW)).await.unwrap();
+    made
 }
 
 fn invitation() -> Invitation {
@@ -255,6 +287,10 @@ async fn what_has_expired_is_not_consumed(place: Place) {
         assert!(!tx.rotate_refresh(&token.digest, &digest(), None, end)?);
         assert_eq!(tx.consume_invitation(&invited.digest, end)?, None);
         assert!(!tx.renew_session(&session.id, &secret, &digest(), &[], end)?);
+        let waiting = pushed(&client(), "192.0.2.0/24");
+        tx.insert_pushed(&waiting, BOUNDS, NOW)?;
+        assert_eq!(tx.pushed(&waiting.digest, waiting.expires_at)?, None);
+        assert!(tx.pushed(&waiting.digest, Timestamp(waiting.expires_at.0 - 1))?.is_some());
         // the valid twins, a millisecond before
         assert!(tx.rotate_refresh(&token.digest, &digest(), None, before)?);
         assert!(tx.consume_invitation(&invited.digest, before)?.is_some());

@@ -117,7 +117,7 @@ pub fn samples(words: &Words) -> Vec<(&'static str, Box<dyn Page>)> {
         app_name: words.say("Notes"),
         form: words.form(providers),
         notice: None,
-        cancel: words.app().map(|app| app.href),
+        cancel: words.app().map(|app| CancelWay::Link(app.href)),
     };
     let message = |message: UserMessage| ErrorPage {
         title: words.say(message.title()),
@@ -136,6 +136,16 @@ pub fn samples(words: &Words) -> Vec<(&'static str, Box<dyn Page>)> {
         (
             "signed-out-branded",
             Box::new(SignedOutPage { frame: branded.frame(), provider: None, back_to_app: words.app() }),
+        ),
+        (
+            "chooser-form",
+            Box::new(ChooserPage {
+                cancel: Some(CancelWay::Form {
+                    action: Href::parse("https://notes.example/callback").unwrap(),
+                    fields: words.fields(&[("error", "access_denied"), ("state", "xyz")]),
+                }),
+                ..chooser(few(None))
+            }),
         ),
         ("chooser-many", Box::new(chooser(many()))),
         ("chooser-none", Box::new(chooser(Vec::new()))),

@@ -11,6 +11,8 @@ mod standin;
 mod binding;
 mod claims;
 mod consent;
+mod form_post;
+mod fresh;
 mod front;
 mod invitation;
 mod linking;

@@ -1,5 +1,6 @@
 //! `/authorize` (RFC 6749 §3.1, OIDC Core §3.1.2.1): by GET or POST.
 
+use crate::failure::Failure;
 use crate::flow::authorize;
 use crate::flow::browser::Browser;
 use crate::http::{Site, delivery, request};
@@ -16,8 +17,14 @@ pub async fn get(site: web::Data<Site>, request: HttpRequest) -> HttpResponse {
 /// nothing that a stranger could not begin. For the same reason it comes without our `SameSite=Lax` cookies:
 /// a browser is sent on by GET, which brings them along.
 pub async fn post(site: web::Data<Site>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    // OIDC Core §3.1.2.1: a POST has its parameters in the form. Two places are two readings.
+    if !request.query_string().is_empty() {
+        let note = "parameters in the address and in the form";
+        let failure = Failure::invalid_request("request.query_and_form", note);
+        return delivery::refuse(&site, &request, &Browser::default(), failure.into()).await;
+    }
     match request::form(&site, &request, payload).await {
-        Ok(body) if request::is_foreign(&request) && fits_an_address(&body) => {
+        Ok(body) if request::is_foreign(&site, &request) && fits_an_address(&body) => {
             delivery::onward(&site, &format!("/authorize?{body}"))
         }
         Ok(body) => answer(&site, &request, &body).await,

@@ -5,15 +5,38 @@ use crate::clients::{Client, Credentials};
 use crate::failure::{Failure, OAuthCode};
 use crate::flow::refusals::Concerning;
 use crate::flow::userinfo::UserinfoBody;
-use crate::flow::{introspect, revoke, token, userinfo};
+use crate::flow::{introspect, push, revoke, token, userinfo};
 use crate::http::{Site, cors, delivery, request};
 use crate::protocol::{Parameters, bearer};
+use actix_web::http::StatusCode;
 use actix_web::http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, ORIGIN, PRAGMA, WWW_AUTHENTICATE,
 };
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use std::sync::Arc;
+
+/// `POST /par` (RFC 9126 §2).
+pub async fn push(site: web::Data<Site>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    let call = match Call::read(&site, &request, payload).await {
+        Ok(call) => call,
+        Err(failure) => return refuse(&site, &request, None, &failure).await,
+    };
+    let source = request::source(&site, &request);
+    let result = match call.form() {
+        Ok(form) => push::push(&site.app, &source, call.authorization.as_deref(), &form).await,
+        Err(failure) => Err(failure),
+    };
+    match result {
+        Ok(answer) => {
+            let reader = call.reader(&site, &request);
+            let mut response = json(&site, &request, reader.as_deref(), &answer);
+            response.head_mut().status = StatusCode::CREATED;
+            response
+        }
+        Err(failure) => refuse(&site, &request, call.named_client(&site).as_deref(), &failure).await,
+    }
+}
 
 /// `POST /token` (RFC 6749 §3.2).
 pub async fn token(site: web::Data<Site>, request: HttpRequest, payload: web::Payload) -> HttpResponse {

@@ -7,7 +7,7 @@ use crate::flow::refusals::Refused;
 use crate::flow::sign_in::{self, Listing};
 use crate::flow::state;
 use crate::http::delivery::{self, form};
-use crate::http::pages::{ChooserPage, Href};
+use crate::http::pages::ChooserPage;
 use crate::http::{Site, csrf, request};
 use crate::protocol::Parameters;
 use actix_web::http::StatusCode;
@@ -45,7 +45,7 @@ async fn show(site: &Site, request: &HttpRequest, browser: &Browser) -> Result<H
         app_name: list.client.name.clone(),
         form: delivery::sign_in_form(site, browser, &list)?,
         notice: None,
-        cancel: Href::parse(cancel.as_str()),
+        cancel: delivery::reply_by_hand(site, &cancel),
     };
     Ok(delivery::page(site, StatusCode::OK, &page, &Changes::none()))
 }

@@ -8,8 +8,8 @@ mod parts;
 mod texts;
 
 pub use parts::{
-    AppLink, Brand, Field, Frame, Href, Icon, Notice, ProviderButton, ScopeLine, SignInForm, form_target,
-    initial, sentence, shown,
+    AppLink, Brand, CancelWay, Field, Frame, Href, Icon, Notice, ProviderButton, ScopeLine, SignInForm,
+    form_target, initial, sentence, shown,
 };
 pub use texts::{ENGLISH, Texts};
 
@@ -28,6 +28,10 @@ pub trait Page: Send {
     fn form_targets(&self) -> &[String] {
         &[]
     }
+    /// Whether its forms post to our own origin.
+    fn posts_home(&self) -> bool {
+        true
+    }
     /// Whether it loads our script for forms that post themselves.
     fn has_script(&self) -> bool {
         false
@@ -41,11 +45,17 @@ pub fn content_security_policy(page: &dyn Page) -> String {
     if page.has_script() {
         policy.push_str("script-src 'self'; ");
     }
-    policy.push_str("form-action 'self'");
+    policy.push_str("form-action");
     // A source that is not one word could add a directive of its own: it is left out.
-    for target in page.form_targets().iter().filter(|t| is_source(t)) {
+    let targets = page.form_targets().iter().map(String::as_str).filter(|target| is_source(target));
+    let home = page.posts_home().then_some("'self'");
+    let mut sources = home.into_iter().chain(targets).peekable();
+    if sources.peek().is_none() {
+        policy.push_str(" 'none'");
+    }
+    for source in sources {
         policy.push(' ');
-        policy.push_str(target);
+        policy.push_str(source);
     }
     policy.push_str("; frame-ancestors 'none'; base-uri 'none'");
     policy
@@ -66,7 +76,7 @@ fn is_source(text: &str) -> bool {
 }
 
 macro_rules! page {
-    ($name:ident $(, targets $($targets:ident).+)? $(, script $script:literal)?) => {
+    ($name:ident $(, targets $($targets:ident).+)? $(, script $script:literal)? $(, home $home:literal)?) => {
         impl Page for $name {
             fn render(&self) -> Result<String, askama::Error> {
                 Template::render(self)
@@ -76,6 +86,9 @@ macro_rules! page {
             })?
             $(fn has_script(&self) -> bool {
                 $script
+            })?
+            $(fn posts_home(&self) -> bool {
+                $home
             })?
         }
     };
@@ -107,7 +120,7 @@ pub struct ChooserPage {
     /// What went wrong before, if anything did.
     pub notice: Option<Notice>,
     /// Back to the app with `access_denied`.
-    pub cancel: Option<Href>,
+    pub cancel: Option<CancelWay>,
 }
 page!(ChooserPage, targets form.targets);
 
@@ -267,7 +280,7 @@ pub struct AutoPostPage {
     /// Where it may lead ([`form_target`]).
     pub targets: Vec<String>,
 }
-page!(AutoPostPage, targets targets, script true);
+page!(AutoPostPage, targets targets, script true, home false);
 
 /// What stands at `/`.
 #[derive(Debug, Template)]

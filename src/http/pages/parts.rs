@@ -152,6 +152,20 @@ pub struct AppLink {
     pub href: Href,
 }
 
+/// How a person gives up: what the app is told goes to it in the way that it asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CancelWay {
+    /// By a link.
+    Link(Href),
+    /// By a form (OAuth 2.0 Form Post Response Mode).
+    Form {
+        /// Where it posts.
+        action: Href,
+        /// What it posts.
+        fields: Vec<Field>,
+    },
+}
+
 /// Something the person should know before going on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {

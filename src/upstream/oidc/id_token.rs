@@ -211,7 +211,9 @@ fn auth_time(
     };
     let since_age =
         demanded.max_age.map(|age| expected.now.secs().saturating_sub(whole(age)).saturating_sub(skew));
-    let earliest = since_begin.into_iter().chain(since_age).max();
+    // Times are whole seconds, and one provider's clock orders its own.
+    let since_known = demanded.later_than.map(|known| known.secs().saturating_add(1));
+    let earliest = since_begin.into_iter().chain(since_age).chain(since_known).max();
     let latest = expected.now.secs().saturating_add(skew);
     let passed = match (value, at, earliest) {
         (None, _, None) => true,
@@ -284,6 +286,7 @@ mod tests {
             begun_at: Some(Timestamp::from_secs(NOW - 20)),
             force_authentication: true,
             max_age: Some(Duration::from_secs(60)),
+            later_than: Some(Timestamp::from_secs(NOW - 15)),
             acr_values: vec!["mfa".to_owned()],
         }
     }
@@ -302,6 +305,18 @@ mod tests {
     fn a_forced_sign_in_without_a_beginning_proves_nothing() {
         let demanded = Demanded { begun_at: None, ..strict() };
         assert_eq!(run(&valid(), &demanded).0.unwrap_err().reason, "oidc.auth_time");
+    }
+
+    #[test]
+    fn oidc_070_a_proof_that_was_not_enough_is_not_enough_again() {
+        let told = |known: i64| {
+            let later_than = Some(Timestamp::from_secs(NOW - known));
+            run(&valid(), &Demanded { later_than, ..strict() }).0.map_err(|failure| (failure.reason, failure.code))
+        };
+        assert!(told(11).is_ok(), "a second later is later");
+        let refused = Err(("oidc.auth_time", OAuthCode::UnmetAuthenticationRequirements));
+        assert_eq!(told(10).map(|_| ()), refused, "the very same proof, within what is allowed for clocks");
+        assert_eq!(told(9).map(|_| ()), refused);
     }
 
     fn any_value() -> impl Strategy<Value = Value> {
