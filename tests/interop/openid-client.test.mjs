@@ -21,7 +21,7 @@ test('the code flow gives tokens that the library accepts, with local groups', a
   const claims = tokens.claims();
   assert.equal(claims.iss, house.issuer);
   assert.equal(claims.aud, 'app');
-  assert.ok(claims.auth_time <= claims.iat);
+  assert.equal(claims.auth_time, undefined, 'the provider was not asked for it, so it is not made up');
   assert.equal(claims.email, undefined, 'profile claims stay out of the ID token');
   const info = await client.fetchUserInfo(config, tokens.access_token, claims.sub);
   assert.equal(info.name, 'Ada Lovelace');
@@ -30,6 +30,11 @@ test('the code flow gives tokens that the library accepts, with local groups', a
   assert.deepEqual(info.groups, ['analysts']);
   assert.deepEqual(info.roles, ['reader']);
   assert.deepEqual(info.permissions, ['reports:read']);
+});
+
+test('auth_time is there where the app wants to know, and it is the provider’s own', async () => {
+  const tokens = await flow({ parameters: { max_age: '3600' }, checks: { maxAge: 3600 } });
+  assert.ok(tokens.claims().auth_time <= tokens.claims().iat);
 });
 
 test('a refresh token rotates, and the old one ends the family', async () => {
@@ -51,9 +56,11 @@ test('the same person has the same subject, another person another', async () =>
 
 test('single sign-on: a second request in the same browser shows no page', async () => {
   const browser = new Browser();
-  const first = await flow({ browser });
-  const second = await flow({ browser, parameters: { prompt: 'none' } });
+  const wanting = { max_age: '3600' };
+  const first = await flow({ browser, parameters: wanting });
+  const second = await flow({ browser, parameters: { ...wanting, prompt: 'none' } });
   assert.equal(first.claims().sub, second.claims().sub);
+  assert.ok(first.claims().auth_time);
   assert.equal(first.claims().auth_time, second.claims().auth_time);
 });
 

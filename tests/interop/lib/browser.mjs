@@ -73,6 +73,16 @@ export class Browser {
     return this.open(action, { method, body: fields.toString(), stopAt });
   }
 
+  /** The form on a page that posts to this address, if there is one: where to, and its hidden fields. */
+  formTo(page, address) {
+    const form = page.root?.querySelectorAll('form').find((f) => decode(f.getAttribute('action') ?? '').startsWith(address)
+      && f.getAttribute('method')?.toLowerCase() === 'post');
+    if (!form) return undefined;
+    const fields = new URLSearchParams();
+    for (const input of form.querySelectorAll('input[type=hidden]')) fields.append(input.getAttribute('name'), decode(input.getAttribute('value') ?? ''));
+    return { url: decode(form.getAttribute('action')), form: fields };
+  }
+
   /** Forgets everything. */
   clear() { this.#jar.clear(); }
 

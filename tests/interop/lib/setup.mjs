@@ -116,14 +116,18 @@ export async function start({ provider = {}, providerToml = 'userinfo = "always"
   };
 }
 
-/** Signs in as `login` and answers the address at which the app's callback would have been opened. */
-export async function signIn(authorizationUrl, { login = 'ada', browser = new Browser(), stopAt = APP, consent } = {}) {
+/**
+ * Signs in as `login`, and answers the address at which the app's callback would have been opened; `byForm` means that
+ * the answer comes as a form that posts itself, whose address and fields are answered.
+ */
+export async function signIn(authorizationUrl, { login = 'ada', browser = new Browser(), stopAt = APP, consent, byForm = false } = {}) {
   let page = await browser.open(authorizationUrl, { stopAt });
-  if (!page.stopped && page.root.querySelector('[name=provider]')) {
+  const arrived = () => page.stopped || (byForm && browser.formTo(page, stopAt));
+  if (!arrived() && page.root.querySelector('[name=provider]')) {
     page = await browser.submit(page, { provider: 'panva' }, { stopAt });
   }
-  if (!page.stopped) page = await signInAtProvider(browser, page, login, { stopAt });
-  if (!page.stopped && consent) page = await browser.submit(page, { decision: consent }, { stopAt });
-  if (!page.stopped) throw new Error(`the sign-in stopped at ${page.url} (${page.status}):\n${page.text.slice(0, 3000)}`);
-  return page.url;
+  if (!arrived()) page = await signInAtProvider(browser, page, login, { stopAt });
+  if (!arrived() && consent) page = await browser.submit(page, { decision: consent }, { stopAt });
+  if (!arrived() || (byForm && page.stopped)) throw new Error(`the sign-in stopped at ${page.url} (${page.status}):\n${page.text?.slice(0, 3000)}`);
+  return byForm ? browser.formTo(page, stopAt) : page.url;
 }
