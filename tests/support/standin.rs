@@ -5,14 +5,19 @@
 //! redirect URI, single use of the code and PKCE as a real provider would. Every request is recorded.
 #![allow(dead_code)] // each test binary uses its part
 
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair,
-};
-use aws_lc_rs::{digest, hmac};
+#[path = "standin/keys.rs"]
+mod keys;
+#[path = "standin/wire.rs"]
+mod wire;
+
+#[allow(unused_imports)] // each test binary uses its part
+pub use keys::{Key, b64, hs256};
+#[allow(unused_imports)]
+pub use wire::{Canary, Pace, Reply, Seen};
+
+use aws_lc_rs::digest;
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::STANDARD;
 use countersign::context::Clock;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -21,163 +26,15 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use url::Url;
+use wire::{read_request, write_reply};
 
 /// The client id that the stand-in knows.
 pub const CLIENT_ID: &str = "countersign";
 /// Its secret: with characters that RFC 6749 §2.3.1 wants form-encoded in a Basic header.
 pub const CLIENT_SECRET: &str = "s3cret:with%odd+chars&more/é";
-
-/// Base64url without padding.
-pub fn b64(bytes: impl AsRef<[u8]>) -> String {
-    URL_SAFE_NO_PAD.encode(bytes)
-}
-
-/// A signing key of the stand-in.
-#[derive(Clone)]
-pub struct Key {
-    pub kid: String,
-    pair: Arc<Pair>,
-}
-
-enum Pair {
-    Rsa(RsaKeyPair),
-    Ec(EcdsaKeyPair),
-}
-
-/// RSA keys take a while to make, so that two are shared.
-static RSA: LazyLock<[Arc<Pair>; 2]> =
-    LazyLock::new(|| [(); 2].map(|()| Arc::new(Pair::Rsa(RsaKeyPair::generate(KeySize::Rsa2048).unwrap()))));
-
-impl Key {
-    /// One of two shared RSA keys, under a name.
-    pub fn rsa(which: usize, kid: &str) -> Self {
-        Self { kid: kid.to_owned(), pair: RSA[which].clone() }
-    }
-    /// A new P-256 key.
-    pub fn ec(kid: &str) -> Self {
-        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
-        Self { kid: kid.to_owned(), pair: Arc::new(Pair::Ec(pair)) }
-    }
-    /// Its algorithm.
-    pub fn alg(&self) -> &'static str {
-        match &*self.pair {
-            Pair::Rsa(_) => "RS256",
-            Pair::Ec(_) => "ES256",
-        }
-    }
-    /// Signs bytes.
-    pub fn sign(&self, input: &[u8]) -> Vec<u8> {
-        let random = SystemRandom::new();
-        match &*self.pair {
-            Pair::Rsa(pair) => {
-                let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(&RSA_PKCS1_SHA256, &random, input, &mut signature).unwrap();
-                signature
-            }
-            Pair::Ec(pair) => pair.sign(&random, input).unwrap().as_ref().to_vec(),
-        }
-    }
-    /// A compact token of any header and payload text.
-    pub fn token(&self, header: &str, payload: &str) -> String {
-        let input = format!("{}.{}", b64(header), b64(payload));
-        format!("{input}.{}", b64(self.sign(input.as_bytes())))
-    }
-    /// Its public half.
-    pub fn jwk(&self) -> Value {
-        let mut jwk = match &*self.pair {
-            Pair::Rsa(pair) => json!({
-                "kty": "RSA",
-                "n": b64(pair.public_key().modulus().big_endian_without_leading_zero()),
-                "e": b64(pair.public_key().exponent().big_endian_without_leading_zero()),
-            }),
-            Pair::Ec(pair) => {
-                let point = pair.public_key().as_ref();
-                json!({"kty": "EC", "crv": "P-256", "x": b64(&point[1..33]), "y": b64(&point[33..])})
-            }
-        };
-        jwk["kid"] = self.kid.clone().into();
-        jwk["use"] = "sig".into();
-        jwk["alg"] = self.alg().into();
-        jwk
-    }
-    /// The public key in DER (SubjectPublicKeyInfo for RSA), for confusion attacks.
-    pub fn public_der(&self) -> Vec<u8> {
-        match &*self.pair {
-            Pair::Rsa(pair) => {
-                aws_lc_rs::encoding::AsDer::<aws_lc_rs::encoding::PublicKeyX509Der<'_>>::as_der(
-                    pair.public_key(),
-                )
-                .unwrap()
-                .as_ref()
-                .to_vec()
-            }
-            Pair::Ec(pair) => pair.public_key().as_ref().to_vec(),
-        }
-    }
-}
-
-/// A token signed with HMAC-SHA256.
-pub fn hs256(header: &str, payload: &str, key: &[u8]) -> String {
-    let input = format!("{}.{}", b64(header), b64(payload));
-    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), input.as_bytes());
-    format!("{input}.{}", b64(tag))
-}
-
-/// How an answer travels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pace {
-    /// At once.
-    Normal,
-    /// Accepted, and then nothing.
-    Hang,
-    /// One byte at a time, slowly.
-    Drip,
-    /// Without saying how long it is: the end of the connection is its end.
-    NoLength,
-}
-
-/// An answer before it is sent.
-#[derive(Debug, Clone)]
-pub struct Reply {
-    pub status: u16,
-    pub content_type: String,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
-    pub pace: Pace,
-}
-
-impl Reply {
-    /// JSON with a status.
-    pub fn json(status: u16, body: &Value) -> Self {
-        Self {
-            status,
-            content_type: "application/json".to_owned(),
-            headers: Vec::new(),
-            body: serde_json::to_vec(body).unwrap(),
-            pace: Pace::Normal,
-        }
-    }
-    /// A redirect.
-    pub fn redirect(to: &str) -> Self {
-        let mut reply = Self::json(302, &json!({}));
-        reply.headers.push(("location".to_owned(), to.to_owned()));
-        reply
-    }
-    /// Changes the JSON body.
-    pub fn edit(&mut self, change: impl FnOnce(&mut Value)) {
-        let mut body: Value = serde_json::from_slice(&self.body).unwrap();
-        change(&mut body);
-        self.body = serde_json::to_vec(&body).unwrap();
-    }
-    /// Sets the whole body.
-    pub fn set(&mut self, content_type: &str, body: impl Into<Vec<u8>>) {
-        content_type.clone_into(&mut self.content_type);
-        self.body = body.into();
-    }
-}
 
 /// A mutation of something.
 pub type Edit<T> = Box<dyn FnMut(&mut T) + Send>;
@@ -238,16 +95,6 @@ impl Script {
             emails: same(),
         }
     }
-}
-
-/// A request that reached the stand-in.
-#[derive(Debug, Clone)]
-pub struct Seen {
-    pub method: String,
-    pub path: String,
-    pub query: BTreeMap<String, String>,
-    pub form: BTreeMap<String, String>,
-    pub headers: BTreeMap<String, String>,
 }
 
 struct Pending {
@@ -530,95 +377,5 @@ impl Standin {
         let mut token = signer.token(&header.to_string(), &claims.to_string());
         (script.id_token)(&mut token);
         token
-    }
-}
-
-fn read_request(stream: &mut impl Read) -> Option<Seen> {
-    let mut bytes = Vec::new();
-    let mut buffer = [0; 4096];
-    let head = loop {
-        if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
-            break end;
-        }
-        match stream.read(&mut buffer) {
-            Ok(0) | Err(_) => return None,
-            Ok(count) => bytes.extend_from_slice(&buffer[..count]),
-        }
-    };
-    let text = String::from_utf8_lossy(&bytes[..head]).into_owned();
-    let mut lines = text.split("\r\n");
-    let mut words = lines.next()?.split(' ');
-    let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
-    let headers: BTreeMap<String, String> = lines
-        .filter_map(|line| line.split_once(':'))
-        .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
-        .collect();
-    let length: usize = headers.get("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
-    while bytes.len() < head + 4 + length {
-        match stream.read(&mut buffer) {
-            Ok(0) | Err(_) => return None,
-            Ok(count) => bytes.extend_from_slice(&buffer[..count]),
-        }
-    }
-    let url = Url::parse(&format!("http://standin{target}")).ok()?;
-    Some(Seen {
-        method,
-        path: url.path().to_owned(),
-        query: url.query_pairs().into_owned().collect(),
-        form: url::form_urlencoded::parse(&bytes[head + 4..]).into_owned().collect(),
-        headers,
-    })
-}
-
-fn write_reply(stream: &mut (impl Read + Write), reply: &Reply) -> std::io::Result<()> {
-    if reply.pace == Pace::Hang {
-        // until the other side gives up
-        let _ = stream.read(&mut [0; 1]);
-        return Ok(());
-    }
-    let mut head = format!(
-        "HTTP/1.1 {} X\r\ncontent-type: {}\r\nconnection: close\r\n",
-        reply.status, reply.content_type
-    );
-    if reply.pace != Pace::NoLength {
-        head.push_str(&format!("content-length: {}\r\n", reply.body.len()));
-    }
-    for (name, value) in &reply.headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
-    }
-    stream.write_all(format!("{head}\r\n").as_bytes())?;
-    if reply.pace == Pace::Drip {
-        for byte in &reply.body {
-            stream.write_all(&[*byte])?;
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        return Ok(());
-    }
-    stream.write_all(&reply.body)
-}
-
-/// A listener that nobody should ever speak to.
-pub struct Canary {
-    pub origin: String,
-    touched: Arc<Mutex<usize>>,
-}
-
-impl Canary {
-    /// Starts listening.
-    pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let origin = format!("http://{}", listener.local_addr().unwrap());
-        let touched = Arc::new(Mutex::new(0));
-        let count = touched.clone();
-        std::thread::spawn(move || {
-            for _ in listener.incoming() {
-                *lock(&count) += 1;
-            }
-        });
-        Self { origin, touched }
-    }
-    /// How often somebody did.
-    pub fn touched(&self) -> usize {
-        *lock(&self.touched)
     }
 }
