@@ -12,7 +12,7 @@ use secrecy::ExposeSecret as _;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
 
-const CHILD: &str = "COUNTERSIGN_LAWS_CHILD";
+pub const CHILD: &str = "COUNTERSIGN_LAWS_CHILD";
 
 laws!(admin_031_what_was_answered_survives_a_kill);
 
@@ -56,6 +56,7 @@ async fn child() {
         Database::Sqlite { path: address.into(), readers: 1 }
     };
     let store = Store::open(&database).unwrap();
+    store.migrate().unwrap();
     let told = std::sync::Arc::new(std::sync::Mutex::new(std::io::stdout()));
     // They go on until the process is killed.
     let tasks = (0..16).map(|_| {
@@ -83,27 +84,35 @@ async fn admin_031_what_was_answered_survives_a_kill(place: Place) {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-    let (mut made, mut used) = (Vec::new(), Vec::new());
+    let mut said: Vec<String> = Vec::new();
     let mut killed = false;
     // after the kill, what it still said before counts too
     while let Some(Ok(line)) = lines.next() {
-        match line.split_once(' ') {
-            Some(("made", id)) if id.len() == 22 => made.push(AccountId::new(id).unwrap()),
-            Some(("used", digest)) if digest.len() == 64 => used.push(Digest::from_stored(digest.to_owned())),
-            _ => {}
-        }
-        if used.len() >= 100 && !killed {
+        said.push(line);
+        if !killed && said.iter().filter(|line| line.starts_with("used ")).count() >= 100 {
             process.kill().unwrap();
             killed = true;
         }
     }
     process.wait().unwrap();
-    assert!(killed, "the child ended by itself after {} answers", made.len() + used.len());
+    assert!(killed, "the child ended by itself after {} lines", said.len());
+    holds(&place.open(), &said).await;
+}
 
-    let store = place.open();
+/// Whether a database has all that the child told, and nothing by halves.
+pub async fn holds(store: &Store, said: &[String]) {
+    let (mut made, mut used) = (Vec::new(), Vec::new());
+    for line in said {
+        match line.split_once(' ') {
+            Some(("made", id)) if id.len() == 22 => made.push(AccountId::new(id).unwrap()),
+            Some(("used", digest)) if digest.len() == 64 => used.push(Digest::from_stored(digest.to_owned())),
+            _ => {}
+        }
+    }
+    assert!(made.len() >= 100 && used.len() >= 100);
     let answered = made.clone();
     let count = answered.len();
-    let found = read(&store, move |tx| {
+    let found = read(store, move |tx| {
         let mut found = 0;
         for id in &answered {
             found += usize::from(tx.account(id)?.is_some() && tx.identity(&subject(id))?.is_some());
@@ -114,7 +123,7 @@ async fn admin_031_what_was_answered_survives_a_kill(place: Place) {
     .unwrap();
     assert_eq!(found, count);
     let count = used.len();
-    let replayed = write(&store, move |tx| {
+    let replayed = write(store, move |tx| {
         let mut replayed = 0;
         for digest in &used {
             replayed += usize::from(matches!(tx.consume_code(digest, NOW)?, CodeOutcome::Replayed(_)));
@@ -125,7 +134,7 @@ async fn admin_031_what_was_answered_survives_a_kill(place: Place) {
     .unwrap();
     assert_eq!(replayed, count, "a code that was redeemed is redeemed");
     // and what was not answered is there as a whole or not at all
-    let half = read(&store, |tx| {
+    let half = read(store, |tx| {
         let mut half = 0;
         for account in tx.list_accounts("", None, 100_000)? {
             half += usize::from(tx.identities_of(&account.id)?.len() != 1);

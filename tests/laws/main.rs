@@ -10,6 +10,7 @@ mod keys;
 mod migrations;
 mod once;
 mod place;
+mod power;
 mod revocation;
 mod transactions;
 
