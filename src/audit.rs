@@ -97,6 +97,8 @@ kinds! {
     RoleRemoved = "role.removed";
     /// A signing key was made.
     KeyCreated = "key.created";
+    /// Everything that was given out before was ended.
+    EpochBegun = "epoch.begun";
     /// A signing key began to sign.
     KeyActivated = "key.activated";
     /// A signing key stopped signing.

@@ -3,12 +3,16 @@
 //! Everything else takes a [`Context`] (or what was drawn from it) as an argument, so that a test can
 //! set the clock and repeat the dice. `.clippy.toml` bans the globals elsewhere.
 
+mod steady;
+
+pub use steady::{Sources, SteadyClock, Strain};
+
 use crate::ids::{AccountId, GrantId, IdentityId, ReferenceId, SessionId};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 /// A moment: milliseconds since the Unix epoch, UTC.
@@ -55,8 +59,12 @@ fn millis(duration: Duration) -> i64 {
 
 /// Where the time comes from.
 pub trait Clock: Send + Sync {
-    /// The present moment.
+    /// The present moment. Never earlier than one that was told before.
     fn now(&self) -> Timestamp;
+    /// What is odd about the clock beneath.
+    fn strain(&self) -> Strain {
+        Strain::default()
+    }
 }
 
 /// Where randomness comes from. Implementations for production must be cryptographically secure.
@@ -65,15 +73,33 @@ pub trait Entropy: Send + Sync {
     fn fill(&self, buffer: &mut [u8]);
 }
 
-/// The system's clock.
-#[derive(Debug, Default)]
-pub struct SystemClock;
+/// The clocks of this machine.
+#[derive(Debug)]
+struct Machine(std::time::Instant);
 
-impl Clock for SystemClock {
+impl Sources for Machine {
     #[allow(clippy::disallowed_methods)] // the one place
-    fn now(&self) -> Timestamp {
+    fn wall(&self) -> Timestamp {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         Timestamp(millis(since))
+    }
+    fn monotonic(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+/// The clock of this process: the system's, but for going back. One for all, so that all agree.
+struct SystemClock;
+
+static CLOCK: LazyLock<SteadyClock<Machine>> =
+    LazyLock::new(|| SteadyClock::over(Machine(std::time::Instant::now())));
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        CLOCK.now()
+    }
+    fn strain(&self) -> Strain {
+        CLOCK.strain()
     }
 }
 
@@ -158,6 +184,10 @@ impl Context {
     /// The present moment.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+    /// What is odd about the clock beneath.
+    pub fn strain(&self) -> Strain {
+        self.clock.strain()
     }
     /// `N` random bytes.
     pub fn bytes<const N: usize>(&self) -> [u8; N] {

@@ -239,6 +239,19 @@ impl Failure {
     pub fn internal(reason: &'static str, note: impl Into<Cow<'static, str>>) -> Self {
         Self::new(OAuthCode::ServerError, reason, UserMessage::OurFault, note)
     }
+    /// Everything that helps whoever runs the house, in one line. Never for strangers.
+    pub fn for_operator(&self) -> String {
+        let mut message = format!("{} ({})", self.detail.note, self.reason);
+        if let (Some(expected), Some(received)) = (&self.detail.expected, &self.detail.received) {
+            message.push_str(&format!(": expected {expected}, found {received}"));
+        }
+        if let Some(source) = self.source.as_ref().map(ToString::to_string)
+            && source != self.detail.note
+        {
+            message.push_str(&format!(": {source}"));
+        }
+        message
+    }
     /// `error_description` for the makers of the application: what the code means, the reason, and the
     /// reference by which the operator finds the rest.
     ///

@@ -5,6 +5,7 @@ mod check;
 mod client;
 mod client_requests;
 mod directory;
+mod epoch;
 mod keys;
 mod logging;
 mod migrate;
@@ -95,6 +96,8 @@ enum Command {
     /// Roles, which carry permissions
     #[command(subcommand)]
     Role(directory::RoleCommand),
+    /// End everything that was given out, for instance after a backup was restored
+    NewEpoch(epoch::NewEpoch),
     /// Tell why a sign-in was refused, by the reference that the person saw
     Trace(trace::Trace),
 }
@@ -181,16 +184,17 @@ impl From<StoreError> for CliError {
 
 impl From<crate::failure::Failure> for CliError {
     fn from(failure: crate::failure::Failure) -> Self {
-        let mut message = format!("{} ({})", failure.detail.note, failure.reason);
-        if let (Some(expected), Some(received)) = (&failure.detail.expected, &failure.detail.received) {
-            message.push_str(&format!(": expected {expected}, found {received}"));
-        }
-        if let Some(source) = failure.source.map(|source| source.to_string())
-            && source != failure.detail.note
-        {
-            message.push_str(&format!(": {source}"));
-        }
-        Self::broken(message)
+        let message = failure.for_operator();
+        let help = match failure.reason {
+            "database.restored" => Some(
+                "if a backup was restored on purpose, run `countersign new-epoch`: it ends what the backup brought back",
+            ),
+            "clock.behind" => {
+                Some("set the clock; if it was ahead before and is right now, run `countersign new-epoch`")
+            }
+            _ => None,
+        };
+        Self::Broken { message, help: help.map(str::to_owned) }
     }
 }
 
@@ -203,7 +207,12 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
-            let _ = error.print();
+            let plain = error.render().to_string();
+            if plain.chars().any(|c| c != '\n' && output::is_unruly(c)) {
+                eprint!("{}", output::harmless(&plain));
+            } else {
+                let _ = error.print();
+            }
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
@@ -236,6 +245,7 @@ async fn dispatch(cli: Cli, out: &Out) -> Result<(), CliError> {
         Command::Account(command) => account::run(command, &global.desk()?, out).await,
         Command::Group(command) => directory::run_group(command, &global.desk()?, out).await,
         Command::Role(command) => directory::run_role(command, &global.desk()?, out).await,
+        Command::NewEpoch(epoch) => epoch::run(epoch, &global.desk()?, out).await,
         Command::Trace(trace) => trace::run(trace, &global.desk()?, out).await,
     }
 }

@@ -50,6 +50,8 @@ pub struct Accepted {
     pub jti: String,
     /// Until when it must be remembered: past its end and the leeway.
     pub remember_until: Timestamp,
+    /// When it was made, or, where it does not say so, the earliest moment at which it can have been.
+    pub made_at: Timestamp,
 }
 
 /// Checks the type and claims of an assertion whose signature holds.
@@ -87,13 +89,13 @@ pub fn check(
         return Err(refuse("client.assertion_audience", "the assertion is meant for somebody else")
             .expected(wanted, show(claims.get("aud"))));
     }
-    let end = times(claims, expected)?;
+    let (end, made_at) = times(claims, expected)?;
     // RFC 7523 §3 (7), OIDC Core §9: without an id nobody could tell a second use from a first
     let jti = text("jti").filter(|jti| !jti.is_empty() && jti.len() <= LONGEST_ID).ok_or_else(|| {
         refuse("client.assertion_jti", "the assertion has no usable id")
             .expected(format!("jti of 1 to {LONGEST_ID} bytes"), show(claims.get("jti")))
     })?;
-    Ok(Accepted { jti: jti.to_owned(), remember_until: end.plus(expected.skew) })
+    Ok(Accepted { jti: jti.to_owned(), remember_until: end.plus(expected.skew), made_at })
 }
 
 /// RFC 7523 §3 (3). Other addresses than the issuer are taken for the sake of older clients (OIDC Core §9, RFC 9126
@@ -114,7 +116,7 @@ fn audience_fits(aud: Option<&Value>, expected: &Expected<'_>) -> bool {
 }
 
 /// `exp` is required and not far away; `iat` and `nbf` are checked when present; all within the skew.
-fn times(claims: &Map<String, Value>, expected: &Expected<'_>) -> Result<Timestamp, Failure> {
+fn times(claims: &Map<String, Value>, expected: &Expected<'_>) -> Result<(Timestamp, Timestamp), Failure> {
     let (now, skew) = (expected.now.secs(), whole(expected.skew));
     // NumericDate may have a fraction (RFC 7519 §2); whole seconds are exact enough
     let seconds = |name: &str| match claims.get(name) {
@@ -135,7 +137,8 @@ fn times(claims: &Map<String, Value>, expected: &Expected<'_>) -> Result<Timesta
             return Err(refused(format!("{name} not after {now}, or none"), name));
         }
     }
-    Ok(Timestamp::from_secs(end))
+    let end = Timestamp::from_secs(end);
+    Ok((end, seconds("iat").map_or(end.minus(LONGEST), Timestamp::from_secs)))
 }
 
 fn whole(duration: Duration) -> i64 {

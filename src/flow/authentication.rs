@@ -83,6 +83,12 @@ async fn verify_assertion(
         skew: settings.sign_in.skew,
     };
     let accepted = assertion::check(verified.header.typ.as_deref(), &verified.claims, &expected)?;
+    // Whether it was used before a backup came back, nobody knows.
+    if accepted.made_at < snapshot.epoch {
+        let refused =
+            invalid_client("client.assertion_epoch", "the assertion may be from before a new epoch");
+        return Err(refused.expected(snapshot.epoch.rfc3339(), accepted.made_at.rfc3339()));
+    }
     // Ids are each client's own: another's cannot use them up.
     let digest = Digest::of(&format!("{}\n{}", client.id, accepted.jti));
     let first = app

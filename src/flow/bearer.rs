@@ -35,13 +35,22 @@ pub enum Live {
 /// Verifies what needs no database.
 ///
 /// # Errors
-/// `invalid_token`, with the reasons of [`crate::jose`], `token.jti` or `client.disabled`.
+/// `invalid_token`, with the reasons of [`crate::jose`], `token.iat`, `token.epoch`, `token.jti` or
+/// `client.disabled`.
 pub fn verify(snapshot: &Snapshot, token: &str, now: Timestamp, expiry: Expiry) -> Result<Verified, Failure> {
     let expected = Expected { typ: TokenType::Access, expiry, now };
     let claims: AccessTokenClaims = snapshot
         .keyring
         .verify(token, &expected)
         .map_err(|error| invalid_token(error.reason(), "the access token does not hold").caused_by(error))?;
+    let issued_at = Timestamp::from_secs(claims.iat);
+    // By a node whose clock was ahead: it would live for longer than its life.
+    if issued_at > now.plus(snapshot.settings.sign_in.skew) {
+        return Err(invalid_token("token.iat", "the token was issued in the future"));
+    }
+    if issued_at < snapshot.epoch {
+        return Err(invalid_token("token.epoch", "the token was issued before a new epoch"));
+    }
     let grant =
         grant_of(&claims.jti).map_err(|()| invalid_token("token.jti", "the token's id is none of ours"))?;
     let client = snapshot

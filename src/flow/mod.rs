@@ -26,6 +26,7 @@ pub mod discovery;
 pub mod introspect;
 pub mod invitation;
 pub mod keys;
+pub mod lineage;
 pub mod logout;
 pub mod push;
 pub mod read;
@@ -49,7 +50,7 @@ use crate::clients::origins::Origins;
 use crate::clients::redirect::Reply;
 use crate::clients::{Client, ResourceServer};
 use crate::config::Settings;
-use crate::context::Context;
+use crate::context::{Context, Timestamp};
 use crate::failure::Failure;
 use crate::ids::{ClientId, ProviderId};
 use crate::jose::Keyring;
@@ -81,6 +82,9 @@ pub struct App {
     snapshot: ArcSwap<Snapshot>,
     /// Why the last reload failed, if it did.
     reload_problem: ArcSwapOption<String>,
+    /// What is remembered of the database, and why it cannot be trusted any more, if so.
+    memory: tokio::sync::Mutex<lineage::Memory>,
+    restored: ArcSwapOption<String>,
     /// One rebuild at a time, so that an older one cannot overwrite a newer.
     rebuilding: tokio::sync::Mutex<()>,
 }
@@ -108,6 +112,8 @@ pub struct Snapshot {
     pub keyring: Arc<Keyring>,
     /// By which names clients know people.
     pub subjects: Subjects,
+    /// Before this moment nothing that was given out is worth anything.
+    pub epoch: Timestamp,
     /// The counter of changes made by command that this shows.
     pub version: u64,
 }
@@ -140,6 +146,7 @@ impl App {
         upstreams: Arc<Registry>,
     ) -> Result<Arc<Self>, Failure> {
         let sealer = Sealer::new(settings.master_key.expose_secret())?;
+        let memory = lineage::Memory::begin(&context, &store, &settings.database).await?;
         let snapshot = build(&context, &store, &sealer, settings, upstreams).await?;
         Ok(Arc::new(Self {
             context,
@@ -150,6 +157,8 @@ impl App {
             request_uris: request_uri::RequestUris::default(),
             snapshot: ArcSwap::from_pointee(snapshot),
             reload_problem: ArcSwapOption::empty(),
+            memory: tokio::sync::Mutex::new(memory),
+            restored: ArcSwapOption::empty(),
             rebuilding: tokio::sync::Mutex::new(()),
         }))
     }
@@ -175,6 +184,26 @@ impl App {
     /// Why the last reload failed, if it did: then an older configuration is in force.
     pub fn reload_problem(&self) -> Option<Arc<String>> {
         self.reload_problem.load_full()
+    }
+    /// Says that the database is in use still, and looks whether it is the one that it was. To be called every
+    /// minute.
+    ///
+    /// # Errors
+    /// When the store fails. A database that went back is told by [`App::database_problem`].
+    pub async fn remember(&self) -> Result<(), Failure> {
+        let outcome = self.memory.lock().await.go_on(&self.context, &self.store).await;
+        let problem = match outcome {
+            Ok(()) => None,
+            Err(failure) if failure.reason == "database.restored" => Some(failure.for_operator()),
+            Err(failure) => return Err(failure),
+        };
+        metrics::gauge!("countersign_database_restored").set(if problem.is_some() { 1.0 } else { 0.0 });
+        self.restored.store(problem.map(Arc::new));
+        Ok(())
+    }
+    /// Why the database cannot be trusted, if so: it was replaced by an older one while we ran.
+    pub fn database_problem(&self) -> Option<Arc<String>> {
+        self.restored.load_full()
     }
     /// Takes over what was changed by command since, if anything was. Whether it did.
     ///
@@ -231,10 +260,12 @@ async fn build(
 ) -> Result<Snapshot, Failure> {
     let keys = keys::Keys::new(context, store, sealer, &settings);
     keys.maintain().await?;
-    let (version, clients, servers, created) = store
+    let (version, epoch, clients, servers, created) = store
         .read(|tx| -> Result<_, StoreError> {
             let directory = Directory { groups: tx.groups()?, roles: tx.roles()? };
-            Ok((tx.config_version()?, tx.clients()?, tx.resource_servers()?, directory))
+            let epoch = tx.meta(lineage::EPOCH)?.map_or(Ok(0), |text| text.parse());
+            let epoch = Timestamp(epoch.map_err(|_| StoreError::corrupt("meta.epoch"))?);
+            Ok((tx.config_version()?, epoch, tx.clients()?, tx.resource_servers()?, directory))
         })
         .await?;
     // After the version: if the keys change meanwhile, the next look at the version notices.
@@ -266,6 +297,7 @@ async fn build(
         upstreams,
         keyring,
         subjects,
+        epoch,
         version,
     })
 }

@@ -167,7 +167,7 @@ impl FlowState {
 ///
 /// # Errors
 /// `flow.handle` where the text is no handle; `browser_binding` where this browser did not begin it;
-/// `flow.expired`. Nothing is used up by any of them.
+/// `flow.expired`, `flow.epoch`. Nothing is used up by any of them.
 pub async fn open(
     app: &App,
     browser: &Browser,
@@ -182,17 +182,29 @@ pub async fn open(
     if !same(&flow.handle, handle.expose()) {
         return Err(none(other_browser()));
     }
-    if app.context.now() >= flow.expires_at {
-        return Err((start_again("flow.expired", "the sign-in took longer than is allowed"), Some(flow)));
+    if let Err(over) = in_time(app, &flow) {
+        return Err((over, Some(flow)));
     }
     Ok(flow)
+}
+
+/// Whether a sign-in may still go on.
+fn in_time(app: &App, flow: &FlowState) -> Result<(), Failure> {
+    // The database may have forgotten that it was answered.
+    if flow.begun_at < app.now().epoch {
+        return Err(start_again("flow.epoch", "the sign-in began before a new epoch"));
+    }
+    if app.context.now() >= flow.expires_at {
+        return Err(start_again("flow.expired", "the sign-in took longer than is allowed"));
+    }
+    Ok(())
 }
 
 /// Opens the flow of a provider's answer: the departure whose `state` it carries.
 ///
 /// # Errors
 /// `oidc.state` where the state is missing, malformed, or the departure is over; `browser_binding` where
-/// this browser did not depart; `flow.expired`. Nothing is used up by any of them.
+/// this browser did not depart; `flow.expired`, `flow.epoch`. Nothing is used up by any of them.
 pub async fn open_answer(
     app: &App,
     browser: &Browser,
@@ -214,8 +226,8 @@ pub async fn open_answer(
         let other = start_again("oidc.state", "the answer belongs to an earlier departure");
         return Err((other, Some(flow)));
     }
-    if app.context.now() >= flow.expires_at {
-        return Err((start_again("flow.expired", "the sign-in took longer than is allowed"), Some(flow)));
+    if let Err(over) = in_time(app, &flow) {
+        return Err((over, Some(flow)));
     }
     let away = (**away).clone();
     Ok((flow, away, digest))

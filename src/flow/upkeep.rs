@@ -15,12 +15,14 @@ const SWEEP: Duration = Duration::from_secs(60);
 const BATCH: u32 = 500;
 /// How often it is looked whether a signing key's time has come.
 const KEYS: Duration = Duration::from_secs(300);
+/// How often it is said that the database is in use.
+const REMEMBER: Duration = Duration::from_secs(60);
 /// How often a provider that has not answered yet is asked again.
 const WARM: Duration = Duration::from_secs(30);
 
 /// Runs until it is dropped.
 pub async fn run(app: Arc<App>) {
-    tokio::join!(refresh(&app), sweep(&app), warm(&app), turn_keys(&app));
+    tokio::join!(refresh(&app), sweep(&app), warm(&app), turn_keys(&app), remember(&app), watch_clock(&app));
 }
 
 async fn refresh(app: &App) {
@@ -48,6 +50,40 @@ async fn sweep(app: &App) {
                 }
             }
         }
+    }
+}
+
+async fn remember(app: &App) {
+    loop {
+        tokio::time::sleep(REMEMBER).await;
+        if let Err(failure) = app.remember().await {
+            tracing::warn!(?failure, "it cannot be noted that the database is in use");
+        }
+        if let Some(problem) = app.database_problem() {
+            tracing::error!(%problem, "the database was replaced while it was in use; stop, and run `countersign new-epoch`");
+        }
+    }
+}
+
+/// Tells when the system's clock is set.
+async fn watch_clock(app: &App) {
+    let mut known = app.context.strain();
+    loop {
+        metrics::gauge!("countersign_clock_lead_seconds").set(known.lead.as_secs_f64());
+        metrics::counter!("countersign_clock_steps_total").absolute(known.steps);
+        tokio::time::sleep(REFRESH).await;
+        let strain = app.context.strain();
+        if strain.steps != known.steps {
+            tracing::error!(
+                milliseconds = strain.last_step,
+                lead_seconds = strain.lead.as_secs(),
+                "the system's clock was set"
+            );
+        }
+        if known.is_behind() && !strain.is_behind() {
+            tracing::info!("the system's clock has caught up");
+        }
+        known = strain;
     }
 }
 

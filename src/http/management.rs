@@ -23,18 +23,36 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .default_service(web::to(HttpResponse::NotFound));
 }
 
-/// Whether the process runs, and whether the configuration in force is the one in the files.
+/// Whether the process runs, and what somebody should look at: whether the configuration in force is the one in
+/// the files, the database the one that it was, and the clock behind what it showed.
 async fn alive(app: web::Data<App>) -> HttpResponse {
-    let problem = app.reload_problem();
-    let status = if problem.is_some() { "configuration_stale" } else { "ok" };
-    HttpResponse::Ok()
-        .json(serde_json::json!({ "status": status, "configuration_problem": problem.as_deref() }))
+    let (stale, restored, clock) = (app.reload_problem(), app.database_problem(), app.context.strain());
+    let status = match (&restored, clock.is_behind(), &stale) {
+        (Some(_), _, _) => "database_restored",
+        (None, true, _) => "clock_behind",
+        (None, false, Some(_)) => "configuration_stale",
+        (None, false, None) => "ok",
+    };
+    HttpResponse::Ok().json(serde_json::json!({
+        "status": status,
+        "configuration_problem": stale.as_deref(),
+        "database_problem": restored.as_deref(),
+        "clock": {
+            "lead_seconds": clock.lead.as_secs_f64(),
+            "steps": clock.steps,
+            "last_step_seconds": std::time::Duration::from_millis(clock.last_step.unsigned_abs()).as_secs_f64()
+                * if clock.last_step < 0 { -1.0 } else { 1.0 },
+        },
+    }))
 }
 
 /// Whether requests should be sent here: the store answers. Providers are told of, but one that is down is
 /// no reason to send people elsewhere.
 async fn ready(app: web::Data<App>) -> HttpResponse {
-    let health = health::read(&app).await;
+    let mut health = health::read(&app).await;
+    if let Some(problem) = app.database_problem() {
+        health.store = Some(problem.to_string());
+    }
     let status = if health.store.is_none() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     HttpResponse::build(status).json(serde_json::json!({
         "status": if health.store.is_none() { "ready" } else { "unavailable" },

@@ -28,7 +28,8 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    pub(super) fn corrupt(what: &'static str) -> Self {
+    /// A stored value that cannot be read; named by its table and column.
+    pub fn corrupt(what: &'static str) -> Self {
         Self::Corrupt(what.to_owned())
     }
 }

@@ -20,6 +20,7 @@ mod audit;
 mod clients;
 mod codes;
 mod directory;
+mod epoch;
 mod error;
 mod grants;
 mod identities;
@@ -42,6 +43,7 @@ mod work;
 
 pub use audit::AuditRecord;
 pub use codes::CodeOutcome;
+pub use epoch::Ended;
 pub use error::StoreError;
 pub use pushed::{Bounds, Pushed};
 pub use sweep::{GRANT_KEPT, REMEMBERED, Swept};

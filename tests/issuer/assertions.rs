@@ -405,3 +405,27 @@ async fn a_client_whose_server_hangs_holds_up_nobody_else() {
     }
     assert!(publisher.asked("/hangs") < 5, "they shared requests");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn admin_033_an_assertion_that_may_have_been_used_before_a_backup_came_back_is_refused() {
+    let key = Key::ec("e");
+    let house = House::with(&keyed("portal", &by_value(&[&key]))).await;
+    let dated = claims(&house, "portal");
+    let mut undated = claims(&house, "portal");
+    undated.as_object_mut().unwrap().remove("iat");
+    house.clock.advance(Duration::from_secs(5));
+    let epoch = house.clock.now().0.to_string();
+    house
+        .write(move |tx| {
+            tx.put_meta(countersign::flow::lineage::EPOCH, &epoch)?;
+            tx.bump_config_version()
+        })
+        .await;
+    house.app.rebuild().await.unwrap();
+    for claims in [dated, undated] {
+        assert_eq!(machine(&house, &sign(&key, &claims)).await.error(), refused(), "{claims}");
+        assert_eq!(reason(&house).await, "client.assertion_epoch");
+    }
+    house.clock.advance(Duration::from_secs(1));
+    assert_eq!(machine(&house, &fresh(&house, &key, "portal")).await.status, 200, "the valid twin");
+}

@@ -8,7 +8,7 @@ use countersign::clients::{AuthMethod, Client, Consent, GrantType, Origin, Resou
 use countersign::context::Timestamp;
 use countersign::ids::{ClientId, KeyId};
 use countersign::protocol::Scope;
-use countersign::store::StoreError;
+use countersign::store::{CodeOutcome, StoreError};
 use countersign::tokens::{KeyRecord, KeyState};
 
 laws!(
@@ -23,6 +23,7 @@ laws!(
     keys_read_back_and_are_changed_one_at_a_time,
     of_an_algorithm_one_key_is_active_and_one_is_next,
     pending_rows_expire,
+    admin_033_a_new_epoch_ends_all_that_was_given_out_and_nothing_else,
 );
 
 const LATER: Timestamp = Timestamp(NOW.0 + 1);
@@ -372,6 +373,44 @@ async fn pending_rows_expire(place: Place) {
         assert_eq!(tx.pending(&digest(), NOW)?, None);
         assert!(tx.delete_pending(&one)?);
         assert!(!tx.delete_pending(&one)?);
+        Ok(())
+    })
+    .await
+    .unwrap();
+}
+
+async fn admin_033_a_new_epoch_ends_all_that_was_given_out_and_nothing_else(place: Place) {
+    let store = place.store();
+    let (a, g) = with_grant(&store).await;
+    let (s, key) = (session(&a.id), digest());
+    let (c, r) = (code(&g), refresh(&g));
+    let (copy, code_digest) = (s.clone(), c.digest.clone());
+    let (account, waiting) = (a.id.clone(), digest());
+    let kept = waiting.clone();
+    write(&store, move |tx| {
+        tx.insert_session(&copy, &key)?;
+        tx.insert_code(&c)?;
+        tx.insert_refresh(&r)?;
+        tx.put_pending(&waiting, b"sealed", NOW.plus(HOUR))?;
+        assert!(tx.use_once("state", &waiting, NOW.plus(HOUR))?);
+        tx.insert_identity(&identity(&account, "globex", "alice"))
+    })
+    .await
+    .unwrap();
+    let before = read(&store, |tx| tx.config_version()).await.unwrap();
+    let ended = write(&store, |tx| tx.end_everything(LATER)).await.unwrap();
+    assert_eq!((ended.sessions, ended.grants), (1, 1));
+    let again = write(&store, |tx| tx.end_everything(LATER)).await.unwrap();
+    assert_eq!((again.sessions, again.grants, again.keys), (0, 0, 0), "there is nothing left");
+    write(&store, move |tx| {
+        assert_eq!(tx.session(&s.id)?.unwrap().revoked_at, Some(LATER));
+        assert!(!tx.grant_live(&g.id)?);
+        assert!(matches!(tx.consume_code(&code_digest, NOW)?, CodeOutcome::Unknown));
+        assert_eq!(tx.pending(&kept, NOW)?, None);
+        assert!(!tx.use_once("state", &kept, NOW.plus(HOUR))?, "what was used stays used");
+        assert!(tx.config_version()? > before, "running servers notice");
+        assert_eq!(tx.account(&a.id)?.unwrap().status, a.status);
+        assert_eq!(tx.identities_of(&a.id)?.len(), 1);
         Ok(())
     })
     .await

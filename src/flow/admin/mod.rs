@@ -8,6 +8,7 @@
 pub mod accounts;
 pub mod clients;
 pub mod directory;
+pub mod epoch;
 
 use crate::accounts::Directory;
 use crate::audit::{Actor, AuditEvent, AuditKind, KeptRefusal};
