@@ -70,6 +70,9 @@ const STD_WORLD: &[&str] = &[
 const RESERVED: &[(&str, &[&str])] = &[
     ("actix_web", &["http", "admin"]),
     ("actix_http", &["http", "admin"]),
+    ("actix_server", &["http", "admin"]),
+    ("actix_service", &["http", "admin"]),
+    ("actix_tls", &["http", "admin"]),
     ("askama", &["http", "admin"]),
     ("diesel", &["store"]),
     ("diesel_migrations", &["store"]),

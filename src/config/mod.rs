@@ -17,6 +17,7 @@ mod clients;
 mod directory;
 mod server;
 mod shapes;
+mod tls;
 
 pub use load::{Inputs, Loaded, load};
 pub use providers::Providers;

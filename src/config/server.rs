@@ -4,8 +4,9 @@ use super::read::Section;
 use super::report::{At, Place, Problem};
 use super::settings::{
     Branding, ClientNetworkSettings, Database, Issuer, KeySettings, Limits, PublicListener, SessionSettings,
-    SignInSettings, TlsFiles, TokenSettings, is_loopback,
+    SignInSettings, TokenSettings, is_loopback,
 };
+use super::tls;
 use super::values::{self, Bounds, Reference, ReferenceError, References, seconds};
 use crate::context::Context;
 use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
@@ -152,34 +153,17 @@ pub fn public(root: &Section<'_>, base: Option<&Base>, references: &References) 
     if none {
         section.refuse(section.place_of("listen"), "config.value", "`listen` has no address", "");
     }
-    let tls = section.section("tls").and_then(|tls| {
-        let certificate = tls.required_text("certificate", "certificate = \"tls/chain.pem\"");
-        let key = tls.required_text("key", "key = \"tls/key.pem\"");
-        let file = |at: &At<String>| {
-            let path = references.path(at.value.strip_prefix("file:").unwrap_or(&at.value));
-            if let Err(error) = std::fs::File::open(&path) {
-                let message = format!("{} cannot be read: {error}", path.display());
-                tls.refuse(at.place, "config.file", message, "");
-            }
-            path
-        };
-        let files = match (&certificate, &key) {
-            (Some(certificate), Some(key)) => {
-                Some(TlsFiles { certificate: file(certificate), key: file(key) })
-            }
-            _ => None,
-        };
-        tls.finish();
-        files
-    });
+    let tls = section.section("tls");
+    let speaks_tls = tls.is_some();
+    let tls = tls.and_then(|section| tls::tls(section, references));
     let proxies = section.parsed_list("trusted_proxies", |text| {
         text.parse::<IpAddr>().map_err(|_| format!("\"{text}\" is not an IP address"))
     });
     let workers = section.number("workers", Bounds::new(0, 1024));
     if let (Some(base), Some(list)) = (base, &listen) {
-        check_listen(&section, base, list, tls.is_some(), proxies.as_ref().is_some_and(|p| !p.is_empty()));
+        check_listen(&section, base, list, speaks_tls, proxies.as_ref().is_some_and(|p| !p.is_empty()));
     }
-    if let Some(base) = base.filter(|b| !b.issuer.value.is_https() && tls.is_some()) {
+    if let Some(base) = base.filter(|b| !b.issuer.value.is_https() && speaks_tls) {
         let problem = Problem::error(
             "config.issuer",
             section.place_of("tls"),

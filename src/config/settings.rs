@@ -8,6 +8,7 @@ use secrecy::{SecretSlice, SecretString};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
@@ -143,21 +144,33 @@ pub fn is_loopback(url: &Url) -> bool {
 pub struct PublicListener {
     /// Addresses to bind.
     pub listen: Vec<SocketAddr>,
-    /// Certificate chain and key (PEM files), where the broker ends TLS itself.
-    pub tls: Option<TlsFiles>,
+    /// Certificate chain and key, where the broker ends TLS itself.
+    pub tls: Option<Tls>,
     /// Reverse proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpAddr>,
     /// Threads that serve requests; 0 means one per core.
     pub workers: usize,
 }
 
-/// PEM files.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// Certificate chain, leaf first.
-    pub certificate: PathBuf,
-    /// Private key.
-    pub key: PathBuf,
+/// Certificate and key.
+#[derive(Clone)]
+pub struct Tls {
+    /// The chain, leaf first, and its key, which were found to fit.
+    pub certified: Arc<rustls::sign::CertifiedKey>,
+}
+
+impl PartialEq for Tls {
+    /// Two keys of one chain are one key.
+    fn eq(&self, other: &Self) -> bool {
+        self.certified.cert == other.certified.cert
+    }
+}
+impl Eq for Tls {}
+
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tls")
+    }
 }
 
 /// Where state lives.

@@ -90,7 +90,7 @@ async fn run(
 
 /// What differs between two configurations and takes effect only at a start.
 pub fn needs_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
-    let listener = |s: &Settings| (s.public.listen.clone(), s.public.tls.clone(), s.public.workers);
+    let listener = |s: &Settings| (s.public.listen.clone(), s.public.tls.is_some(), s.public.workers);
     let database = |s: &Settings| match &s.database {
         Database::Sqlite { path, readers } => (path.display().to_string(), *readers),
         Database::Postgres { url, connections } => (url.expose_secret().to_owned(), *connections),

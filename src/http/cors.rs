@@ -31,7 +31,8 @@ pub fn for_client(
     };
     if let (true, Ok(value)) = (allowed, HeaderValue::from_str(origin)) {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, value);
-        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("WWW-Authenticate"));
+        headers
+            .insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("WWW-Authenticate, Retry-After"));
     }
 }
 

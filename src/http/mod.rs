@@ -3,6 +3,7 @@
 //!
 //! ```text
 //!  server.rs     listeners, limits, the guard before every handler
+//!  listen.rs     how a connection is served: TLS, what stands below the parser (wire.rs)
 //!  routes.rs     the one table: what can be reached, and by whom
 //!  request.rs    reading: cookies, parameters, forms, the client's address
 //!  delivery.rs   answering: outcomes, refusals, headers
@@ -15,11 +16,13 @@ pub mod cors;
 pub mod csrf;
 pub mod delivery;
 pub mod handlers;
+mod listen;
 pub mod management;
 pub mod pages;
 pub mod request;
 pub mod routes;
 pub mod server;
+mod wire;
 
 pub use server::{Listeners, Serving, serve};
 

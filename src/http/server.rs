@@ -1,12 +1,11 @@
 //! The two listeners, and what stands before every handler of the public one: host, limits, headers.
 
 use crate::config::Settings;
-use crate::config::settings::TlsFiles;
 use crate::failure::{Failure, OAuthCode, UserMessage};
 use crate::flow::{App, upkeep};
 use crate::http::handlers::home;
 use crate::http::routes::{Caller, Cors};
-use crate::http::{Site, delivery, management, request, routes};
+use crate::http::{Site, cors, delivery, listen, management, request, routes};
 use actix_web::body::MessageBody;
 use actix_web::dev::{Server, ServerHandle, ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
@@ -20,12 +19,7 @@ use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::Duration;
 
-/// A client may take this long to send the head of a request; then 408.
-const HEAD: Duration = Duration::from_secs(5);
-/// An idle connection is closed after this.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Requests in progress may take this long to finish when the server stops.
 const GRACE: u64 = 10;
 
@@ -107,7 +101,7 @@ impl Serving {
         let gate = web::Data::new(Gate::new(&settings));
         let base = settings.issuer.base_path().to_owned();
         let (served, shared) = (house.clone(), site.clone());
-        let mut server = HttpServer::new(move || {
+        let front = move || {
             actix_web::App::new()
                 .app_data(served.clone())
                 .app_data(shared.clone())
@@ -115,27 +109,20 @@ impl Serving {
                 .wrap(from_fn(guard))
                 .configure(|config| configure(config, &base))
                 .default_service(web::to(home::nothing))
-        })
-        .client_request_timeout(HEAD)
-        .client_disconnect_timeout(HEAD)
-        .keep_alive(KEEP_ALIVE)
-        .shutdown_timeout(GRACE)
-        .disable_signals();
+        };
+        let mut server = Server::build().shutdown_timeout(GRACE).disable_signals();
         if settings.public.workers > 0 {
             server = server.workers(settings.public.workers);
         }
-        let tls = settings.public.tls.as_ref().map(tls).transpose()?;
+        let tls = settings.public.tls.is_some().then(|| listen::tls(app.clone())).transpose()?;
         for listener in listeners.public {
-            server = match &tls {
-                Some(tls) => server.listen_rustls_0_23(listener, tls.clone())?,
-                None => server.listen(listener)?,
-            };
+            server = listen::listen(server, listener, tls.clone(), front.clone())?;
         }
         let management = HttpServer::new(move || {
             actix_web::App::new().app_data(house.clone()).configure(management::configure)
         })
         .workers(1)
-        .client_request_timeout(HEAD)
+        .client_request_timeout(listen::HEAD)
         .disable_signals()
         .listen(listeners.management)?;
         let (public, management) = (server.run(), management.run());
@@ -186,28 +173,12 @@ fn configure(config: &mut web::ServiceConfig, base: &str) {
     }
 }
 
-/// Certificate and key for the public listener.
-fn tls(files: &TlsFiles) -> io::Result<rustls::ServerConfig> {
-    use rustls::pki_types::pem::PemObject as _;
-    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-    let bad = |path: &std::path::Path, what: &str, error: &dyn std::fmt::Display| {
-        io::Error::new(io::ErrorKind::InvalidData, format!("{what} {}: {error}", path.display()))
-    };
-    let chain = CertificateDer::pem_file_iter(&files.certificate)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| bad(&files.certificate, "the certificate", &error))?;
-    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| bad(&files.key, "the key", &error))?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
-        .map_err(|error| bad(&files.certificate, "the certificate and key", &error))
-}
-
 /// The limit of requests from one address.
 struct Gate {
     limit: ArcSwap<Limit>,
     unlimited: BTreeSet<String>,
+    /// What the apps in browsers of registered origins may read, refusals too.
+    readable: BTreeSet<String>,
 }
 
 struct Limit {
@@ -225,12 +196,15 @@ impl Limit {
 impl Gate {
     fn new(settings: &Settings) -> Self {
         let base = settings.issuer.base_path();
-        let unlimited = routes::public()
-            .iter()
-            .filter(|row| !row.limited)
-            .map(|row| routes::address(base, row.path))
-            .collect();
-        Self { limit: ArcSwap::from_pointee(Limit::new(settings.limits.requests_per_minute)), unlimited }
+        let rows = routes::public();
+        let paths = |wanted: fn(&routes::Row) -> bool| {
+            rows.iter().filter(|row| wanted(row)).map(|row| routes::address(base, row.path)).collect()
+        };
+        Self {
+            limit: ArcSwap::from_pointee(Limit::new(settings.limits.requests_per_minute)),
+            unlimited: paths(|row| !row.limited),
+            readable: paths(|row| row.cors == Cors::Clients),
+        }
     }
     /// After how many seconds the address may come again, if it may not now.
     fn wait(&self, address: IpAddr, settings: &Settings) -> Option<u64> {
@@ -297,7 +271,10 @@ fn check(
     if let Err(failure) = request::check_host(site, request.headers(), target) {
         return Some(delivery::plain_page(site, &failure, None));
     }
-    if pattern.is_some_and(|pattern| gate.unlimited.contains(pattern)) {
+    let readable = pattern.is_some_and(|pattern| gate.readable.contains(pattern));
+    // A preflight costs nothing, and a browser tells the app nothing of one that was refused.
+    let preflight = readable && request.method() == Method::OPTIONS;
+    if preflight || pattern.is_some_and(|pattern| gate.unlimited.contains(pattern)) {
         return None;
     }
     let peer = request.peer_addr().map(|addr| addr.ip());
@@ -321,6 +298,9 @@ fn check(
         delivery::plain_json(site, &failure)
     };
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait));
+    if readable {
+        cors::for_client(request.request(), &site.app.now(), None, &mut response);
+    }
     Some(response)
 }
 

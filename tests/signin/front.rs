@@ -159,6 +159,27 @@ async fn requests_are_limited_by_address_where_that_is_wanted() {
     let style = limited.body.split("href=\"").find(|rest| rest.starts_with("/static/")).unwrap();
     let style = house.at(style.split('"').next().unwrap());
     assert_eq!(visitor.get(&style).await.status, 200, "files are not counted");
+    // An app in a browser must be able to read that it has to wait, and for how long.
+    let read = async |method: reqwest::Method, path: &str, origin: &str| {
+        let request = reqwest::Client::new().request(method, house.at(path)).header("origin", origin);
+        let answer = request.header("access-control-request-method", "POST").send().await.unwrap();
+        let header = |name| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+        let exposed = header("access-control-expose-headers").unwrap_or_default();
+        (answer.status().as_u16(), header("access-control-allow-origin"), exposed.contains("Retry-After"))
+    };
+    let (ours, foreign) = ("http://127.0.0.1:5173", "https://evil.test");
+    for path in ["/token", "/revoke", "/userinfo"] {
+        let method = if path == "/userinfo" { reqwest::Method::GET } else { reqwest::Method::POST };
+        assert_eq!(read(method.clone(), path, ours).await, (429, Some(ours.to_owned()), true), "{path}");
+        assert_eq!(read(method, path, foreign).await, (429, None, false), "{path}");
+        let preflight = read(reqwest::Method::OPTIONS, path, ours).await;
+        assert_eq!(
+            (preflight.0, preflight.1.as_deref()),
+            (204, Some(ours)),
+            "a refused preflight tells nothing"
+        );
+    }
+    assert_eq!(read(reqwest::Method::GET, "/", ours).await, (429, None, false), "pages are never read");
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ mod standin;
 mod binding;
 mod claims;
 mod consent;
+mod epoch;
 mod form_post;
 mod fresh;
 mod front;
@@ -20,6 +21,8 @@ mod providers;
 mod request;
 mod secure;
 mod sessions;
+mod tls;
+mod wire;
 
 use house::{House, Rows};
 

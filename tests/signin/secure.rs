@@ -1,6 +1,7 @@
-//! With an https issuer: TLS is ended before us, as by a proxy.
+//! With an https issuer: TLS is ended before us, as by a proxy, or by us.
 
 use crate::house::*;
+use crate::tls::{Certificates, connect, over_tls};
 use serde_json::json;
 
 async fn secure() -> House {
@@ -71,4 +72,75 @@ async fn oauth_097_on_https_a_cookie_without_the_prefix_is_not_ours() {
     assert_eq!(tossed.get(&callback).await.status, 400);
     assert_eq!(house.refusals().await[0].refusal.reason, "browser_binding");
     assert_eq!(alice.get(&callback).await.status, 303, "the valid twin");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_our_own_tls_every_cookie_is_bound_to_our_host() {
+    let certificates = Certificates::make();
+    let house = over_tls(&certificates).await;
+    let mut alice = Visitor::new();
+    alice.trusts = Some(certificates.chain());
+    let back = sign_in(&house, &mut alice, "globex", &authorize(&house, "first", &[])).await;
+    assert!(parameter(&back, "code").is_some());
+    // Another one, by consent, and the end of it.
+    let back =
+        sign_in(&house, &mut alice, "friendbook", &authorize(&house, "first", &[("prompt", "login")])).await;
+    assert!(parameter(&back, "code").is_some());
+    let page = alice.get(&house.at("/logout")).await;
+    assert_eq!(alice.post(&house.at("/logout"), &[("csrf", &page.field("csrf"))]).await.status, 200);
+
+    let named = |name: &str| alice.set.iter().filter(|line| line.starts_with(name)).collect::<Vec<_>>();
+    assert!(named("__Host-cs_session=").len() >= 3, "set, renewed, ended: {:#?}", alice.set);
+    assert!(!named("__Host-cs_flow_").is_empty() && !named("__Host-cs_last=").is_empty());
+    for line in &alice.set {
+        let (pair, attributes) = line.split_once("; ").unwrap();
+        let attributes: Vec<&str> = attributes.split("; ").collect();
+        // RFC 6265bis §4.1.3.2: the prefix holds only with Secure, Path=/ and no Domain.
+        assert!(pair.starts_with("__Host-cs_"), "{line}");
+        for wanted in ["Secure", "HttpOnly", "Path=/"] {
+            assert!(attributes.contains(&wanted), "{wanted}: {line}");
+        }
+        assert!(!line.to_ascii_lowercase().contains("domain"), "{line}");
+        let same_site: Vec<&&str> = attributes.iter().filter(|a| a.starts_with("SameSite=")).collect();
+        assert_eq!(same_site, [&"SameSite=Lax"], "{line}");
+        let known = ["Secure", "HttpOnly", "Path=/", "SameSite=Lax"];
+        assert!(attributes.iter().all(|a| known.contains(a) || a.starts_with("Max-Age=")), "{line}");
+    }
+    for line in named("__Host-cs_session=") {
+        let (value, ended) = (line.split(['=', ';']).nth(1).unwrap(), line.contains("Max-Age=0"));
+        assert!(ended || !line.contains("Max-Age"), "it ends with the browser: {line}");
+        assert!(ended == value.is_empty() && (ended || value.len() >= 43), "{line}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_certificate_comes_into_force_and_a_bad_one_does_not() {
+    let (first, second) = (Certificates::make(), Certificates::make());
+    let copy = Certificates::make();
+    first.replace(&copy);
+    let mut house = over_tls(&copy).await;
+    let open = connect(&house, &first, &[]).unwrap();
+    assert!(connect(&house, &second, &[]).is_err(), "this one is not in force yet");
+
+    second.replace(&copy);
+    house.reload(|config, providers| (config, providers)).await;
+    assert!(connect(&house, &second, &[]).is_ok());
+    assert!(connect(&house, &first, &[]).is_err(), "the old one is gone");
+    assert!(!open.conn.is_handshaking(), "connections that are open stay so");
+
+    for (chain, key, complaint) in [
+        (first.chain(), second.key(), "do not serve together"),
+        (second.key(), second.key(), "has no certificate in PEM form"),
+        (second.chain(), second.chain(), "has no private key in PEM form"),
+        (std::path::PathBuf::from("/nonexistent"), second.key(), "cannot be read"),
+    ] {
+        let (chain, key) = (chain.display().to_string(), key.display().to_string());
+        let report = house.try_files(|config, providers| {
+            let old = copy.chain().display().to_string();
+            (config.replace(&old, &chain).replace(&copy.key().display().to_string(), &key), providers)
+        });
+        let report = report.expect_err(complaint);
+        assert!(report.contains(complaint) && report.contains("countersign.toml:"), "{report}");
+        assert!(connect(&house, &second, &[]).is_ok(), "the one in force stays");
+    }
 }

@@ -6,7 +6,7 @@ use crate::standin::{CLIENT_SECRET, Standin};
 use countersign::accounts::Account;
 use countersign::audit::KeptRefusal;
 use countersign::config::{Inputs, load};
-use countersign::context::{Clock, Context, ManualClock, SystemEntropy, Timestamp};
+use countersign::context::{Clock, Context, ManualClock, Sources, SteadyClock, SystemEntropy, Timestamp};
 use countersign::flow::App;
 use countersign::http::{Listeners, Serving};
 use countersign::store::{Store, StoreError};
@@ -103,13 +103,32 @@ allow_loopback = true
 /// A running broker.
 pub struct House {
     pub app: Arc<App>,
+    /// The clock of this machine, which can be set.
     pub clock: Arc<ManualClock>,
+    /// The one that only goes forward.
+    running: Arc<ManualClock>,
     pub globex: Standin,
     pub friendbook: Standin,
     pub origin: String,
     pub management: String,
     pub folder: TempDir,
     files: [String; 2],
+    stop: [actix_web::dev::ServerHandle; 2],
+}
+
+/// The two clocks of a machine.
+struct Clocks {
+    wall: Arc<ManualClock>,
+    monotonic: Arc<ManualClock>,
+}
+
+impl Sources for Clocks {
+    fn wall(&self) -> Timestamp {
+        self.wall.now()
+    }
+    fn monotonic(&self) -> Duration {
+        self.monotonic.now().since(Timestamp(0))
+    }
 }
 
 /// What strangers must not be able to change.
@@ -142,7 +161,9 @@ impl House {
             providers.replace("{globex}", globex.origin()).replace("{friendbook}", friendbook.origin());
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), &config, &providers);
-        let context = Context::new(clock.clone(), Arc::new(SystemEntropy));
+        let running = Arc::new(ManualClock::new(Timestamp(0)));
+        let clocks = Clocks { wall: clock.clone(), monotonic: running.clone() };
+        let context = Context::new(Arc::new(SteadyClock::over(clocks)), Arc::new(SystemEntropy));
         let loaded = load(&inputs(folder.path())).unwrap_or_else(|report| panic!("{}", report.render(false)));
         let upstreams =
             loaded.providers.build(&context, None).unwrap_or_else(|r| panic!("{}", r.render(false)));
@@ -156,19 +177,37 @@ impl House {
         for entry in app.now().upstreams.iter() {
             let _ = entry.upstream.warm(&app.context).await;
         }
-        let house = Self {
-            app: app.clone(),
+        let ports = [port(&public), port(&management)];
+        let serving = Serving::start(app.clone(), Listeners { public: vec![public], management }).unwrap();
+        let stop = serving.handles();
+        tokio::spawn(serving.finished());
+        Self {
+            app,
             clock,
+            running,
             globex,
             friendbook,
-            origin: format!("http://localhost:{}", port(&public)),
-            management: format!("http://127.0.0.1:{}", port(&management)),
+            origin: format!("http://localhost:{}", ports[0]),
+            management: format!("http://127.0.0.1:{}", ports[1]),
             folder,
             files: [config, providers],
+            stop,
+        }
+    }
+
+    /// Puts another house at the same addresses, as a restart would.
+    pub async fn serve_instead(&mut self, app: Arc<App>) {
+        for handle in &self.stop {
+            handle.stop(false).await;
+        }
+        let bind = |origin: &str| {
+            TcpListener::bind(format!("127.0.0.1:{}", origin.rsplit(':').next().unwrap())).unwrap()
         };
-        let serving = Serving::start(app, Listeners { public: vec![public], management }).unwrap();
+        let (public, management) = (bind(&self.origin), bind(&self.management));
+        let serving = Serving::start(app.clone(), Listeners { public: vec![public], management }).unwrap();
+        self.stop = serving.handles();
         tokio::spawn(serving.finished());
-        house
+        self.app = app;
     }
 
     /// Puts changed files in force, as a reload would.
@@ -183,6 +222,16 @@ impl House {
         self.files = [config, providers];
     }
 
+    /// Reads changed files as a reload would, and tells what is wrong with them.
+    pub fn try_files(&self, change: impl FnOnce(String, String) -> (String, String)) -> Result<(), String> {
+        let [config, providers] = self.files.clone();
+        let (changed, others) = change(config.clone(), providers.clone());
+        write(self.folder.path(), &changed, &others);
+        let read = load(&inputs(self.folder.path()));
+        write(self.folder.path(), &config, &providers);
+        read.map(drop).map_err(|report| report.render(false))
+    }
+
     /// An absolute address of the broker.
     pub fn at(&self, path: &str) -> String {
         format!("{}{path}", self.origin)
@@ -190,7 +239,13 @@ impl House {
 
     /// Moves the clock on.
     pub fn wait(&self, by: Duration) {
+        self.running.advance(by);
         self.clock.advance(by);
+    }
+
+    /// Sets the clock, which is no passing of time.
+    pub fn set_clock(&self, milliseconds: i64) {
+        self.clock.set(Timestamp(self.clock.now().0 + milliseconds));
     }
 
     /// The present moment.
@@ -305,11 +360,10 @@ pub struct Visitor {
     pub cookies: BTreeMap<String, String>,
     /// Headers that are sent with every request.
     pub headers: Vec<(String, String)>,
-}
-
-/// Where a browser's request to an https issuer arrives, once the proxy before it has ended TLS.
-fn reachable(url: &str) -> String {
-    url.replace("https://localhost", "http://localhost")
+    /// Certificates to trust, where the broker ends TLS itself.
+    pub trusts: Option<std::path::PathBuf>,
+    /// Every cookie that was ever set, as it came.
+    pub set: Vec<String>,
 }
 
 /// The challenge of the verifier in RFC 7636 appendix B.
@@ -321,8 +375,22 @@ impl Visitor {
         Self::default()
     }
 
-    fn client() -> reqwest::Client {
-        reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap()
+    fn client(&self) -> reqwest::Client {
+        let mut builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
+        if let Some(path) = &self.trusts {
+            let pem = std::fs::read(path).unwrap();
+            builder = builder.add_root_certificate(reqwest::Certificate::from_pem(&pem).unwrap());
+        }
+        builder.build().unwrap()
+    }
+
+    /// Where a request to the broker arrives: behind the proxy that ends TLS, unless the broker does.
+    fn reachable(&self, url: &str) -> String {
+        if self.trusts.is_some() {
+            url.to_owned()
+        } else {
+            url.replace("https://localhost", "http://localhost")
+        }
     }
 
     async fn send(&mut self, mut request: reqwest::RequestBuilder) -> Answer {
@@ -343,6 +411,7 @@ impl Visitor {
         let status = response.status().as_u16();
         let answer = Answer { status, headers, body: response.text().await.unwrap() };
         for line in answer.all("set-cookie") {
+            self.set.push(line.to_owned());
             let (pair, attributes) = line.split_once(';').unwrap();
             let (name, value) = pair.split_once('=').unwrap();
             if attributes.contains("Max-Age=0") {
@@ -356,7 +425,7 @@ impl Visitor {
 
     /// A GET.
     pub async fn get(&mut self, url: &str) -> Answer {
-        self.send(Self::client().get(reachable(url))).await
+        self.send(self.client().get(self.reachable(url))).await
     }
 
     /// A POST of a form, as a browser sends it from a page without referrer.
@@ -373,8 +442,9 @@ impl Visitor {
         site: Option<&str>,
     ) -> Answer {
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-        let mut request = Self::client()
-            .post(reachable(url))
+        let mut request = self
+            .client()
+            .post(self.reachable(url))
             .header("content-type", "application/x-www-form-urlencoded")
             .body(body);
         if let Some(origin) = origin {

@@ -33,6 +33,10 @@ fn snippets(markdown: &str) -> Vec<String> {
 
 /// Every variable holds something strong, and every file that is mentioned exists.
 fn check(config: &str, providers: Option<&str>) -> Result<Loaded, String> {
+    const PAIR: &str = concat!(
+        include_str!("../../../tests/support/tls/provider.pem"),
+        include_str!("../../../tests/support/tls/provider.key.pem")
+    );
     const STRONG: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
     let folder = tempfile::tempdir().unwrap();
     let relative = config.replace("/run/secrets/", "secrets/");
@@ -43,7 +47,8 @@ fn check(config: &str, providers: Option<&str>) -> Result<Loaded, String> {
                 .or((name.ends_with(".pem") || name.ends_with(".svg")).then_some(name));
             if let Some(path) = name.map(|name| folder.path().join(name)) {
                 std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-                std::fs::write(path, STRONG).unwrap();
+                let pem = path.extension().is_some_and(|extension| extension == "pem");
+                std::fs::write(path, if pem { PAIR } else { STRONG }).unwrap();
             }
         }
     }

@@ -3,6 +3,7 @@
 use crate::failure::Failure;
 use crate::flow::authorize;
 use crate::flow::browser::Browser;
+use crate::http::handlers::visitor;
 use crate::http::{Site, delivery, request};
 use crate::protocol::Parameters;
 use crate::protocol::parameters::MAX_ENCODED;
@@ -38,9 +39,9 @@ fn fits_an_address(body: &str) -> bool {
 }
 
 async fn answer(site: &Site, request: &HttpRequest, encoded: &str) -> HttpResponse {
-    let browser = match request::browser(site, request) {
+    let browser = match visitor(site, request).await {
         Ok(browser) => browser,
-        Err(failure) => return delivery::refuse(site, request, &Browser::default(), failure.into()).await,
+        Err(refusal) => return refusal,
     };
     let result = match Parameters::decode(encoded) {
         Ok(parameters) => authorize::authorize(&site.app, &browser, &parameters).await,

@@ -4,6 +4,7 @@ use crate::flow::Outcome;
 use crate::flow::browser::Browser;
 use crate::flow::callback;
 use crate::flow::refusals::Refused;
+use crate::http::handlers::visitor;
 use crate::http::{Site, delivery, request};
 use crate::protocol::Parameters;
 use crate::upstream::CallbackMethod;
@@ -11,9 +12,9 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 /// By GET: the answer is in the query.
 pub async fn get(site: web::Data<Site>, request: HttpRequest, provider: web::Path<String>) -> HttpResponse {
-    let browser = match request::browser(&site, &request) {
+    let browser = match visitor(&site, &request).await {
         Ok(browser) => browser,
-        Err(failure) => return delivery::refuse(&site, &request, &Browser::default(), failure.into()).await,
+        Err(refusal) => return refusal,
     };
     let result = finish(&site, &browser, &provider, CallbackMethod::Get, request.query_string()).await;
     delivery::settle(&site, &request, &browser, result).await
@@ -27,9 +28,9 @@ pub async fn post(
     provider: web::Path<String>,
     payload: web::Payload,
 ) -> HttpResponse {
-    let browser = match request::browser(&site, &request) {
+    let browser = match visitor(&site, &request).await {
         Ok(browser) => browser,
-        Err(failure) => return delivery::refuse(&site, &request, &Browser::default(), failure.into()).await,
+        Err(refusal) => return refusal,
     };
     let result = match request::form(&site, &request, payload).await {
         Ok(body) => finish(&site, &browser, &provider, CallbackMethod::Post, &body).await,

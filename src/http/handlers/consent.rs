@@ -1,14 +1,13 @@
 //! `/consent`: may the application have what it asks for?
 
 use crate::clients::grant::beyond;
-use crate::flow::Outcome;
 use crate::flow::browser::{Browser, Changes};
 use crate::flow::consent::{self, Asking, Question};
 use crate::flow::refusals::Refused;
-use crate::flow::state;
 use crate::http::delivery::{self, form};
+use crate::http::handlers::{flow_form, visitor};
 use crate::http::pages::{ConsentPage, ScopeLine, Texts};
-use crate::http::{Site, csrf, request};
+use crate::http::{Site, csrf};
 use crate::protocol::Parameters;
 use crate::protocol::claims::scope_of;
 use actix_web::http::StatusCode;
@@ -17,9 +16,9 @@ use url::Url;
 
 /// The question.
 pub async fn get(site: web::Data<Site>, request: HttpRequest) -> HttpResponse {
-    let browser = match request::browser(&site, &request) {
+    let browser = match visitor(&site, &request).await {
         Ok(browser) => browser,
-        Err(failure) => return delivery::refuse(&site, &request, &Browser::default(), failure.into()).await,
+        Err(refusal) => return refusal,
     };
     match show(&site, &request, &browser).await {
         Ok(response) => response,
@@ -111,28 +110,13 @@ fn single(t: &Texts, claim: &str) -> Option<String> {
 
 /// The answer.
 pub async fn post(site: web::Data<Site>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    let browser = match request::browser(&site, &request) {
+    let browser = match visitor(&site, &request).await {
         Ok(browser) => browser,
-        Err(failure) => return delivery::refuse(&site, &request, &Browser::default(), failure.into()).await,
+        Err(refusal) => return refusal,
     };
-    let result = decide(&site, &request, &browser, payload).await;
+    let result = match flow_form(&site, &request, &browser, payload, form::CONSENT, "decision").await {
+        Ok(form) => consent::answer(&site.app, &browser, form.flow, form.choice.as_deref()).await,
+        Err(refused) => Err(refused),
+    };
     delivery::settle(&site, &request, &browser, result).await
-}
-
-async fn decide(
-    site: &Site,
-    request: &HttpRequest,
-    browser: &Browser,
-    payload: web::Payload,
-) -> Result<Outcome, Refused> {
-    csrf::check_origin(request.headers(), &site.app.now().settings.issuer.origin())?;
-    let body = request::form(site, request, payload).await?;
-    let parameters = Parameters::decode(&body)?;
-    parameters.check()?;
-    let flow = state::open(&site.app, browser, parameters.get("flow")).await?;
-    let app = &site.app;
-    let handle = flow.handle()?;
-    csrf::check_token(&app.sealer, app.context.now(), form::CONSENT, handle.expose(), parameters.get("csrf"))
-        .map_err(|failure| Refused::from(failure).in_flow(&flow))?;
-    consent::answer(app, browser, flow, parameters.get("decision")).await
 }

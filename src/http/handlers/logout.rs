@@ -4,6 +4,7 @@ use crate::failure::Failure;
 use crate::flow::browser::Browser;
 use crate::flow::logout::{self, LogoutStep};
 use crate::flow::refusals::Refused;
+use crate::http::handlers::visitor;
 use crate::http::pages::{Field, LogoutConfirmPage, SignedOutPage};
 use crate::http::{Site, csrf, delivery, request};
 use crate::protocol::{LogoutRequest, Parameters};
@@ -39,9 +40,9 @@ async fn answer(
     encoded: Result<String, Failure>,
     confirmed: bool,
 ) -> HttpResponse {
-    let browser = match request::browser(site, request) {
+    let browser = match visitor(site, request).await {
         Ok(browser) => browser,
-        Err(failure) => return delivery::refuse(site, request, &Browser::default(), failure.into()).await,
+        Err(refusal) => return refusal,
     };
     let result = match encoded {
         Ok(encoded) => decide(site, request, &browser, &encoded, confirmed).await,

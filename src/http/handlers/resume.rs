@@ -4,15 +4,16 @@
 use crate::flow::browser::Browser;
 use crate::flow::refusals::Refused;
 use crate::flow::{Outcome, resume};
-use crate::http::{Site, delivery, request};
+use crate::http::handlers::visitor;
+use crate::http::{Site, delivery};
 use crate::protocol::Parameters;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 /// Goes on with a sign-in.
 pub async fn get(site: web::Data<Site>, request: HttpRequest) -> HttpResponse {
-    let browser = match request::browser(&site, &request) {
+    let browser = match visitor(&site, &request).await {
         Ok(browser) => browser,
-        Err(failure) => return delivery::refuse(&site, &request, &Browser::default(), failure.into()).await,
+        Err(refusal) => return refusal,
     };
     let result = go_on(&site, &browser, request.query_string()).await;
     delivery::settle(&site, &request, &browser, result).await

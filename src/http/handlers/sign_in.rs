@@ -5,19 +5,19 @@ use crate::flow::Outcome;
 use crate::flow::browser::{Browser, Changes};
 use crate::flow::refusals::Refused;
 use crate::flow::sign_in::{self, Listing};
-use crate::flow::state;
+use crate::http::Site;
 use crate::http::delivery::{self, form};
+use crate::http::handlers::{flow_form, visitor};
 use crate::http::pages::ChooserPage;
-use crate::http::{Site, csrf, request};
 use crate::protocol::Parameters;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 /// The list.
 pub async fn get(site: web::Data<Site>, request: HttpRequest) -> HttpResponse {
-    let browser = match request::browser(&site, &request) {
+    let browser = match visitor(&site, &request).await {
         Ok(browser) => browser,
-        Err(failure) => return delivery::refuse(&site, &request, &Browser::default(), failure.into()).await,
+        Err(refusal) => return refusal,
     };
     match show(&site, &request, &browser).await {
         Ok(response) => response,
@@ -52,9 +52,9 @@ async fn show(site: &Site, request: &HttpRequest, browser: &Browser) -> Result<H
 
 /// The choice.
 pub async fn post(site: web::Data<Site>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    let browser = match request::browser(&site, &request) {
+    let browser = match visitor(&site, &request).await {
         Ok(browser) => browser,
-        Err(failure) => return delivery::refuse(&site, &request, &Browser::default(), failure.into()).await,
+        Err(refusal) => return refusal,
     };
     match choose(&site, &request, &browser, payload).await {
         Ok((outcome, named)) => {
@@ -71,16 +71,7 @@ async fn choose(
     browser: &Browser,
     payload: web::Payload,
 ) -> Result<(Outcome, String), Refused> {
-    csrf::check_origin(request.headers(), &site.app.now().settings.issuer.origin())?;
-    let body = request::form(site, request, payload).await?;
-    let parameters = Parameters::decode(&body)?;
-    parameters.check()?;
-    let flow = state::open(&site.app, browser, parameters.get("flow")).await?;
-    let app = &site.app;
-    let handle = flow.handle()?;
-    let named =
-        csrf::note(&app.sealer, app.context.now(), form::SIGN_IN, handle.expose(), parameters.get("csrf"))
-            .map_err(|failure| Refused::from(failure).in_flow(&flow))?;
-    let outcome = sign_in::choose(app, browser, flow, parameters.get("provider")).await?;
-    Ok((outcome, named))
+    let form = flow_form(site, request, browser, payload, form::SIGN_IN, "provider").await?;
+    let outcome = sign_in::choose(&site.app, browser, form.flow, form.choice.as_deref()).await?;
+    Ok((outcome, form.note))
 }
