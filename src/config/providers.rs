@@ -15,6 +15,7 @@ use crate::upstream::settings::{COMMON_KEYS, Provider, SecretRef};
 use secrecy::SecretString;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
@@ -97,7 +98,10 @@ pub fn providers(
     for section in &sections {
         // a provider that is wrong elsewhere can be referred to all the same
         named.extend(section.table().get("id").and_then(|id| ProviderId::new(id.get_ref().as_str()?).ok()));
-        let Some(mut provider) = read_one(section, problems) else { continue };
+        let Some(mut provider) = read_one(section, problems) else {
+            look_further(section, development, references);
+            continue;
+        };
         let id = provider.common.id.clone();
         read.places.insert((id.clone(), String::new()), section.place());
         for (key, value) in section.table() {
@@ -106,9 +110,7 @@ pub fn providers(
         }
         check_rules(section, &provider, mentions);
         if provider.common.allow_loopback && !development {
-            let message = "`allow_loopback` is only for development";
-            let help = "remove it, or set `development = true` in countersign.toml";
-            section.refuse(place(section, "allow_loopback"), "config.development", message, help);
+            refuse_loopback(section);
         }
         for (key, reference) in provider.kind.secrets() {
             match references.resolve(&reference.to_string()) {
@@ -120,12 +122,7 @@ pub fn providers(
         }
         if let Some(path) = &mut provider.common.ca_file {
             *path = references.base.join(&path);
-            let content = values::read_bounded(path, values::MOST_ANY);
-            references.files.borrow_mut().note(path, content.as_ref().ok().map(|bytes| bytes.as_slice()));
-            if let Err(error) = content {
-                let message = format!("{} cannot be read: {error}", path.display());
-                section.refuse(place(section, "ca_file"), "config.file", message, "");
-            }
+            look_at_ca_file(section, path, references);
         }
         read.list.push(provider);
     }
@@ -138,6 +135,41 @@ pub fn providers(
         problems.add(Problem::warning("config.no_provider", Place::new(file, 0..0), message));
     }
     (read, named)
+}
+
+/// What can be said of a table whose values are wrong already: so that one run shows all mistakes, and not only
+/// those of the first kind.
+fn look_further(section: &Section<'_>, development: bool, references: &References) {
+    for (key, value) in section.table() {
+        let (key, value) = (key.get_ref().as_ref(), value.get_ref());
+        match (key, value.as_str()) {
+            ("allow_loopback", _) if value.as_bool() == Some(true) && !development => {
+                refuse_loopback(section)
+            }
+            ("ca_file", Some(path)) => look_at_ca_file(section, &references.base.join(path), references),
+            (_, Some(text)) if text.starts_with("env:") || text.starts_with("file:") => {
+                if let Err(error) = references.resolve(text) {
+                    report_reference(section, key, place(section, key), &error);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn refuse_loopback(section: &Section<'_>) {
+    let message = "`allow_loopback` is only for development";
+    let help = "remove it, or set `development = true` in countersign.toml";
+    section.refuse(place(section, "allow_loopback"), "config.development", message, help);
+}
+
+fn look_at_ca_file(section: &Section<'_>, path: &Path, references: &References) {
+    let content = values::read_bounded(path, values::MOST_ANY);
+    references.files.borrow_mut().note(path, content.as_ref().ok().map(|bytes| bytes.as_slice()));
+    if let Err(error) = content {
+        let message = format!("{} cannot be read: {error}", path.display());
+        section.refuse(place(section, "ca_file"), "config.file", message, "");
+    }
 }
 
 /// Where a key's value stands, or else the table.

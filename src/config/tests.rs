@@ -376,6 +376,24 @@ fn admin_010_every_mistake_in_the_file_of_providers_is_shown_with_its_place() {
 }
 
 #[test]
+fn one_look_shows_mistakes_of_every_kind() {
+    let folder = tempfile::tempdir().unwrap();
+    let wrong = "[[provider]]\nid = \"globex\"\nkind = \"oidc\"\nname = \"Globex\"\nisuer = \"https://globex.test\"\n\
+        client_id = \"a\"\nclient_secret = \"env:NOWHERE_AT_ALL\"\nca_file = \"missing.pem\"\nallow_loopback = true\n";
+    std::fs::write(folder.path().join("providers.toml"), wrong).unwrap();
+    let said = read(folder.path(), HEAD).unwrap_err().render(false);
+    for complaint in [
+        "did you mean `issuer`?",
+        "`issuer` is missing",
+        "NOWHERE_AT_ALL, which is not set",
+        "missing.pem cannot be read",
+        "`allow_loopback` is only for development",
+    ] {
+        assert!(said.contains(complaint), "{complaint}\n{said}");
+    }
+}
+
+#[test]
 fn providers_are_read_with_their_secrets() {
     let loaded = good(HEAD);
     assert_eq!(loaded.providers.list().len(), 1);
