@@ -80,9 +80,19 @@ fn help_is_complete_and_usage_errors_have_their_code() {
     let place = Place::new(CONFIG);
     let help = place.run(&["--help"]);
     assert_eq!(help.code, 0);
-    for word in
-        ["serve", "check", "migrate", "client", "keys", "account", "group", "role", "trace", "Exit codes"]
-    {
+    for word in [
+        "serve",
+        "check",
+        "migrate",
+        "client",
+        "keys",
+        "account",
+        "group",
+        "role",
+        "trace",
+        "new-epoch",
+        "Exit codes",
+    ] {
         assert!(help.out.contains(word), "{word}");
     }
     assert!(place.run(&["--version"]).out.starts_with("countersign "));
@@ -249,6 +259,173 @@ fn admin_009_a_running_server_takes_good_files_and_keeps_what_it_has_otherwise()
 
     server.signal("-TERM");
     assert_eq!(server.0.wait().unwrap().code(), Some(0));
+}
+
+/// What injects into SQL, headers, logs, terminals, templates and paths, as far as it can stand in a form.
+const NASTY: &[&str] = &[
+    "' OR '1'='1",
+    "\"; DROP TABLE accounts; --",
+    "x'); DELETE FROM sessions; --",
+    "a%0d%0aset-cookie: planted=1",
+    "a\r\nset-cookie: planted=1\r\n\r\n<script>",
+    "a\n2026-11-26T00:00:00Z  INFO forged line",
+    "\u{1b}[2J\u{1b}]0;title\u{7}",
+    "\u{9b}31m\u{202e}\u{2028}\u{7f}",
+    "*)(uid=*))(|(uid=*",
+    "{{ 7*7 }}${7*7}#{7*7}",
+    "../../etc/passwd\0.png",
+    "%s%n%x",
+];
+
+#[test]
+fn admin_011_what_strangers_write_has_no_effect_anywhere() {
+    let (public, management) = (free_port(), free_port());
+    let listeners = format!(
+        "[public]\nlisten = \"127.0.0.1:{public}\"\n[management]\nlisten = \"127.0.0.1:{management}\"\n"
+    );
+    let config = format!("{CONFIG}{listeners}").replace("localhost:8080", &format!("localhost:{public}"));
+    let place = Place::new(&config);
+    let log = place.path().join("log");
+    let child = place
+        .command(&["serve"])
+        .env("RUST_LOG", "debug")
+        .stdout(Stdio::null())
+        .stderr(std::fs::File::create(&log).unwrap())
+        .spawn()
+        .unwrap();
+    let server = Server(child);
+    until(SocketAddr::from(([127, 0, 0, 1], management)), "/ready", "\"ready\"");
+    let send = |request: String| {
+        let mut stream = TcpStream::connect(("127.0.0.1", public)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    let head = format!("Host: localhost:{public}\r\nConnection: close\r\n");
+    let encoded = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    let fields = [
+        (
+            "/authorize",
+            "client_id redirect_uri response_type scope state nonce prompt ui_locales login_hint claims max_age acr_values",
+        ),
+        ("/sign-in", "flow csrf provider"),
+        ("/consent", "flow csrf decision"),
+        ("/invitation", "token csrf"),
+        ("/logout", "id_token_hint post_logout_redirect_uri state client_id csrf"),
+        (
+            "/token",
+            "grant_type code redirect_uri code_verifier refresh_token scope client_id client_secret resource",
+        ),
+        ("/revoke", "token token_type_hint client_id client_secret"),
+        ("/introspect", "token token_type_hint client_id client_secret"),
+        ("/userinfo", "access_token"),
+        (
+            "/upstream/closed/callback",
+            "code state error error_description error_uri iss RelayState SAMLResponse",
+        ),
+    ];
+    let mut references = std::collections::BTreeSet::new();
+    let mut seen = 0;
+    let mut look = |answer: String| {
+        let status = answer.split(' ').nth(1).unwrap_or_else(|| panic!("{answer}")).to_owned();
+        assert!(status.starts_with(['2', '3', '4']), "{answer}");
+        let headers = answer.split("\r\n\r\n").next().unwrap().to_ascii_lowercase();
+        assert!(!headers.contains("\r\nset-cookie: planted"), "{answer}");
+        assert!(!answer.contains("<script>") && !answer.contains('\u{1b}'), "{answer}");
+        for word in answer.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')) {
+            if word.len() == 14 && word.split('-').all(|part| part.len() == 4) && word.split('-').count() == 3
+            {
+                references.insert(word.to_owned());
+            }
+        }
+        seen += 1;
+    };
+    for (path, names) in fields {
+        for nasty in NASTY {
+            let value = encoded(nasty);
+            // All fields at once, then the client's own with one that is right.
+            let all: Vec<String> = names.split(' ').map(|name| format!("{name}={value}")).collect();
+            let right =
+                "client_id=declared&response_type=code&redirect_uri=http%3A%2F%2F127.0.0.1%2Fcallback";
+            let rest = all.iter().filter(|pair| !right.contains(pair.split('=').next().unwrap()));
+            let some = rest.fold(right.to_owned(), |text, pair| text + "&" + pair);
+            for form in [all.join("&"), some] {
+                look(send(format!("GET {path}?{form} HTTP/1.1\r\n{head}\r\n")));
+                look(send(format!(
+                    "POST {path} HTTP/1.1\r\n{head}Content-Type: application/x-www-form-urlencoded\r\n\
+                     Content-Length: {}\r\n\r\n{form}",
+                    form.len()
+                )));
+            }
+        }
+    }
+    // Headers and paths, as far as a request can have them there.
+    for nasty in NASTY.iter().filter(|nasty| !nasty.contains(['\r', '\n', '\0', '\u{1b}', '\u{7f}'])) {
+        for name in [
+            "User-Agent",
+            "Referer",
+            "Cookie",
+            "Authorization",
+            "Origin",
+            "X-Forwarded-For",
+            "Accept-Language",
+        ] {
+            look(send(format!("GET /continue HTTP/1.1\r\n{head}{name}: {nasty}\r\n\r\n")));
+        }
+        look(send(format!("GET /static/{} HTTP/1.1\r\n{head}\r\n", encoded(nasty))));
+        look(send(format!("GET /upstream/{}/callback HTTP/1.1\r\n{head}\r\n", encoded(nasty))));
+    }
+    assert!(seen > 400 && !references.is_empty(), "{seen} {references:?}");
+
+    // The valid twin: the same server answers as before, and its tables are there.
+    assert!(send(format!("GET /jwks HTTP/1.1\r\n{head}\r\n")).starts_with("HTTP/1.1 200"));
+    assert_eq!(place.json(&["account", "list"]), serde_json::json!([]));
+    // Nothing that an operator looks at acts on a terminal.
+    let unruly = |text: &str| {
+        text.chars().any(|c| (c.is_control() && c != '\n') || matches!(c, '\u{202e}' | '\u{2028}'))
+    };
+    for reference in references.iter().take(40) {
+        for said in [place.run(&["trace", reference]), place.run(&["trace", reference, "--json"])] {
+            assert!(said.code == 0 && !unruly(&said.out), "{:?}", said.out);
+        }
+    }
+    for nasty in NASTY.iter().filter(|nasty| !nasty.contains('\0')) {
+        for arguments in [
+            ["account", "show", nasty].as_slice(),
+            &["account", "list", "--search", nasty],
+            &["client", "show", nasty],
+            &["client", "add", nasty, "--public", "--redirect-uri", "http://127.0.0.1/callback"],
+            &[
+                "client",
+                "add",
+                "named",
+                "--name",
+                nasty,
+                "--public",
+                "--redirect-uri",
+                "http://127.0.0.1/callback",
+            ],
+            &["client", "list"],
+            &["client", "list", "--json"],
+            &["client", "remove", "named"],
+            &["role", "add", nasty],
+            &["group", "add", nasty],
+            &["account", "invite", "--email", nasty],
+        ] {
+            let said = place.run(arguments);
+            assert!(!unruly(&said.out) && !unruly(&said.err), "{arguments:?} {:?} {:?}", said.out, said.err);
+            assert!(said.code <= 2, "{arguments:?} {}", said.err);
+        }
+    }
+    drop(server);
+    let log = std::fs::read_to_string(log).unwrap();
+    assert!(!unruly(&log));
+    for line in log.lines() {
+        assert!(line.starts_with("20") && line.contains('T'), "a line of its own: {line:?}");
+        assert!(!line.starts_with("2026-11-26T00:00:00Z"), "{line:?}");
+    }
 }
 
 #[test]

@@ -301,3 +301,134 @@ async fn a_provider_that_makes_no_accounts_refuses_newcomers() {
         assert_eq!(alice.get(&approval(&house, &way)).await.location().path(), "/continue");
     }
 }
+
+#[tokio::test]
+async fn link_013_the_subject_of_a_tenant_that_was_made_anew_is_somebody_else() {
+    let mut house = House::open().await;
+    sign_in(&house, &mut Visitor::new(), "globex", &url(&house)).await;
+    let first = house.accounts().await[0].id.clone();
+    let (old, new) = (house.globex.origin().to_owned(), house.friendbook.origin().to_owned());
+    let pointed = |from: String, to: String| {
+        move |config: String, providers: String| {
+            let (from, to) = (format!("issuer = \"{from}\""), format!("issuer = \"{to}\""));
+            (config, providers.replace(&from, &to))
+        }
+    };
+    // The tenant went, and another company made one of that name: same subjects, an issuer of its own.
+    house.reload(pointed(old.clone(), new.clone())).await;
+    for (claims, expected) in [
+        (json!({"sub": "alice", "name": "Alice"}), 2),
+        (json!({"sub": "bob", "name": "Bob", "email": "alice@globex.example"}), 3),
+        (json!({"sub": "eve", "email": "alice@globex.example", "email_verified": false}), 4),
+    ] {
+        house.friendbook.script().person = claims.clone();
+        sign_in(&house, &mut Visitor::new(), "globex", &url(&house)).await;
+        assert_eq!(house.accounts().await.len(), expected, "{claims}");
+    }
+    let mine = first.clone();
+    let identities =
+        house.app.store.read::<_, StoreError, _>(move |tx| tx.identities_of(&mine)).await.unwrap();
+    assert_eq!(identities.len(), 1, "nobody joined the account of the old tenant's person");
+    // The valid twin: the issuer that made the link finds it.
+    house.reload(pointed(new, old)).await;
+    for entry in house.app.now().upstreams.iter() {
+        entry.upstream.warm(&house.app.context).await.unwrap();
+    }
+    sign_in(&house, &mut Visitor::new(), "globex", &url(&house)).await;
+    assert_eq!(house.accounts().await.len(), 4);
+}
+
+#[tokio::test]
+async fn link_003_an_identity_that_was_planted_leads_to_nobody_else() {
+    let house = House::open().await;
+    // Mallory makes an account that claims the victim's address, and adds a second way in to it.
+    house.friendbook.script().person =
+        json!({"id": "2002", "name": "Mallory", "email": "alice@globex.example"});
+    sign_in(&house, &mut Visitor::new(), "friendbook", &url(&house)).await;
+    let planted = house.accounts().await[0].id.clone();
+    // The victim comes by the provider that proves the address.
+    sign_in(&house, &mut Visitor::new(), "globex", &url(&house)).await;
+    let victim = house.accounts().await.into_iter().find(|a| a.id != planted).unwrap();
+    assert!(victim.primary_email().unwrap().proof.is_some());
+    // Mallory's way in still leads to Mallory, and none of hers to the victim.
+    let mut mallory = Visitor::new();
+    sign_in(&house, &mut mallory, "friendbook", &url(&house)).await;
+    let (theirs, hers) = (victim.id.clone(), planted.clone());
+    let (victims, mallorys) = house
+        .app
+        .store
+        .read::<_, StoreError, _>(move |tx| Ok((tx.identities_of(&theirs)?, tx.identities_of(&hers)?)))
+        .await
+        .unwrap();
+    assert_eq!((victims.len(), mallorys.len()), (1, 1));
+    assert_eq!(victims[0].key.provider.as_str(), "globex");
+    assert_eq!(house.accounts().await.len(), 2);
+}
+
+#[tokio::test]
+async fn link_026_link_027_only_the_browser_that_was_asked_can_join_anything() {
+    let house = asking().await;
+    // The attacker is asked to prove an account, as whose identity hers would be joined.
+    let mut mallory = Visitor::new();
+    let request = depart(&house, &mut mallory, "globex", &url(&house)).await;
+    let page = mallory.get(&approval(&house, &request)).await;
+    assert!(page.body.contains("You may already have an account"));
+    let way = choose(&house, &mut mallory, &page, "friendbook").await.location();
+    let forged = approval(&house, &way);
+    // She sends the victim, who is signed in, to the answer that would prove it; or hopes that a sign-in of the
+    // victim's own counts for her, or that an app can ask for the link.
+    let mut victim = Visitor::new();
+    sign_in(&house, &mut victim, "friendbook", &url(&house)).await;
+    let watch = Watch::begin(&house, "browser_binding").await;
+    assert_eq!(victim.get(&forged).await.status, 400);
+    watch.refused_once(&house).await;
+    for asked in ["kc_action", "link", "idp_link", "joining"] {
+        let url = authorize(&house, "first", &[(asked, "globex"), ("prompt", "select_account")]);
+        sign_in(&house, &mut victim, "friendbook", &url).await;
+    }
+    assert_eq!(house.rows().await.identities, 1, "nothing was joined");
+    // The valid twin: the person who was asked, in the browser where they were asked.
+    assert_eq!(mallory.get(&forged).await.status, 303);
+    assert_eq!(house.rows().await.identities, 2);
+}
+
+#[tokio::test]
+async fn link_030_an_identity_that_belongs_to_somebody_moves_to_nobody() {
+    let house = asking().await;
+    sign_in(&house, &mut Visitor::new(), "friendbook", &url(&house)).await;
+    let mut bob = Visitor::new();
+    house.globex.script().person =
+        json!({"sub": "bob", "email": "bob@globex.example", "email_verified": true});
+    sign_in(&house, &mut bob, "globex", &url(&house)).await;
+    assert_eq!(house.rows().await.identities, 2);
+    // In Bob's browser, Alice's identity: it leads to Alice, and ends Bob's session there.
+    sign_in(&house, &mut bob, "friendbook", &authorize(&house, "first", &[("prompt", "select_account")]))
+        .await;
+    let rows = house.rows().await;
+    assert_eq!((rows.accounts, rows.identities), (2, 2));
+    for account in house.accounts().await {
+        let id = account.id.clone();
+        let of = house.app.store.read::<_, StoreError, _>(move |tx| tx.identities_of(&id)).await.unwrap();
+        assert_eq!(of.len(), 1, "one identity each, as before");
+    }
+}
+
+#[tokio::test]
+async fn link_031_of_many_who_join_one_identity_at_once_one_does() {
+    let house = asking().await;
+    let mut ready = Vec::new();
+    for _ in 0..8 {
+        let mut alice = Visitor::new();
+        let request = depart(&house, &mut alice, "globex", &url(&house)).await;
+        let page = alice.get(&approval(&house, &request)).await;
+        let way = choose(&house, &mut alice, &page, "friendbook").await.location();
+        ready.push((alice, approval(&house, &way)));
+    }
+    let tries = ready.into_iter().map(|(mut alice, proof)| async move { alice.get(&proof).await.status });
+    let answers = futures_util::future::join_all(tries).await;
+    assert!(answers.iter().all(|status| *status == 303), "each proved who they are: {answers:?}");
+    let rows = house.rows().await;
+    assert_eq!((rows.accounts, rows.identities), (1, 2));
+    let joined = house.events().await.into_iter().filter(|(kind, _)| kind == "identity.linked").count();
+    assert_eq!(joined, 1);
+}
