@@ -274,6 +274,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn oidc_062_ten_thousand_tokens_of_unknown_keys_cost_one_fetch() {
+        let bench = Bench::new();
+        bench.get().await.unwrap();
+        let seen = bench.cached.peek().unwrap();
+        let suspect = |seen: Arc<u32>| {
+            let bench = &bench;
+            async move { bench.cached.suspect(&bench.context, &seen, || bench.fetch()).await.unwrap() }
+        };
+        // All at once, and then one after another.
+        let all = futures_util::future::join_all((0..5_000).map(|_| suspect(seen.clone()))).await;
+        assert!(all.iter().all(|newer| newer.as_deref() == Some(&2)), "all see what the one fetch brought");
+        let newest = bench.cached.peek().unwrap();
+        for _ in 0..5_000 {
+            assert_eq!(suspect(newest.clone()).await, None);
+        }
+        assert_eq!(bench.fetches.load(Ordering::SeqCst), 2);
+        bench.clock.advance(COOL_DOWN);
+        assert_eq!(suspect(newest).await.as_deref(), Some(&3), "the valid twin: later it is asked again");
+    }
+
+    #[tokio::test]
     async fn it_is_due_before_it_is_over() {
         let bench = Bench::new();
         bench.get().await.unwrap();
