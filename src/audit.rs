@@ -83,6 +83,10 @@ kinds! {
     ClientSecretRotated = "client.secret_rotated";
     /// A client was removed.
     ClientRemoved = "client.removed";
+    /// Everybody was signed out of a client.
+    ClientSignedOut = "client.signed_out";
+    /// A client could not be told that a session ended.
+    LogoutUndelivered = "logout.undelivered";
     /// A resource server was made or changed.
     ResourceServerChanged = "resource_server.changed";
     /// A resource server was removed.

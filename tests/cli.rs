@@ -87,6 +87,7 @@ fn help_is_complete_and_usage_errors_have_their_code() {
         "client",
         "keys",
         "account",
+        "session",
         "group",
         "role",
         "trace",
@@ -160,6 +161,19 @@ fn admin_007_a_secret_is_printed_once_and_what_is_declared_is_left_alone() {
     let declared = place.run(&["client", "remove", "declared", "--json"]);
     assert_eq!(declared.code, 1);
     assert_eq!(serde_json::from_str::<Value>(&declared.err).unwrap()["error"], "declared");
+    let told = ["--backchannel-logout-uri", "https://told.test/out", "--backchannel-logout-session-required"];
+    let told =
+        [["client", "add", "told", "--redirect-uri", "https://told.test/cb"].as_slice(), &told].concat();
+    assert_eq!(place.json(&told)["logout"]["backchannel_uri"], "https://told.test/out");
+    let report = place.json(&["client", "logout-report", "told"]);
+    assert_eq!((&report["counts"]["waiting"], &report["troubles"]), (&0.into(), &serde_json::json!([])));
+    assert!(place.run(&["client", "logout-report", "told"]).out.contains("delivered"));
+    assert_eq!(place.run(&["client", "logout-report", "nobody"]).code, 1);
+    assert_eq!(place.json(&["client", "sign-out", "told"])["logouts_queued"], 0);
+    let front = ["--frontchannel-logout-uri", "https://elsewhere.test/out"];
+    let front =
+        [["client", "add", "front", "--redirect-uri", "https://front.test/cb"].as_slice(), &front].concat();
+    assert_eq!(place.run(&front).code, 1, "not on the host of a redirect URI");
     let evil = place.run(&["client", "add", "evil", "--public", "--redirect-uri", "javascript:alert(1)"]);
     assert_eq!(evil.code, 1);
     assert!(evil.err.contains("javascript"), "{}", evil.err);
@@ -178,7 +192,11 @@ fn groups_roles_accounts_and_keys_can_be_kept_by_command() {
     assert_eq!(place.run(&["group", "change", "staff", "--role", "editor"]).code, 0);
     assert_eq!(place.run(&["role", "remove", "auditor"]).code, 0);
     assert_eq!(place.json(&["account", "list"]), serde_json::json!([]));
-    assert_eq!(place.run(&["account", "suspend", "nobody@a.test"]).code, 1);
+    for command in ["suspend", "sign-out"] {
+        assert_eq!(place.run(&["account", command, "nobody@a.test"]).code, 1);
+    }
+    assert_eq!(place.run(&["session", "list", "nobody@a.test"]).code, 1);
+    assert_eq!(place.run(&["session", "end", "no-such-session-at-all"]).code, 1);
     let invited = place.json(&["account", "invite", "--email", "ann@a.test", "--group", "staff"]);
     assert!(invited["invitation"].as_str().unwrap().starts_with("csiv_"));
     let keys = place.json(&["keys", "rotate", "--alg", "es256"]);

@@ -6,7 +6,7 @@ use super::output::{Out, at, facts, joined, table};
 use crate::accounts::{Account, AccountEmail, Assignment, EmailAddress, Provenance, Target};
 use crate::flow::admin::Desk;
 use crate::flow::admin::accounts::{AccountView, Invite};
-use crate::ids::{AccountId, GroupName, ProviderId, RoleName};
+use crate::ids::{AccountId, GroupName, IdentityId, ProviderId, RoleName};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -41,6 +41,18 @@ pub enum AccountCommand {
     Suspend {
         /// Its id or address
         account: String,
+    },
+    /// Sign an account out everywhere: its sessions end, its tokens stop working at once, and apps are told
+    SignOut {
+        /// Its id or address
+        account: String,
+    },
+    /// Take a way in away from an account; the sessions that came by it end
+    Unlink {
+        /// Its id or address
+        account: String,
+        /// The identity's id, as `account show --json` names it
+        identity: IdentityId,
     },
     /// Let a suspended account sign in again
     Activate {
@@ -140,6 +152,20 @@ pub async fn run(command: AccountCommand, desk: &Desk, out: &Out) -> Result<(), 
         AccountCommand::Suspend { account } => {
             let changed = desk.suspend(&account).await?;
             said(out, changed, "The account is suspended.", "The account was suspended already.");
+        }
+        AccountCommand::SignOut { account } => {
+            let ended = desk.sign_out(&account).await?;
+            out.show(&json!({ "sessions_ended": ended }), || match ended {
+                0 => "No session was open; nothing that was granted works any more.".to_owned(),
+                1 => "One session ended.".to_owned(),
+                several => format!("{several} sessions ended."),
+            });
+        }
+        AccountCommand::Unlink { account, identity } => {
+            let ended = desk.unlink(&account, &identity).await?;
+            out.show(&json!({ "sessions_ended": ended }), || {
+                format!("The way in is gone. Sessions that came by it and ended: {ended}.")
+            });
         }
         AccountCommand::Activate { account } => {
             let changed = desk.activate(&account).await?;

@@ -1,9 +1,10 @@
 //! `countersign client`
 
-use super::CliError;
+use super::client_logout::{self, Logout};
 use super::client_requests::{self, Requests};
 use super::output::{Out, facts, joined, table};
 use super::shapes::{Shapes, shown};
+use super::{CliError, logouts};
 use crate::accounts::Target;
 use crate::clients::metadata::{About, AssertionRules, KeySource};
 use crate::clients::{AuthMethod, Client, GrantType, Origin, SigningAlg, registration};
@@ -29,6 +30,16 @@ Examples:
   countersign client add portal --jwks-uri https://portal.example.com/jwks --redirect-uri https://portal.example.com/cb
   countersign client add reports --grant-type client-credentials --role reporter";
 
+const SIGN_OUT: &str = "\
+People stay signed in here and at other clients, so at most clients their next visit signs them in again without a \
+question. Example:
+  countersign client sign-out shop";
+
+const REPORT: &str = "\
+Clients with a backchannel_logout_uri get a signed logout token when a session ends. One that does not take it is asked \
+again, with growing pauses, for most of a day. Example:
+  countersign client logout-report shop --json";
+
 /// Apps that sign people in through this broker
 #[derive(Subcommand)]
 pub enum ClientCommand {
@@ -49,7 +60,19 @@ pub enum ClientCommand {
         #[arg(long)]
         keep_previous: bool,
     },
-    /// Remove a client; all its tokens stop working at once
+    /// Sign everybody out of a client: its tokens stop working at once, and it is told
+    #[command(after_help = SIGN_OUT)]
+    SignOut {
+        /// Its id
+        id: ClientId,
+    },
+    /// Show how a client was told that sessions ended (the last seven days)
+    #[command(after_help = REPORT)]
+    LogoutReport {
+        /// Its id
+        id: ClientId,
+    },
+    /// Remove a client; all its tokens stop working at once, and it is told
     Remove {
         /// Its id
         id: ClientId,
@@ -157,6 +180,8 @@ pub struct Add {
     shapes: Shapes,
     #[command(flatten)]
     requests: Requests,
+    #[command(flatten)]
+    logout: Logout,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -258,7 +283,8 @@ impl Add {
             };
             self.grant_types.iter().map(type_of).collect()
         };
-        let (requests, sign_in) = self.requests.rules();
+        let (requests, mut sign_in) = self.requests.rules();
+        sign_in.initiate_login_uri = self.logout.initiate_login_uri.clone();
         let groups = self.groups.into_iter().map(Target::Group);
         let roles = self.roles.into_iter().map(Target::Role);
         Ok(Client {
@@ -287,7 +313,7 @@ impl Add {
             assertions: AssertionRules { alg: self.assertion_alg, issuer_only: self.strict_assertions },
             requests,
             sign_in,
-            logout: Default::default(),
+            logout: self.logout.channels(),
             subjects: self.shapes.subjects(),
             userinfo_alg: self.shapes.userinfo_alg.map(Into::into),
             shapes: self.shapes.shapes(),
@@ -342,6 +368,18 @@ pub async fn run(command: ClientCommand, desk: &Desk, out: &Out) -> Result<(), C
         }
         ClientCommand::RotateSecret { id, keep_previous } => {
             show_secret(&desk.rotate_secret(&id, keep_previous).await?, "changed", out);
+        }
+        ClientCommand::SignOut { id } => {
+            let (grants, told) = desk.sign_out_of_client(&id).await?;
+            out.show(&json!({ "grants_revoked": grants, "logouts_queued": told }), || {
+                format!(
+                    "Everybody is signed out of {id}: {grants} grants ended, {told} logout tokens follow."
+                )
+            });
+        }
+        ClientCommand::LogoutReport { id } => {
+            let report = desk.logout_report(&id).await?;
+            out.show(&logouts::json_of(&report), || logouts::text_of(&report));
         }
         ClientCommand::Remove { id } => {
             desk.remove_client(&id).await?;
@@ -443,6 +481,7 @@ fn text_of(client: &Client) -> String {
         ("contacts", lines(&client.about.contacts)),
     ];
     lines_of.extend(client_requests::facts(client));
+    lines_of.extend(client_logout::facts(client));
     facts(&lines_of)
 }
 

@@ -3,14 +3,17 @@
 mod account;
 mod check;
 mod client;
+mod client_logout;
 mod client_requests;
 mod directory;
 mod epoch;
 mod keys;
 mod logging;
+mod logouts;
 mod migrate;
 mod output;
 mod serve;
+mod session;
 mod shapes;
 mod trace;
 
@@ -90,6 +93,9 @@ enum Command {
     /// People
     #[command(subcommand)]
     Account(account::AccountCommand),
+    /// The browsers in which people are signed in
+    #[command(subcommand)]
+    Session(session::SessionCommand),
     /// Groups, of which people are members
     #[command(subcommand)]
     Group(directory::GroupCommand),
@@ -243,6 +249,7 @@ async fn dispatch(cli: Cli, out: &Out) -> Result<(), CliError> {
         Command::Client(command) => client::run(command, &global.desk()?, out).await,
         Command::Keys(command) => keys::run(command, &global, out).await,
         Command::Account(command) => account::run(command, &global.desk()?, out).await,
+        Command::Session(command) => session::run(command, &global.desk()?, out).await,
         Command::Group(command) => directory::run_group(command, &global.desk()?, out).await,
         Command::Role(command) => directory::run_role(command, &global.desk()?, out).await,
         Command::NewEpoch(epoch) => epoch::run(epoch, &global.desk()?, out).await,

@@ -64,10 +64,49 @@ impl fmt::Debug for Reply {
 pub struct Location(String);
 
 impl Location {
-    /// The absolute address, for the `Location` header. It holds a code: never log it.
+    /// The absolute address, for the `Location` header. It may hold a code: never log it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Where an application begins a sign-in that somebody else starts (OIDC Core §4): its
+    /// `initiate_login_uri` with `iss`, and with `login_hint` and `target_link_uri` where they are given. An
+    /// application without one begins at its start page, which gets no parameters; one with neither has no
+    /// place to begin at, `None`.
+    ///
+    /// # Errors
+    /// `client.target_link_uri`: the target is on none of the client's own origins, so the link would use the
+    /// application as a way to somewhere else.
+    pub fn start(
+        client: &Client,
+        issuer: &str,
+        login_hint: Option<&str>,
+        target: Option<&str>,
+    ) -> Result<Option<Self>, Failure> {
+        let Some(uri) = client.sign_in.initiate_login_uri.as_deref() else {
+            return Ok(client.home_uri.clone().map(Self));
+        };
+        if target.is_some_and(|target| !is_at_home(client, target)) {
+            return Err(Failure::invalid_request(
+                "client.target_link_uri",
+                "the target is on none of the client's own origins",
+            ));
+        }
+        let told = [("iss", Some(issuer)), ("login_hint", login_hint), ("target_link_uri", target)];
+        let told = told.into_iter().filter_map(|(name, value)| Some((name, value?.to_owned())));
+        let reply = Reply { uri: uri.to_owned(), parameters: told.collect(), mode: ResponseMode::Query };
+        Ok(Some(reply.location()))
+    }
+}
+
+/// Whether an address is on an origin of one of the client's own addresses.
+fn is_at_home(client: &Client, target: &str) -> bool {
+    let origin = |text: &str| {
+        let url = url::Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+        url.username().is_empty().then(|| url.origin().ascii_serialization())
+    };
+    let own = client.redirect_uris.iter().chain(&client.home_uri).chain(&client.sign_in.initiate_login_uri);
+    origin(target).is_some_and(|target| own.filter_map(|uri| origin(uri)).any(|own| own == target))
 }
 
 impl ValidatedRedirect {
@@ -413,6 +452,39 @@ mod tests {
         assert!(ValidatedRedirect::after_logout(&client, "http://127.0.0.1/bye", None).is_ok());
         for bad in ["http://127.0.0.1:81/bye", "http://127.0.0.1/bye?x=1", "https://evil.test/"] {
             assert!(ValidatedRedirect::after_logout(&client, bad, None).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_start_carries_the_issuer_and_leads_to_the_application_alone() {
+        let mut app = client("app");
+        let start = |app: &Client, target| {
+            Location::start(app, "https://id.test", Some("ann@a.test"), target)
+                .map(|found| found.map(|location| location.as_str().to_owned()))
+                .map_err(|failure| failure.reason)
+        };
+        assert_eq!(start(&app, None), Ok(None));
+        app.home_uri = Some("https://rp.test/".to_owned());
+        assert_eq!(start(&app, None), Ok(Some("https://rp.test/".to_owned())), "its start page, as it is");
+        app.sign_in.initiate_login_uri = Some("https://rp.test/login?by=link".to_owned());
+        let begun = "https://rp.test/login?by=link&iss=https%3A%2F%2Fid.test&login_hint=ann%40a.test";
+        assert_eq!(start(&app, None), Ok(Some(begun.to_owned())));
+        let at = "https://rp.test/orders?id=1";
+        let with_target = format!("{begun}&target_link_uri=https%3A%2F%2Frp.test%2Forders%3Fid%3D1");
+        assert_eq!(start(&app, Some(at)), Ok(Some(with_target)));
+        for bad in [
+            "https://evil.test/",
+            "https://rp.test.evil.test/",
+            "https://rp.test@evil.test/",
+            "https://evil@rp.test/",
+            "http://rp.test/",
+            "https://rp.test:444/",
+            "//rp.test/",
+            "/orders",
+            "javascript:alert(1)",
+            "",
+        ] {
+            assert_eq!(start(&app, Some(bad)), Err("client.target_link_uri"), "{bad}");
         }
     }
 

@@ -124,6 +124,30 @@ pub fn request_uri_matches(registered: &str, sent: &str) -> bool {
     registered == sent || (sent.split_once('#').is_some_and(|(address, _)| address == registered))
 }
 
+/// Checks the address of a page that signs a browser out (OIDC Front-Channel Logout §2): as
+/// [`web_address`], with the scheme, host and port of a redirect URI, so that it is under the same hands; a
+/// loopback host may have another port, as redirect URIs there may. IPv6 hosts cannot be named in the policy
+/// of our page (CSP Level 3 §2.3.1).
+///
+/// # Errors
+/// The rule that was broken, as the end of the sentence "the address …".
+pub fn frontchannel_uri(text: &str, redirect_uris: &BTreeSet<String>) -> Result<(), String> {
+    web_address(text).map_err(|error| error.to_string())?;
+    let place = |text: &str| {
+        let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+        let port = if is_loopback(&url) { None } else { url.port_or_known_default() };
+        Some((url.scheme().to_owned(), url.host_str()?.to_owned(), port))
+    };
+    let Some(own) = place(text) else { return Err("has no host".to_owned()) };
+    if own.1.starts_with('[') {
+        return Err("has an IPv6 host, which the policy of our page cannot name".to_owned());
+    }
+    if redirect_uris.iter().filter_map(|uri| place(uri)).any(|other| other == own) {
+        return Ok(());
+    }
+    Err("has not the scheme, host and port of any redirect URI (OIDC Front-Channel Logout §2)".to_owned())
+}
+
 /// Checks an origin that may read our answers from a browser (Fetch §3.2): `scheme://host[:port]` and
 /// nothing behind it.
 ///
@@ -195,6 +219,14 @@ pub fn client(client: &Client) -> Result<(), String> {
     } else if client.subjects.sector_identifier_uri.is_some() {
         return Err("a sector identifier URI is only for pairwise subjects (OIDC Core §8.1)".to_owned());
     }
+    let channels = &client.logout;
+    for address in channels.backchannel_uri.iter().chain(&client.sign_in.initiate_login_uri) {
+        web_address(address).map_err(|error| say(address, error))?;
+    }
+    if let Some(address) = &channels.frontchannel_uri {
+        frontchannel_uri(address, &client.redirect_uris)
+            .map_err(|error| format!("the address \"{address}\" {error}"))?;
+    }
     let has = |grant| client.grant_types.contains(&grant);
     let broken = if public && client.auth_methods.is_empty() {
         "a client needs a way to authenticate, or `none`"
@@ -212,6 +244,10 @@ pub fn client(client: &Client) -> Result<(), String> {
         "a client needs a grant type"
     } else if has(GrantType::RefreshToken) && !has(GrantType::AuthorizationCode) {
         "refresh_token needs authorization_code beside it"
+    } else if channels.backchannel_session_required && channels.backchannel_uri.is_none() {
+        "backchannel_logout_session_required needs backchannel_logout_uri beside it"
+    } else if channels.frontchannel_session_required && channels.frontchannel_uri.is_none() {
+        "frontchannel_logout_session_required needs frontchannel_logout_uri beside it"
     } else if has(GrantType::AuthorizationCode) && client.redirect_uris.is_empty() {
         "authorization_code needs a redirect URI"
     } else if client.requests.signed_only && client.keys.is_none() {
@@ -376,6 +412,67 @@ mod tests {
             assert!(!request_uri_matches("https://rp.test/r#v1", other), "{other}");
         }
         assert!(!request_uri_matches("https://rp.test/r", "https://rp.test/r?x"));
+    }
+
+    #[test]
+    fn a_page_that_signs_out_stands_where_a_redirect_uri_does() {
+        let redirects: BTreeSet<String> =
+            ["https://rp.test/cb", "https://rp.test:8443/cb", "http://127.0.0.1/cb", "http://localhost:9/cb"]
+                .map(str::to_owned)
+                .into();
+        for good in [
+            "https://rp.test/out",
+            "https://rp.test/out?tenant=a",
+            "https://rp.test:8443/out",
+            "http://127.0.0.1:5000/out",
+            "http://localhost:9/out",
+        ] {
+            assert_eq!(frontchannel_uri(good, &redirects), Ok(()), "{good}");
+        }
+        for bad in [
+            "https://other.test/out",
+            "https://sub.rp.test/out",
+            "https://rp.test:444/out",
+            "http://rp.test/out",
+            "https://rp.test/out#x",
+            "https://u:p@rp.test/out",
+            "http://[::1]/out",
+            "javascript:alert(1)",
+            "/out",
+            "",
+        ] {
+            assert!(frontchannel_uri(bad, &redirects).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn channels_of_logout_are_checked_with_their_client() {
+        let mut app = crate::clients::tests::client("app");
+        app.auth_methods = [AuthMethod::None].into();
+        app.grant_types = [GrantType::AuthorizationCode].into();
+        app.redirect_uris = ["https://rp.test/cb".to_owned()].into();
+        assert_eq!(client(&app), Ok(()));
+        app.logout.backchannel_uri = Some("https://back.test/logout?tenant=a".to_owned());
+        app.logout.frontchannel_uri = Some("https://rp.test/logout".to_owned());
+        app.logout.backchannel_session_required = true;
+        app.logout.frontchannel_session_required = true;
+        app.sign_in.initiate_login_uri = Some("https://rp.test/login".to_owned());
+        assert_eq!(client(&app), Ok(()), "the valid twin");
+        type Change = fn(&mut Client);
+        let bad: [Change; 7] = [
+            |app| app.logout.backchannel_uri = Some("http://back.test/logout".to_owned()),
+            |app| app.logout.backchannel_uri = Some("https://back.test/logout#x".to_owned()),
+            |app| app.logout.backchannel_uri = None,
+            |app| app.logout.frontchannel_uri = Some("https://back.test/logout".to_owned()),
+            |app| app.logout.frontchannel_uri = None,
+            |app| app.sign_in.initiate_login_uri = Some("http://rp.test/login".to_owned()),
+            |app| app.sign_in.initiate_login_uri = Some("com.example.app:/login".to_owned()),
+        ];
+        for change in bad {
+            let mut broken = app.clone();
+            change(&mut broken);
+            assert!(client(&broken).is_err(), "{:?} {:?}", broken.logout, broken.sign_in);
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `[[client]]` and `[[resource_server]]`.
 
 use super::client_keys;
+use super::client_logout;
 use super::client_requests;
 use super::directory::{MentionKind, Mentions, names, resource};
 use super::read::Section;
@@ -9,7 +10,7 @@ use super::server::{check_strength, secret};
 use super::shapes;
 use super::values::{References, seconds};
 use crate::accounts::Target;
-use crate::clients::metadata::About;
+use crate::clients::metadata::{About, SignInRules};
 use crate::clients::{AuthMethod, Client, GrantType, Origin, ResourceServer, SigningAlg, registration};
 use crate::ids::{ClientId, GroupName, ProviderId, RoleName};
 use crate::protocol::Scope;
@@ -106,9 +107,10 @@ fn client(
     let redirect_uris = address("redirect_uris", registration::redirect_uri);
     let post_logout_redirect_uris = address("post_logout_redirect_uris", registration::redirect_uri);
     let origins = address("origins", |text, _| registration::origin(text));
-    let home_uri = section.parsed("home_uri", |text| {
-        registration::web_address(text).map(|()| text.to_owned()).map_err(|e| format!("the address {e}"))
-    });
+    let home_uri = web_address(section, "home_uri");
+
+    let initiate_login_uri = web_address(section, "initiate_login_uri");
+    let logout = client_logout::channels(section, &redirect_uris);
 
     let grant_types = grant_types(section, public);
     let scope = scope(section, &grant_types, mentions);
@@ -179,12 +181,12 @@ fn client(
             .map(|at| at.value),
         default_provider: default_provider.map(|at| at.value),
         providers,
-        home_uri: home_uri.map(|at| at.value),
+        home_uri,
         keys,
         assertions,
         requests,
-        sign_in,
-        logout: Default::default(),
+        sign_in: SignInRules { initiate_login_uri, ..sign_in },
+        logout,
         subjects: shapes::subjects(section),
         shapes: shapes::shapes(section),
         userinfo_alg: section.word("userinfo_alg", ALGORITHMS).map(|at| at.value),
@@ -198,12 +200,6 @@ fn client(
 
 /// What people may read about a client. Our pages link to addresses and load nothing from them.
 fn about(section: &Section<'_>) -> About {
-    let address = |key| {
-        let taken = section.parsed(key, |text| {
-            registration::web_address(text).map(|()| text.to_owned()).map_err(|e| format!("the address {e}"))
-        });
-        taken.map(|at| at.value)
-    };
     let contacts = section.parsed_list("contacts", |text| {
         if registration::contact(text) {
             Ok(text.to_owned())
@@ -212,12 +208,20 @@ fn about(section: &Section<'_>) -> About {
         }
     });
     About {
-        client_uri: address("client_uri"),
-        logo_uri: address("logo_uri"),
-        policy_uri: address("policy_uri"),
-        tos_uri: address("tos_uri"),
+        client_uri: web_address(section, "client_uri"),
+        logo_uri: web_address(section, "logo_uri"),
+        policy_uri: web_address(section, "policy_uri"),
+        tos_uri: web_address(section, "tos_uri"),
         contacts: contacts.unwrap_or_default().into_iter().map(|at| at.value).collect(),
     }
+}
+
+/// An address that browsers are led to, or that we send something to.
+pub fn web_address(section: &Section<'_>, key: &'static str) -> Option<String> {
+    let address = section.parsed(key, |text| {
+        registration::web_address(text).map(|()| text.to_owned()).map_err(|e| format!("the address {e}"))
+    });
+    address.map(|at| at.value)
 }
 
 /// `auth_methods`. Unless said otherwise: with a secret both ways of sending it, with keys alone assertions.

@@ -12,6 +12,7 @@ pub mod values;
 pub mod watch;
 
 mod client_keys;
+mod client_logout;
 mod client_requests;
 mod clients;
 mod directory;

@@ -474,7 +474,7 @@ fn linked_now(
     provider: &ProviderId,
     reason: &'static str,
 ) -> Result<(), StoreError> {
-    tx.revoke_sessions_of(account, request.now)?;
+    tx.end_sessions_of(account, request.now)?;
     tx.revoke_grants_of_account(account, request.now)?;
     let event = AuditEvent::new(request.now, AuditKind::IdentityLinked, Actor::Person(account.clone()));
     tx.append_audit(&event.account(account).provider(provider).reason(reason))

@@ -169,7 +169,7 @@ pub async fn verify(
     let Some(source) = &client.keys else {
         return Err(JoseError::new("client.keys", "the client has registered no keys"));
     };
-    let network = ClientNetwork::rules(&snapshot.settings, client);
+    let network = ClientNetwork::rules(&snapshot.settings, Some(client));
     match app.client_keys.of(client, source, network, &app.context, &app.client_network)? {
         Keys::Registered(keys) => verify_foreign(token, &keys, allowed),
         Keys::Published(published) => published.verify(&app.context, token, allowed).await,

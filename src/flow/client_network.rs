@@ -15,8 +15,8 @@ use std::sync::{Mutex, PoisonError};
 pub struct ClientNetwork(Mutex<Transports>);
 
 impl ClientNetwork {
-    /// What holds for requests to a client.
-    pub fn rules(settings: &Settings, _client: &Client) -> Network {
+    /// What holds for requests to a client; `None` is one that was removed and is told so.
+    pub fn rules(settings: &Settings, _client: Option<&Client>) -> Network {
         let network = &settings.client_network;
         Network {
             allow_loopback: settings.development,

@@ -1,8 +1,9 @@
 //! Signing out (OIDC RP-Initiated Logout 1.0): at an application's wish if it can be trusted, else at the
-//! person's.
+//! person's. What the browser must load so that applications notice (OIDC Front-Channel Logout 1.0) is named
+//! here; who is told behind its back is queued by the store (OIDC Back-Channel Logout 1.0).
 
 use crate::accounts::Account;
-use crate::audit::{Actor, AuditEvent, AuditKind};
+use crate::audit::Actor;
 use crate::clients::{Client, Location, ValidatedRedirect};
 use crate::flow::browser::{Browser, Changes, SessionCookie};
 use crate::flow::refusals::Refused;
@@ -11,21 +12,16 @@ use crate::flow::{App, Snapshot};
 use crate::ids::{AccountId, ClientId, SessionId};
 use crate::jose::{Expected, Expiry, TokenType};
 use crate::protocol::LogoutRequest;
-use crate::protocol::logout::{CurrentSession, Hint, LogoutDecision, decide};
+use crate::protocol::logout::{CurrentSession, Ending, Hint, LogoutFacts, Wrong, decide};
+use crate::sessions::Proof;
 use crate::store::StoreError;
 use crate::tokens::claims::HintClaims;
 use std::sync::Arc;
+use url::Url;
 
 /// Where the person goes now.
 #[derive(Debug)]
 pub enum LogoutStep {
-    /// Back to the application.
-    Client(Location),
-    /// To the page that says so.
-    SignedOut {
-        /// The provider where a session of its own may go on.
-        provider: Option<String>,
-    },
     /// To the page that asks.
     Ask {
         /// Whose session it is.
@@ -35,6 +31,33 @@ pub enum LogoutStep {
         /// What to send along with the answer.
         request: LogoutRequest,
     },
+    /// They are signed out.
+    Done {
+        /// Where to go on to.
+        onward: Option<Onward>,
+        /// What the browser must load so that other applications notice.
+        frames: Vec<Frame>,
+        /// The provider where a session of its own may go on.
+        provider: Option<String>,
+    },
+}
+
+/// A way on.
+#[derive(Debug)]
+pub struct Onward {
+    /// Where to.
+    pub location: Location,
+    /// Whether the browser goes by itself, or the person by a link.
+    pub by_itself: bool,
+}
+
+/// An application's page that signs the browser out of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    /// The application's name.
+    pub name: String,
+    /// What is to be loaded.
+    pub url: Url,
 }
 
 /// What came of a logout.
@@ -42,8 +65,10 @@ pub enum LogoutStep {
 pub struct LoggedOut {
     /// Where the person goes now.
     pub step: LogoutStep,
-    /// The application that asks, where a hint of ours names it.
+    /// The application that asks, where the request names it soundly.
     pub client: Option<Arc<Client>>,
+    /// What was wrong with the request.
+    pub wrong: Option<Wrong>,
     /// What the browser takes along.
     pub changes: Changes,
 }
@@ -61,48 +86,69 @@ pub async fn logout(
     let snapshot = app.now();
     let current = sessions::current(app, browser).await?;
     let hint = hint(app, &snapshot, request.id_token_hint.as_deref(), current.as_ref());
-    let client = hint.as_ref().and_then(|hint| snapshot.client(hint.client.as_str()));
+    let named = match &hint {
+        Some(hint) => Some(hint.client.as_str()),
+        None => request.client_id.as_deref(),
+    };
+    let client = named.and_then(|id| snapshot.client(id));
     let facts = current.as_ref().map(|current| CurrentSession {
         id: current.session.id.clone(),
         account: current.account.id.clone(),
     });
-    let decision = decide(&request, hint.as_ref(), client.as_deref(), facts.as_ref());
-    let (redirect, ends) = match (decision, &current) {
-        (LogoutDecision::Ask(redirect), Some(current)) if !confirmed => {
-            let account = Box::new(current.account.clone());
-            let step = LogoutStep::Ask { account, redirect, request };
-            return Ok(LoggedOut { step, client, changes: Changes::none() });
-        }
-        (LogoutDecision::End(redirect) | LogoutDecision::Ask(redirect), _) => (redirect, true),
-        (LogoutDecision::Nothing(redirect), _) => (redirect, false),
-    };
+    let facts = LogoutFacts { hint: hint.as_ref(), client: client.as_deref(), current: facts.as_ref() };
+    let decision = decide(&request, facts);
+    let wrong = decision.wrong;
+    let client = client.filter(|_| !matches!(wrong, Some(Wrong::Hint | Wrong::Client)));
+    let mut frames = Vec::new();
     let mut provider = None;
-    if let Some(current) = current.filter(|_| ends) {
-        let latest = current.session.proofs.iter().max_by_key(|proof| proof.auth_time);
-        provider = latest.map(|proof| snapshot.provider_name(&proof.provider));
-        end(app, current.session.id, current.account.id).await?;
+    match (decision.ending, current) {
+        (Ending::Ask, Some(current)) if !confirmed => {
+            let account = Box::new(current.account);
+            let redirect = decision.onward.map(|onward| onward.redirect);
+            let step = LogoutStep::Ask { account, redirect, request };
+            return Ok(LoggedOut { step, client, wrong, changes: Changes::none() });
+        }
+        (_, Some(current)) => {
+            let latest = Proof::latest(&current.session.proofs);
+            provider = latest.map(|proof| snapshot.provider_name(&proof.provider));
+            let (session, told) = end(app, current).await?;
+            frames = told.iter().filter_map(|id| frame(&snapshot, id, &session)).collect();
+        }
+        (_, None) => {}
     }
-    let step = match redirect {
-        Some(redirect) => LogoutStep::Client(redirect.with_state()),
-        None => LogoutStep::SignedOut { provider },
-    };
+    let onward = decision.onward.map(|onward| Onward {
+        location: onward.redirect.with_state(),
+        by_itself: onward.vouched || confirmed,
+    });
     let changes = Changes { session: Some(SessionCookie::Forget), ..Changes::none() };
-    Ok(LoggedOut { step, client, changes })
+    Ok(LoggedOut { step: LogoutStep::Done { onward, frames, provider }, client, wrong, changes })
 }
 
-/// Ends a session and everything that was granted in it.
-async fn end(app: &App, session: SessionId, account: AccountId) -> Result<(), StoreError> {
+/// Ends the session; its clients. Of many who do it at once one is given them.
+async fn end(app: &App, current: Current) -> Result<(SessionId, Vec<ClientId>), StoreError> {
     let now = app.context.now();
-    app.store
-        .write(move |tx| -> Result<(), StoreError> {
-            tx.revoke_grants_of_session(&session, now)?;
-            if tx.revoke_session(&session, now)? {
-                let event = AuditEvent::new(now, AuditKind::SessionEnded, Actor::Person(account.clone()));
-                tx.append_audit(&event.account(&account).reason("logout"))?;
-            }
-            Ok(())
+    let id = current.session.id.clone();
+    let told = app
+        .store
+        .write(move |tx| -> Result<_, StoreError> {
+            let (session, account) = (&current.session.id, &current.account.id);
+            sessions::end(tx, session, account, Actor::Person(account.clone()), "logout", now)
         })
-        .await
+        .await?;
+    Ok((id, told.unwrap_or_default()))
+}
+
+/// What a client wants the browser to load (OIDC Front-Channel Logout §2): with `iss`, and `sid` as in its ID
+/// tokens, if it must know the session, and without either if not.
+fn frame(snapshot: &Snapshot, client: &ClientId, session: &SessionId) -> Option<Frame> {
+    let client = snapshot.client(client.as_str())?;
+    let mut url = Url::parse(client.logout.frontchannel_uri.as_deref()?).ok()?;
+    if client.logout.frontchannel_session_required {
+        url.query_pairs_mut()
+            .append_pair("iss", snapshot.settings.issuer.as_str())
+            .append_pair("sid", &snapshot.subjects.session(&client, session).ok()?);
+    }
+    Some(Frame { name: client.name.clone(), url })
 }
 
 /// What an `id_token_hint` says, if it is an ID token of ours. One that has expired still tells whom the

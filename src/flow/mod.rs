@@ -14,6 +14,7 @@
 //! [`App`] holds what lives as long as the process; [`Snapshot`] what a reload replaces, as one piece.
 
 pub mod admin;
+pub mod apps;
 pub mod authentication;
 pub mod authorize;
 pub mod bearer;
@@ -28,6 +29,7 @@ pub mod invitation;
 pub mod keys;
 pub mod lineage;
 pub mod logout;
+pub mod logout_delivery;
 pub mod push;
 pub mod read;
 pub mod refusals;

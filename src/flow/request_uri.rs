@@ -100,7 +100,7 @@ impl RequestUris {
 
     /// A way out of the client's own, so that one that is slow holds up nobody else.
     fn way(&self, app: &App, snapshot: &Snapshot, client: &Client) -> Result<Outbound, Failure> {
-        let network = ClientNetwork::rules(&snapshot.settings, client);
+        let network = ClientNetwork::rules(&snapshot.settings, Some(client));
         let ways = &mut self.known().ways;
         if let Some((known, way)) = ways.get(&client.id)
             && *known == network

@@ -15,6 +15,7 @@ use crate::flow::sessions::{self, Current};
 use crate::flow::state::{self, FlowState, Stage, start_again};
 use crate::flow::{App, Outcome, Snapshot, Step, sign_in};
 use crate::protocol::AuthorizationRequest;
+use crate::sessions::notice::Party;
 use crate::store::StoreError;
 use crate::tokens::CodeRecord;
 use crate::tokens::handle::{Code, Digest, Handle};
@@ -302,6 +303,15 @@ async fn issue(
     let sign_in = &settings.sign_in;
     let remembered = now.plus(sign_in.pushed_lifetime).plus(sign_in.lifetime).plus(sign_in.skew);
     let session = current.session.id.clone();
+    let client = snapshot.client(request.client.as_str()).filter(|client| Party::wants(client));
+    let party = match client {
+        Some(client) => {
+            let sub = snapshot.subjects.of(&client, &grant.account).map_err(Failure::from)?;
+            let sid = snapshot.subjects.session(&client, &session).map_err(Failure::from)?;
+            Some(Party::new(&client, sub, sid))
+        }
+        None => None,
+    };
     let issued = app
         .store
         .write(move |tx| -> Result<Issued, StoreError> {
@@ -322,6 +332,9 @@ async fn issue(
                 return Ok(Issued::SessionEnded);
             }
             sessions::touch(tx, &current.session, now)?;
+            if let Some(party) = &party {
+                tx.join_session(&session, party)?;
+            }
             tx.insert_grant(&grant)?;
             tx.insert_code(&record)?;
             Ok(Issued::Code)

@@ -1,11 +1,11 @@
 //! The SSO session of a browser: found, begun, renewed, replaced.
 
-use crate::accounts::{Account, AccountStatus};
+use crate::accounts::{Account, AccountStatus, Identity};
 use crate::audit::{Actor, AuditEvent, AuditKind};
 use crate::context::Timestamp;
 use crate::flow::App;
 use crate::flow::browser::Browser;
-use crate::ids::{AccountId, SessionId};
+use crate::ids::{AccountId, ClientId, ProviderId, SessionId};
 use crate::sessions::{Proof, Session};
 use crate::store::{StoreError, Tx};
 use crate::tokens::handle::{Digest, Handle, SessionSecret};
@@ -122,22 +122,24 @@ pub fn sign_in(tx: &mut Tx<'_>, who: &SignIn) -> Result<SignedIn, StoreError> {
         && let Some(session) = tx.session_by_secret(secret)?
         && session.is_live(who.now, who.idle)
     {
-        if session.account == who.account {
-            let mut proofs = session.proofs;
-            // The latest proof by an identity says all that matters of it.
-            proofs.retain(|proof| proof.identity != who.proof.identity);
-            proofs.push(who.proof.clone());
-            if tx.renew_session(&session.id, secret, &who.new_secret, &proofs, who.now)? {
-                return Ok(SignedIn { session: session.id, renewed: true });
-            }
-        } else {
+        if session.account != who.account {
             replace(tx, who, &session)?;
+        } else if renew(tx, who, &session, secret)? {
+            return Ok(SignedIn { session: session.id, renewed: true });
         }
     }
-    // An answer by POST from another site brings no session cookie; then the flow remembers the session.
+    // An answer by POST from another site brings no session cookie; then the flow, which only this browser
+    // could open, remembers the session.
     if let Some(id) = &who.before
         && let Some(session) = tx.session(id)?
+        && let Some(secret) = tx.session_secret(id)?
     {
+        if session.account == who.account
+            && session.is_live(who.now, who.idle)
+            && renew(tx, who, &session, &secret)?
+        {
+            return Ok(SignedIn { session: session.id, renewed: true });
+        }
         replace(tx, who, &session)?;
     }
     let session = Session {
@@ -153,16 +155,81 @@ pub fn sign_in(tx: &mut Tx<'_>, who: &SignIn) -> Result<SignedIn, StoreError> {
     Ok(SignedIn { session: session.id, renewed: false })
 }
 
-/// Ends the session that the browser had before; and what was granted in it, if it was somebody else's.
+/// Gives the session a new secret and the new proof. False if somebody else did meanwhile, or it ended.
+fn renew(tx: &mut Tx<'_>, who: &SignIn, session: &Session, secret: &Digest) -> Result<bool, StoreError> {
+    let mut proofs = session.proofs.clone();
+    // The latest proof by an identity says all that matters of it.
+    proofs.retain(|proof| proof.identity != who.proof.identity);
+    proofs.push(who.proof.clone());
+    tx.renew_session(&session.id, secret, &who.new_secret, &proofs, who.now)
+}
+
+/// Ends the session that the browser had before, and what was granted in it; its clients are told.
 fn replace(tx: &mut Tx<'_>, who: &SignIn, session: &Session) -> Result<(), StoreError> {
-    if tx.revoke_session(&session.id, who.now)? {
-        let event = AuditEvent::new(who.now, AuditKind::SessionEnded, Actor::Person(session.account.clone()));
-        tx.append_audit(&event.account(&session.account).reason("session.replaced"))?;
+    let actor = Actor::Person(session.account.clone());
+    end(tx, &session.id, &session.account, actor, "session.replaced", who.now).map(|_| ())
+}
+
+/// Ends a session and everything that was granted in it, and queues a logout token for each client that wants
+/// one. The clients that joined it; `None` if it had ended before.
+///
+/// # Errors
+/// When the store fails.
+pub fn end(
+    tx: &mut Tx<'_>,
+    id: &SessionId,
+    account: &AccountId,
+    actor: Actor,
+    reason: &'static str,
+    now: Timestamp,
+) -> Result<Option<Vec<ClientId>>, StoreError> {
+    let told = tx.end_session(id, now)?;
+    if told.is_some() {
+        let event = AuditEvent::new(now, AuditKind::SessionEnded, actor);
+        tx.append_audit(&event.account(account).reason(reason))?;
     }
-    if session.account != who.account {
-        tx.revoke_grants_of_session(&session.id, who.now)?;
+    Ok(told)
+}
+
+/// Whose sessions a logout at a provider means (OIDC Back-Channel Logout §2.6): its own session, the person,
+/// or both.
+#[derive(Debug, Clone, Copy)]
+pub struct AtProvider<'a> {
+    /// The provider, which has proved that it is the one that says so.
+    pub provider: &'a ProviderId,
+    /// The provider's session (`sid`).
+    pub session: Option<&'a str>,
+    /// The person's identity there (`sub`), as it is linked here.
+    pub identity: Option<&'a Identity>,
+}
+
+/// Ends the sessions whose latest proof stands on what the provider has ended, with all that follows; those
+/// that ended. With neither session nor identity nothing is meant, and nothing ends.
+///
+/// # Errors
+/// When the store fails.
+pub fn end_upstream(
+    tx: &mut Tx<'_>,
+    at: &AtProvider<'_>,
+    now: Timestamp,
+) -> Result<Vec<SessionId>, StoreError> {
+    let found = match (at.session, at.identity) {
+        (Some(session), _) => tx.sessions_by_upstream(at.provider, session)?,
+        (None, Some(identity)) => tx.sessions_of(&identity.account)?,
+        (None, None) => Vec::new(),
+    };
+    let mut ended = Vec::new();
+    for session in found {
+        let meant = Proof::latest(&session.proofs).is_some_and(|proof| {
+            proof.provider == *at.provider
+                && at.identity.is_none_or(|identity| proof.identity == identity.id)
+                && at.session.is_none_or(|own| proof.upstream_session.as_deref() == Some(own))
+        });
+        if meant && end(tx, &session.id, &session.account, Actor::System, "upstream.logout", now)?.is_some() {
+            ended.push(session.id);
+        }
     }
-    Ok(())
+    Ok(ended)
 }
 
 /// A new secret for a session's cookie.

@@ -1,7 +1,7 @@
 //! What goes on beside the requests: taking over changes made by command, removing what has expired,
-//! turning signing keys, fetching what providers will need.
+//! turning signing keys, fetching what providers will need, telling clients that sessions ended.
 
-use crate::flow::App;
+use crate::flow::{App, logout_delivery};
 use crate::store::StoreError;
 use crate::upstream::Registry;
 use std::sync::Arc;
@@ -22,7 +22,15 @@ const WARM: Duration = Duration::from_secs(30);
 
 /// Runs until it is dropped.
 pub async fn run(app: Arc<App>) {
-    tokio::join!(refresh(&app), sweep(&app), warm(&app), turn_keys(&app), remember(&app), watch_clock(&app));
+    tokio::join!(
+        refresh(&app),
+        sweep(&app),
+        warm(&app),
+        turn_keys(&app),
+        remember(&app),
+        watch_clock(&app),
+        logout_delivery::run(&app)
+    );
 }
 
 async fn refresh(app: &App) {

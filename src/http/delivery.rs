@@ -80,7 +80,7 @@ pub async fn settle(
 /// Whether a browser sent a form. Chromium holds every redirect that follows a form against the page's
 /// `form-action`, and nobody knows through which hosts a provider or an app leads its people; so a form is
 /// answered by a page, which leads on by itself and without scripts. Programs get a redirect.
-fn form_of_a_browser(request: &HttpRequest) -> bool {
+pub fn form_of_a_browser(request: &HttpRequest) -> bool {
     let navigates = request.headers().get("sec-fetch-mode").is_some_and(|mode| mode == "navigate");
     request.method() == Method::POST && navigates
 }
@@ -331,7 +331,12 @@ pub async fn refuse(site: &Site, request: &HttpRequest, browser: &Browser, refus
     let back_to_app = named.as_deref().and_then(|client| app_link(client, refused.flow.as_ref()));
     let frame = site.assets().frame();
     if matches!(refused.failure.user, UserMessage::StartAgain | UserMessage::OtherBrowser) {
-        let again = refused.flow.as_ref().and_then(|flow| restart(&snapshot, flow));
+        // The application's own start needs nothing of what was lost; else its request is sent again.
+        let again = named
+            .as_deref()
+            .filter(|client| client.sign_in.initiate_login_uri.is_some())
+            .and_then(|client| start_link(site, client))
+            .or_else(|| refused.flow.as_ref().and_then(|flow| restart(&snapshot, flow)));
         let lost = again.is_none() && back_to_app.is_none();
         let view = StartAgainPage {
             frame,
@@ -438,6 +443,13 @@ pub fn sign_in_form(site: &Site, browser: &Browser, list: &List) -> Result<SignI
 pub fn local(site: &Site, path: &str) -> Result<Href, Failure> {
     Href::local(format!("{}{path}", site.app.now().settings.issuer.base_path()))
         .ok_or_else(|| Failure::internal("http.path", "a path of ours cannot be linked"))
+}
+
+/// Our link that starts an application.
+pub fn start_link(site: &Site, client: &Client) -> Option<Href> {
+    let mut url = site.app.now().settings.issuer.url().clone();
+    url.path_segments_mut().ok()?.pop_if_empty().extend(["apps", client.id.as_str()]);
+    Href::local(url.path())
 }
 
 /// The way back to an application: its start page, or else the root of the address where it is answered.

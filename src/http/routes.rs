@@ -3,7 +3,8 @@
 
 use crate::flow::discovery::paths;
 use crate::http::handlers::{
-    authorize, callback, consent, discovery, home, invitation, logout, program, resume, sign_in, statics,
+    apps, authorize, callback, consent, discovery, home, invitation, logout, program, resume, sign_in,
+    statics,
 };
 use actix_web::http::Method;
 use actix_web::{Route, web};
@@ -13,6 +14,8 @@ use actix_web::{Route, web};
 pub enum Caller {
     /// Anyone; the answer is the same for all.
     Public,
+    /// Anyone; whoever is signed in sees more. It takes no step.
+    Visitor,
     /// Anyone's browser, on behalf of an application: client and redirect URI are checked.
     Application,
     /// The browser that began the sign-in: it brings the flow's cookie.
@@ -40,7 +43,7 @@ pub enum Cors {
     Clients,
 }
 
-/// One row. A GET that is [`Caller::Public`] answers HEAD too (RFC 9110 §9.3.2); for others HEAD could take
+/// One row. A GET that is [`Caller::Public`] or [`Caller::Visitor`] answers HEAD too (RFC 9110 §9.3.2); for others HEAD could take
 /// a step that nobody sees.
 pub struct Row {
     /// The method.
@@ -85,7 +88,8 @@ pub fn address(base: &str, path: &str) -> String {
 /// All routes of the public listener.
 pub fn public() -> Vec<Row> {
     table! {
-        GET  "/"                              Public      Never   true  home::get;
+        GET  "/"                              Visitor     Never   true  home::get;
+        GET  "/apps/{client}"                 Public      Never   true  apps::get;
         GET  "/authorize"                     Application Never   true  authorize::get;
         POST "/authorize"                     Application Never   true  authorize::post;
         GET  "/sign-in"                       FlowBrowser Never   true  sign_in::get;
@@ -139,7 +143,8 @@ mod tests {
         for row in public() {
             let page = matches!(
                 row.caller,
-                Caller::Application
+                Caller::Visitor
+                    | Caller::Application
                     | Caller::FlowBrowser
                     | Caller::FlowForm
                     | Caller::Session

@@ -157,7 +157,7 @@ fn configure(config: &mut web::ServiceConfig, base: &str) {
         for row in &rows {
             allowed.insert(row.method.as_str());
             resource = resource.route((row.handler)(row.method.clone()));
-            if row.method == Method::GET && row.caller == Caller::Public {
+            if row.method == Method::GET && matches!(row.caller, Caller::Public | Caller::Visitor) {
                 allowed.insert("HEAD");
                 resource = resource.route((row.handler)(Method::HEAD));
             }

@@ -26,16 +26,19 @@ pub enum TokenType {
     /// An answer of the userinfo endpoint, `userinfo+jwt`: it has issuer, subject and audience as an ID token
     /// has, so only its type tells them apart.
     Userinfo,
+    /// A logout token, `logout+jwt` (OIDC Back-Channel Logout §2.4).
+    Logout,
 }
 
 impl TokenType {
-    const ALL: [Self; 3] = [Self::Id, Self::Access, Self::Userinfo];
+    const ALL: [Self; 4] = [Self::Id, Self::Access, Self::Userinfo, Self::Logout];
     /// The `typ` on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Id => "JWT",
             Self::Access => "at+jwt",
             Self::Userinfo => "userinfo+jwt",
+            Self::Logout => "logout+jwt",
         }
     }
 }

@@ -1,6 +1,8 @@
 //! 6 — The SSO session: facts about what was proved and when, and its lifetimes. Levels (`acr`, `amr`) are
 //! computed from the facts when asked, so that policy can change without signing anyone out.
 
+pub mod notice;
+
 use crate::context::Timestamp;
 use crate::ids::{AccountId, IdentityId, ProviderId, SessionId};
 use serde::{Deserialize, Serialize};
@@ -26,6 +28,13 @@ pub struct Proof {
     /// The provider's session, for logout from there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream_session: Option<String>,
+}
+
+impl Proof {
+    /// The latest of them.
+    pub fn latest(proofs: &[Self]) -> Option<&Self> {
+        proofs.iter().max_by_key(|proof| proof.auth_time)
+    }
 }
 
 /// An SSO session.

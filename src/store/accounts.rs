@@ -2,7 +2,7 @@
 
 use super::error::StoreError;
 use super::read::{json, parse, parse_opt, storable, to_json};
-use super::schema::{account_emails, accounts, assignments, consents, grants, identities, sessions};
+use super::schema::{account_emails, accounts, assignments, consents, grants, identities};
 use super::tx::{Conn, Tx, attempt, on};
 use crate::accounts::{Account, AccountEmail, AccountStatus, EmailAddress, Profile};
 use crate::context::Timestamp;
@@ -191,6 +191,7 @@ impl Tx<'_> {
     }
 
     fn empty_account(&mut self, id: &AccountId, now: Timestamp) -> Result<(), StoreError> {
+        self.end_sessions_of(id, now)?;
         let id = id.as_str();
         on!(self, c => {
             diesel::update(accounts::table.find(id))
@@ -200,10 +201,6 @@ impl Tx<'_> {
             diesel::delete(identities::table.filter(identities::account.eq(id))).execute(c)?;
             diesel::delete(assignments::table.filter(assignments::account.eq(id))).execute(c)?;
             diesel::delete(consents::table.filter(consents::account.eq(id))).execute(c)?;
-            diesel::update(sessions::table.filter(sessions::account.eq(id)))
-                .filter(sessions::revoked_at.is_null())
-                .set(sessions::revoked_at.eq(now.0))
-                .execute(c)?;
             diesel::update(grants::table.filter(grants::account.eq(id)))
                 .filter(grants::revoked_at.is_null())
                 .set(grants::revoked_at.eq(now.0))

@@ -30,6 +30,7 @@ impl Tx<'_> {
             self.settle(set, false)?;
         }
         self.hold_keys()?;
+        self.part_everybody(now)?;
         let sessions = on!(self, c => diesel::update(sessions::table)
             .filter(sessions::revoked_at.is_null())
             .set(sessions::revoked_at.eq(now.0))

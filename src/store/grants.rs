@@ -7,7 +7,7 @@ use super::tx::{Tx, on};
 use crate::accounts::AccountStatus;
 use crate::clients::{Consent, Grant};
 use crate::context::Timestamp;
-use crate::ids::{AccountId, ClientId, GrantId, SessionId};
+use crate::ids::{AccountId, ClientId, GrantId};
 use diesel::prelude::*;
 
 #[derive(Queryable, Selectable, Insertable)]
@@ -112,19 +112,6 @@ impl Tx<'_> {
             .set(grants::revoked_at.eq(now.0))
             .execute(c))?;
         Ok(changed == 1)
-    }
-
-    /// Revokes all grants made in the session and says how many.
-    pub fn revoke_grants_of_session(
-        &mut self,
-        session: &SessionId,
-        now: Timestamp,
-    ) -> Result<usize, StoreError> {
-        on!(self, c => diesel::update(grants::table)
-            .filter(grants::session.eq(session.as_str()))
-            .filter(grants::revoked_at.is_null())
-            .set(grants::revoked_at.eq(now.0))
-            .execute(c))
     }
 
     /// Revokes all grants of the account and says how many.

@@ -71,6 +71,37 @@ diesel::table! {
         last_seen_at -> BigInt,
         expires_at -> BigInt,
         revoked_at -> Nullable<BigInt>,
+        upstream -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    session_clients (session, client) {
+        session -> Text,
+        client -> Text,
+        backchannel_uri -> Nullable<Text>,
+        alg -> Text,
+        sub -> Text,
+        sid -> Text,
+    }
+}
+
+diesel::table! {
+    logout_deliveries (id) {
+        id -> Text,
+        session -> Text,
+        client -> Text,
+        account -> Text,
+        uri -> Text,
+        alg -> Text,
+        sub -> Text,
+        sid -> Text,
+        queued_at -> BigInt,
+        state -> Text,
+        attempts -> BigInt,
+        due_at -> BigInt,
+        last_at -> Nullable<BigInt>,
+        answer -> Nullable<Text>,
     }
 }
 

@@ -1,6 +1,7 @@
-//! SSO sessions. The cookie's secret is stored as its digest.
+//! SSO sessions. The cookie's secret is stored as its digest. How they end stands in `logouts.rs`.
 
 use super::error::StoreError;
+use super::logouts::upstream_key;
 use super::read::{at_opt, json, parse, to_json};
 use super::schema::sessions;
 use super::tx::{Tx, on};
@@ -36,6 +37,12 @@ impl Row {
     }
 }
 
+/// The provider's own session behind the latest proof.
+fn upstream(proofs: &[Proof]) -> Option<String> {
+    let latest = Proof::latest(proofs)?;
+    latest.upstream_session.as_deref().map(|session| upstream_key(&latest.provider, session))
+}
+
 impl Tx<'_> {
     /// Adds a session under the digest of its cookie's secret.
     ///
@@ -53,6 +60,7 @@ impl Tx<'_> {
                 sessions::last_seen_at.eq(session.last_seen_at.0),
                 sessions::expires_at.eq(session.expires_at.0),
                 sessions::revoked_at.eq(session.revoked_at.map(|at| at.0)),
+                sessions::upstream.eq(upstream(&session.proofs)),
             ))
             .on_conflict_do_nothing()
             .execute(c))?;
@@ -77,6 +85,16 @@ impl Tx<'_> {
             .first(c)
             .optional())?;
         row.map(Row::domain).transpose()
+    }
+
+    /// The digest of the session's present secret.
+    pub fn session_secret(&mut self, id: &SessionId) -> Result<Option<Digest>, StoreError> {
+        let secret: Option<String> = on!(self, c => sessions::table
+            .find(id.as_str())
+            .select(sessions::secret)
+            .first(c)
+            .optional())?;
+        Ok(secret.map(Digest::from_stored))
     }
 
     /// All sessions of the account, live or not, the newest first.
@@ -109,35 +127,18 @@ impl Tx<'_> {
         proofs: &[Proof],
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let proofs = to_json(proofs, "sessions.proofs")?;
+        let text = to_json(proofs, "sessions.proofs")?;
         let changed = on!(self, c => diesel::update(sessions::table.find(id.as_str()))
             .filter(sessions::secret.eq(current.as_str()))
             .filter(sessions::revoked_at.is_null())
             .filter(sessions::expires_at.gt(now.0))
             .set((
                 sessions::secret.eq(renewed.as_str()),
-                sessions::proofs.eq(&proofs),
+                sessions::proofs.eq(&text),
+                sessions::upstream.eq(upstream(proofs)),
                 sessions::last_seen_at.eq(now.0),
             ))
             .execute(c))?;
         Ok(changed == 1)
-    }
-
-    /// Ends the session; false if it was ended before or never was.
-    pub fn revoke_session(&mut self, id: &SessionId, now: Timestamp) -> Result<bool, StoreError> {
-        let changed = on!(self, c => diesel::update(sessions::table.find(id.as_str()))
-            .filter(sessions::revoked_at.is_null())
-            .set(sessions::revoked_at.eq(now.0))
-            .execute(c))?;
-        Ok(changed == 1)
-    }
-
-    /// Ends all sessions of the account and says how many.
-    pub fn revoke_sessions_of(&mut self, account: &AccountId, now: Timestamp) -> Result<usize, StoreError> {
-        on!(self, c => diesel::update(sessions::table)
-            .filter(sessions::account.eq(account.as_str()))
-            .filter(sessions::revoked_at.is_null())
-            .set(sessions::revoked_at.eq(now.0))
-            .execute(c))
     }
 }

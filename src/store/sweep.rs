@@ -1,8 +1,10 @@
 //! Removes what has expired and need not be remembered any longer.
 
 use super::error::StoreError;
+use super::logouts::LOGOUTS_KEPT;
 use super::schema::{
-    codes, grants, invitations, pending, pushed_requests, refresh_tokens, revoked_tokens, sessions, used_once,
+    codes, grants, invitations, logout_deliveries, pending, pushed_requests, refresh_tokens, revoked_tokens,
+    sessions, used_once,
 };
 use super::tx::{Tx, on};
 use crate::context::Timestamp;
@@ -52,6 +54,7 @@ impl Tx<'_> {
         let mut swept = Swept::default();
         let remembered = now.minus(REMEMBERED).0;
         let kept = now.minus(GRANT_KEPT).0;
+        let reported = now.minus(LOGOUTS_KEPT).0;
         let now = now.0;
         delete_expired!(self, swept, batch, used_once, key, used_once::expires_at.le(now));
         delete_expired!(self, swept, batch, pending, digest, pending::expires_at.le(now));
@@ -67,6 +70,7 @@ impl Tx<'_> {
             refresh_tokens::expires_at.le(remembered)
         );
         delete_expired!(self, swept, batch, invitations, digest, invitations::expires_at.le(remembered));
+        delete_expired!(self, swept, batch, logout_deliveries, id, logout_deliveries::queued_at.le(reported));
         delete_expired!(self, swept, batch, sessions, id, sessions::expires_at.le(remembered));
         delete_expired!(
             self,

@@ -2,6 +2,7 @@
 
 pub mod claims;
 pub mod handle;
+pub mod logout;
 pub mod rotation;
 pub mod seal;
 pub mod subject;

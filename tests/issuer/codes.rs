@@ -175,7 +175,7 @@ async fn a_suspended_person_and_an_ended_session_redeem_nothing() {
     let bob = house.sign_in("bob").await;
     let code = house.code(&bob, "web", "openid").await;
     let session = bob.session.clone();
-    house.write(move |tx| tx.revoke_session(&session, now)).await;
+    house.write(move |tx| tx.end_session(&session, now)).await;
     assert_eq!(house.redeem("web", &code).await.error(), refused());
 }
 

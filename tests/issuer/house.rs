@@ -126,6 +126,13 @@ impl House {
         Self::on(more, None, "").await
     }
 
+    /// A house as it would be in production, but for its address: nothing of development is allowed.
+    pub async fn strict(more: &str) -> Self {
+        let settings =
+            SETTINGS.replace("development = true\n", "").replace("file:master.key", "env:MASTER_KEY");
+        Self::from_settings(&settings, more, None, "").await
+    }
+
     /// A house whose issuer has a path.
     pub async fn at(path: &str) -> Self {
         Self::on("", None, path).await
@@ -146,6 +153,10 @@ impl House {
     }
 
     async fn on(more: &str, place: Option<Place>, path: &str) -> Self {
+        Self::from_settings(SETTINGS, more, place, path).await
+    }
+
+    async fn from_settings(settings: &str, more: &str, place: Option<Place>, path: &str) -> Self {
         static ONCE: Once = Once::new();
         ONCE.call_once(|| {
             rustls::crypto::aws_lc_rs::default_provider().install_default().unwrap();
@@ -157,7 +168,7 @@ impl House {
         let issuer = format!("http://localhost:{}{path}", public.local_addr().unwrap().port());
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("countersign.toml");
-        let mut settings = SETTINGS.replace("ISSUER", &issuer);
+        let mut settings = settings.replace("ISSUER", &issuer);
         if more.contains("[limits]") {
             settings = settings.replace("[limits]\nrate_limit = false\n", "");
         }
@@ -168,6 +179,7 @@ impl House {
         let inputs = Inputs {
             env: Arc::new(move |name| match name {
                 "DATABASE_URL" => url.clone(),
+                "MASTER_KEY" => Some("CKJazu8f9vdMNehKHTFxoYmOD6pGVuOWBHEkQ5nevXk".to_owned()),
                 _ => name.strip_prefix("SECRET_").map(|of| secret_of(&of.to_lowercase())),
             }),
             create_keys: Some(context.clone()),

@@ -2,13 +2,19 @@
 //! that differs only in the attack and succeeds.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "../support/ear.rs"]
+mod ear;
+
+mod apps;
 mod assertions;
 mod audit;
 mod authorize;
+mod backchannel;
 mod browsers;
 mod claims;
 mod codes;
 mod form_post;
+mod frontchannel;
 mod house;
 mod logout;
 mod machines;

@@ -202,7 +202,7 @@ async fn a_family_ends_with_its_person_its_session_and_its_time() {
     let bob = house.sign_in("bob").await;
     let tokens = house.tokens(&bob, "web", "openid offline_access").await;
     let session = bob.session.clone();
-    house.write(move |tx| tx.revoke_session(&session, now)).await;
+    house.write(move |tx| tx.end_session(&session, now)).await;
     assert_eq!(house.refresh("web", &tokens.text("refresh_token")).await.error(), refused());
     assert!(!house.is_active("api", &tokens.text("access_token")).await);
 

@@ -263,7 +263,7 @@ async fn a_suspension_and_a_sign_in_cannot_cross(place: Place) {
         let answers = race(&store, move |tx, i| {
             if i == RACERS / 2 {
                 tx.set_account_status(&id, AccountStatus::Suspended, LATER)?;
-                tx.revoke_sessions_of(&id, LATER)?;
+                tx.end_sessions_of(&id, LATER)?;
                 return Ok(false);
             }
             let active = tx.hold_account(&id)? == Some(AccountStatus::Active);

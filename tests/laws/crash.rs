@@ -4,17 +4,22 @@ use crate::fixtures::*;
 use crate::laws;
 use crate::place::Place;
 use countersign::accounts::IdentityKey;
+use countersign::clients::SigningAlg;
 use countersign::config::settings::Database;
-use countersign::ids::AccountId;
+use countersign::ids::{AccountId, SessionId};
+use countersign::sessions::notice::Party;
 use countersign::store::{CodeOutcome, Store};
 use countersign::tokens::handle::Digest;
 use secrecy::ExposeSecret as _;
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
 
 pub const CHILD: &str = "COUNTERSIGN_LAWS_CHILD";
+/// What the child does: signs people in, or out.
+const WORK: &str = "COUNTERSIGN_LAWS_WORK";
 
-laws!(admin_031_what_was_answered_survives_a_kill);
+laws!(admin_031_what_was_answered_survives_a_kill, a_killed_process_loses_no_logout_token);
 
 fn subject(account: &AccountId) -> IdentityKey {
     identity(account, "globex", account.as_str()).key
@@ -46,6 +51,32 @@ async fn sign_in(store: &Store, told: std::sync::Arc<std::sync::Mutex<std::io::S
     tell("used", digest.as_str());
 }
 
+/// A session begins, a client joins it, it ends.
+async fn sign_out(store: &Store, told: std::sync::Arc<std::sync::Mutex<std::io::Stdout>>) {
+    let account = account();
+    let session = session(&account.id);
+    let id = session.id.clone();
+    write(store, move |tx| {
+        tx.insert_account(&account)?;
+        tx.insert_session(&session, &digest())?;
+        let party = Party {
+            client: client(),
+            backchannel_uri: Some("https://a.test/out".to_owned()),
+            alg: SigningAlg::RS256,
+            sub: "sub".to_owned(),
+            sid: "sid".to_owned(),
+        };
+        tx.join_session(&session.id, &party)
+    })
+    .await
+    .unwrap();
+    let ending = id.clone();
+    assert!(write(store, move |tx| tx.end_session(&ending, NOW)).await.unwrap().is_some());
+    let mut out = told.lock().unwrap();
+    writeln!(out, "\nended {id}").unwrap();
+    out.flush().unwrap();
+}
+
 /// The process that is killed; does nothing when run as a test of its own.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn child() {
@@ -62,27 +93,76 @@ async fn child() {
     let tasks = (0..16).map(|_| {
         let (store, told) = (store.clone(), told.clone());
         tokio::spawn(async move {
+            let out = std::env::var(WORK).is_ok_and(|work| work == "out");
             loop {
-                sign_in(&store, told.clone()).await;
+                if out {
+                    sign_out(&store, told.clone()).await;
+                } else {
+                    sign_in(&store, told.clone()).await;
+                }
             }
         })
     });
     let _: Vec<Result<(), _>> = futures_util::future::join_all(tasks).await;
 }
 
-async fn admin_031_what_was_answered_survives_a_kill(place: Place) {
-    drop(place.store());
+/// The child at work on the database.
+fn start(place: &Place, work: &str) -> std::process::Child {
     let address = match &place.database {
         Database::Sqlite { path, .. } => path.to_str().unwrap().to_owned(),
         Database::Postgres { url, .. } => url.expose_secret().to_owned(),
     };
-    let mut process = Command::new(std::env::current_exe().unwrap())
+    Command::new(std::env::current_exe().unwrap())
         .args(["crash::child", "--exact", "--nocapture"])
         .env(CHILD, address)
+        .env(WORK, work)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
-        .unwrap();
+        .unwrap()
+}
+
+async fn a_killed_process_loses_no_logout_token(place: Place) {
+    drop(place.store());
+    let mut process = start(&place, "out");
+    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+    let mut ended = BTreeSet::new();
+    let mut killed = false;
+    while let Some(Ok(line)) = lines.next() {
+        if let Some(("ended", id)) = line.split_once(' ')
+            && id.len() == 22
+        {
+            ended.insert(SessionId::new(id).unwrap());
+        }
+        if ended.len() >= 100 && !killed {
+            process.kill().unwrap();
+            killed = true;
+        }
+    }
+    process.wait().unwrap();
+    assert!(killed, "the child ended by itself after {} answers", ended.len());
+    let store = place.open();
+    let (queued, open) = read(&store, |tx| {
+        let queued: Vec<SessionId> =
+            tx.logout_report(&client(), 100_000)?.troubles.into_iter().map(|d| d.session).collect();
+        let mut open = BTreeSet::new();
+        for account in tx.list_accounts("", None, 100_000)? {
+            let sessions = tx.sessions_of(&account.id)?;
+            open.extend(sessions.into_iter().filter(|s| s.revoked_at.is_none()).map(|s| s.id));
+        }
+        Ok((queued, open))
+    })
+    .await
+    .unwrap();
+    let once: BTreeSet<SessionId> = queued.iter().cloned().collect();
+    assert_eq!(once.len(), queued.len(), "each once");
+    assert!(ended.is_subset(&once), "whatever was answered is queued");
+    assert!(open.is_disjoint(&once), "nothing is queued for a session that goes on");
+}
+
+async fn admin_031_what_was_answered_survives_a_kill(place: Place) {
+    drop(place.store());
+    let mut process = start(&place, "in");
     let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
     let mut said: Vec<String> = Vec::new();
     let mut killed = false;

@@ -7,6 +7,7 @@ mod bounded;
 mod crash;
 mod fixtures;
 mod keys;
+mod logouts;
 mod migrations;
 mod once;
 mod place;

@@ -35,9 +35,10 @@ async fn revoking_says_whether_it_changed_anything(place: Place) {
     let (id, copy) = (s.id.clone(), s.clone());
     write(&store, move |tx| tx.insert_session(&copy, &digest())).await.unwrap();
     let grant_id = g.id.clone();
-    let answers =
-        race(&store, move |tx, _| Ok((tx.revoke_grant(&grant_id, LATER)?, tx.revoke_session(&id, LATER)?)))
-            .await;
+    let answers = race(&store, move |tx, _| {
+        Ok((tx.revoke_grant(&grant_id, LATER)?, tx.end_session(&id, LATER)?.is_some()))
+    })
+    .await;
     assert_eq!(count(&answers, |(grant, _)| *grant), 1);
     assert_eq!(count(&answers, |(_, session)| *session), 1);
     write(&store, move |tx| {
@@ -46,7 +47,7 @@ async fn revoking_says_whether_it_changed_anything(place: Place) {
         assert_eq!(tx.session(&s.id)?.unwrap().revoked_at, Some(LATER));
         assert!(!tx.revoke_grant(&ids().grant_id(), LATER)?);
         assert!(!tx.grant_live(&ids().grant_id())?);
-        assert!(!tx.revoke_session(&ids().session_id(), LATER)?);
+        assert!(tx.end_session(&ids().session_id(), LATER)?.is_none());
         Ok(())
     })
     .await
@@ -76,9 +77,12 @@ async fn revoking_many_reaches_all_and_only_them(place: Place) {
 
         assert_eq!(tx.grants_of(&a.id)?.len(), 9);
         assert_eq!(tx.sessions_of(&a.id)?.len(), 3);
-        assert_eq!(tx.revoke_sessions_of(&a.id, LATER)?, 3);
-        assert_eq!(tx.revoke_sessions_of(&a.id, LATER)?, 0);
-        assert_eq!(tx.revoke_grants_of_session(&shared.id, LATER)?, 3);
+        assert_eq!(tx.end_sessions_of(&a.id, LATER)?, 3);
+        assert_eq!(tx.end_sessions_of(&a.id, LATER)?, 0);
+        assert_eq!(tx.grants_of(&a.id)?.len(), 9, "none of them was made in one of these sessions");
+        tx.insert_session(&shared, &digest())?;
+        assert_eq!(tx.end_session(&shared.id, LATER)?, Some(Vec::new()));
+        assert_eq!(tx.grants_of(&a.id)?.len(), 6);
         assert_eq!(tx.revoke_grants_of_client(&ClientId::new("other").unwrap(), LATER)?, 3);
         assert_eq!(tx.revoke_grants_of_account(&a.id, LATER)?, 3);
         assert_eq!(tx.revoke_grants_of_account(&a.id, LATER)?, 0);
@@ -98,7 +102,7 @@ async fn a_revoked_session_is_neither_touched_nor_renewed(place: Place) {
         let (s, secret) = (session(&a.id), digest());
         tx.insert_account(&a)?;
         tx.insert_session(&s, &secret)?;
-        assert!(tx.revoke_session(&s.id, NOW)?);
+        assert!(tx.end_session(&s.id, NOW)?.is_some());
         assert!(!tx.touch_session(&s.id, LATER)?);
         assert!(!tx.renew_session(&s.id, &secret, &digest(), &s.proofs, LATER)?);
         // a caller that does not know the present secret renews nothing

@@ -123,7 +123,13 @@ fn the_policy_names_the_targets_and_nothing_else() {
         "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self'; \
          form-action https://acme.example; frame-ancestors 'none'; base-uri 'none'"
     );
+    assert_eq!(
+        policies["signed-out-apps"],
+        "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self'; \
+         frame-src https://notes.example; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    );
     for (name, policy) in policies {
+        assert!(name == "signed-out-apps" || !policy.contains("frame-src"), "{name}: {policy}");
         assert!(!policy.contains("unsafe") && !policy.contains('*'), "{name}: {policy}");
     }
 }
@@ -136,6 +142,9 @@ fn a_target_cannot_add_a_directive() {
             Ok(String::new())
         }
         fn form_targets(&self) -> &[String] {
+            &self.0
+        }
+        fn frame_sources(&self) -> &[String] {
             &self.0
         }
     }
@@ -155,6 +164,7 @@ fn a_target_cannot_add_a_directive() {
     let none = content_security_policy(&Hostile(Vec::new()));
     assert_eq!(content_security_policy(&page), none);
     let good = Hostile(vec!["https://a.test:8443".to_owned(), "com.example.app:".to_owned()]);
+    assert!(content_security_policy(&good).contains("frame-src https://a.test:8443 com.example.app:;"));
     assert!(
         content_security_policy(&good).contains("form-action 'self' https://a.test:8443 com.example.app:;")
     );
@@ -262,7 +272,7 @@ proptest! {
     #[test]
     fn a_hidden_field_keeps_its_value(text in hostile()) {
         for (name, page) in samples(&Words::hostile(&text)) {
-            if !matches!(name, "autopost" | "chooser-form" | "logout") {
+            if !matches!(name, "autopost" | "chooser-form" | "logout" | "logout-notice") {
                 continue;
             }
             let html = html(page.as_ref());

@@ -30,7 +30,7 @@ after(async () => {
 const show = (options) => open(chromium.browser, server.origin, options);
 const address = (name) => `${server.origin}/${name}`;
 
-// Two pages leave by themselves; what they ask for is answered with 204, which keeps them, but their load
+// Some pages leave by themselves; what they ask for is answered with 204, which keeps them, but their load
 // event may never come.
 const visit = async (page, name) => {
   await page.goto(address(name), { waitUntil: 'commit' });
@@ -177,6 +177,30 @@ test('the departure page leaves by itself with scripts off', async () => {
   await page.goto(address('departure'), { waitUntil: 'commit' });
   await until(() => left.length >= 1);
   assert.equal(left[0].url, 'https://notes.example/');
+  await close();
+});
+
+test('the signed-out page loads the apps out of sight, and then leads on', async () => {
+  for (const javaScriptEnabled of [true, false]) {
+    const { page, left, complaints, close } = await show({ javaScriptEnabled });
+    await page.goto(address('signed-out-apps'), { waitUntil: 'commit' });
+    await until(() => left.length >= 3);
+    assert.deepEqual(left.map((request) => request.url), Array(3).fill('https://notes.example/'));
+    assert.deepEqual(complaints, []);
+    await close();
+  }
+});
+
+test('an app that hangs does not keep the signed-out page', async () => {
+  const { page, left, close } = await show();
+  let hanging = 0;
+  await page.route('https://notes.example/', (route) => {
+    if (route.request().frame() === page.mainFrame()) return route.fallback();
+    hanging += 1;
+  });
+  await page.goto(address('signed-out-apps'), { waitUntil: 'commit' });
+  await until(() => left.length === 1);
+  assert.equal(hanging, 2);
   await close();
 });
 

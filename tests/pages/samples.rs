@@ -124,18 +124,44 @@ pub fn samples(words: &Words) -> Vec<(&'static str, Box<dyn Page>)> {
         text: words.say(message.text()),
         ..ErrorPage::of(frame(), message, reference())
     };
-    let notice = Notice {
+    let notice = || Notice {
         title: words.say(UserMessage::ProviderUnavailable.title()),
         text: words.say(UserMessage::ProviderUnavailable.text()),
         reference: reference(),
     };
+    let confirm = || LogoutConfirmPage {
+        frame: frame(),
+        account: Some(words.say("alice@globex.example")),
+        action: local("/logout"),
+        csrf: words.hide("c3JmLXRva2Vu"),
+        fields: words.fields(&[("client_id", "demo-app"), ("state", "xyz")]),
+        notice: None,
+        onward: Some((words.say("Notes"), words.say("notes.example"))),
+        stay: words.app().map(|app| app.href),
+        targets: vec!["https://notes.example".to_owned()],
+    };
+    let signed_out = || SignedOutPage {
+        frame: frame(),
+        provider: Some(words.say("Globex")),
+        notice: None,
+        apps: Vec::new(),
+        sources: Vec::new(),
+        back_to_app: words.app(),
+        by_itself: false,
+    };
+    let home = || HomePage {
+        frame: frame(),
+        person: None,
+        issuer: words.say("https://id.example"),
+        discovery: local("/.well-known/openid-configuration"),
+    };
     vec![
         ("chooser", Box::new(chooser(few(Some("globex"))))),
-        ("chooser-notice", Box::new(ChooserPage { notice: Some(notice), ..chooser(few(None)) })),
+        ("chooser-notice", Box::new(ChooserPage { notice: Some(notice()), ..chooser(few(None)) })),
         ("chooser-branded", Box::new(ChooserPage { frame: branded.frame(), ..chooser(few(None)) })),
         (
             "signed-out-branded",
-            Box::new(SignedOutPage { frame: branded.frame(), provider: None, back_to_app: words.app() }),
+            Box::new(SignedOutPage { frame: branded.frame(), provider: None, ..signed_out() }),
         ),
         (
             "chooser-form",
@@ -194,26 +220,22 @@ pub fn samples(words: &Words) -> Vec<(&'static str, Box<dyn Page>)> {
                 home: None,
             }),
         ),
+        ("logout", Box::new(confirm())),
+        ("signed-out", Box::new(signed_out())),
         (
-            "logout",
-            Box::new(LogoutConfirmPage {
-                frame: frame(),
-                account: Some(words.say("alice@globex.example")),
-                action: local("/logout"),
-                csrf: words.hide("c3JmLXRva2Vu"),
-                fields: words.fields(&[("client_id", "demo-app"), ("state", "xyz")]),
-                stay: words.app().map(|app| app.href),
-                targets: vec!["https://notes.example".to_owned()],
-            }),
-        ),
-        (
-            "signed-out",
+            "signed-out-apps",
             Box::new(SignedOutPage {
-                frame: frame(),
-                provider: Some(words.say("Globex")),
-                back_to_app: words.app(),
+                provider: None,
+                apps: ["Notes", "Shop"]
+                    .iter()
+                    .filter_map(|name| Some(AppLink { name: words.say(name), ..words.app()? }))
+                    .collect(),
+                sources: vec!["https://notes.example".to_owned()],
+                by_itself: true,
+                ..signed_out()
             }),
         ),
+        ("logout-notice", Box::new(LogoutConfirmPage { notice: Some(notice()), onward: None, ..confirm() })),
         (
             "departure",
             Box::new(DeparturePage {
@@ -233,12 +255,19 @@ pub fn samples(words: &Words) -> Vec<(&'static str, Box<dyn Page>)> {
                 targets: vec!["https://acme.example".to_owned()],
             }),
         ),
+        ("home", Box::new(home())),
         (
-            "home",
+            "home-signed-in",
             Box::new(HomePage {
-                frame: frame(),
-                issuer: words.say("https://id.example"),
-                discovery: local("/.well-known/openid-configuration"),
+                person: Some(Person {
+                    account: words.say("alice@globex.example"),
+                    apps: ["Notes", "Shop", "A very long name of an app that many people use"]
+                        .iter()
+                        .map(|name| AppLink { name: words.say(name), href: local("/apps/notes") })
+                        .collect(),
+                    sign_out: local("/logout"),
+                }),
+                ..home()
             }),
         ),
         (

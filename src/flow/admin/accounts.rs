@@ -115,7 +115,7 @@ impl Desk {
                 return Ok(false);
             }
             // revoked, not only refused by status: what was out before must not live again afterwards
-            let sessions = tx.revoke_sessions_of(&id, now)?;
+            let sessions = tx.end_sessions_of(&id, now)?;
             let grants = tx.revoke_grants_of_account(&id, now)?;
             let data = json!({ "sessions_ended": sessions, "grants_revoked": grants });
             tx.append_audit(&event.account(&id).data(data))?;
@@ -274,7 +274,7 @@ fn has_proved(tx: &mut Tx<'_>, id: &AccountId, address: &str) -> Result<bool, Ad
     Ok(tx.accounts_by_email(address.canonical())?.iter().any(|(holder, proved)| *proved && holder == id))
 }
 
-fn find(tx: &mut Tx<'_>, name: &str) -> Result<AccountId, AdminError> {
+pub(super) fn find(tx: &mut Tx<'_>, name: &str) -> Result<AccountId, AdminError> {
     let unknown = || AdminError::not_found("account", name);
     if !name.contains('@') {
         let id = AccountId::new(name).map_err(|_| unknown())?;

@@ -8,10 +8,13 @@ use crate::clients::metadata::KeySource;
 use crate::clients::{Client, Origin, registration};
 use crate::ids::ClientId;
 use crate::jose::{Alg, JwkSet};
-use crate::store::{StoreError, Tx};
+use crate::store::{LogoutReport, StoreError, Tx};
 use crate::tokens::handle::{ClientSecret, Handle};
 use serde_json::json;
 use std::collections::BTreeMap;
+
+/// Deliveries that are listed in a report.
+const TROUBLES: u32 = 50;
 
 /// A client that was made or got a new secret. The secret is shown once and never again.
 pub struct WithSecret {
@@ -119,11 +122,51 @@ impl Desk {
         let (desk, id) = (self.clone(), id.clone());
         self.change(move |tx| {
             desk.created_client(tx, &id)?;
+            let told = tx.part_client(&id, now)?;
             let revoked = tx.revoke_grants_of_client(&id, now)?;
             tx.remove_client(&id)?;
-            Ok(tx.append_audit(&event.data(json!({ "grants_revoked": revoked })))?)
+            let data = json!({ "grants_revoked": revoked, "logouts_queued": told });
+            Ok(tx.append_audit(&event.data(data))?)
         })
         .await
+    }
+
+    /// Signs everybody out of one client, declared or created: what was granted to it stops working at once,
+    /// and it is told of each session, if it wants to be. People stay signed in here and at other clients.
+    /// How many grants ended, and how many logout tokens are queued.
+    ///
+    /// # Errors
+    /// [`AdminError::NotFound`].
+    pub async fn sign_out_of_client(&self, id: &ClientId) -> Result<(usize, usize), AdminError> {
+        self.client(id).await?;
+        let now = self.context.now();
+        let event = self.event(AuditKind::ClientSignedOut).client(id);
+        let id = id.clone();
+        self.change(move |tx| {
+            let told = tx.part_client(&id, now)?;
+            let revoked = tx.revoke_grants_of_client(&id, now)?;
+            let data = json!({ "grants_revoked": revoked, "logouts_queued": told });
+            tx.append_audit(&event.data(data))?;
+            Ok((revoked, told))
+        })
+        .await
+    }
+
+    /// How the logout tokens of a client fared, with at most 50 that were not taken. A client that was removed
+    /// still has its report for a week.
+    ///
+    /// # Errors
+    /// [`AdminError::NotFound`] if there is neither a client nor anything to report.
+    pub async fn logout_report(&self, id: &ClientId) -> Result<LogoutReport, AdminError> {
+        let wanted = id.clone();
+        let report = self
+            .store
+            .read(move |tx| -> Result<_, StoreError> { tx.logout_report(&wanted, TROUBLES) })
+            .await?;
+        if report.counts.is_empty() {
+            self.client(id).await?;
+        }
+        Ok(report)
     }
 
     fn created_client(&self, tx: &mut Tx<'_>, id: &ClientId) -> Result<Client, AdminError> {

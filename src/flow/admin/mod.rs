@@ -9,6 +9,7 @@ pub mod accounts;
 pub mod clients;
 pub mod directory;
 pub mod epoch;
+pub mod sessions;
 
 use crate::accounts::Directory;
 use crate::audit::{Actor, AuditEvent, AuditKind, KeptRefusal};

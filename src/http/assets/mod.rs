@@ -103,6 +103,12 @@ impl Assets {
             "text/javascript; charset=utf-8",
             include_bytes!("../../../static/autopost.js").as_slice(),
         )?;
+        let (_, farewell) = files.put(
+            "farewell",
+            "js",
+            "text/javascript; charset=utf-8",
+            include_bytes!("../../../static/farewell.js").as_slice(),
+        )?;
         let favicon = include_str!("../../../static/favicon.svg")
             .replace("#2f5bd8", &accent.hex())
             .replace("#ffffff", &accent.text_on().hex());
@@ -123,6 +129,7 @@ impl Assets {
             colours,
             favicon,
             autopost,
+            farewell,
             support,
         };
         Ok(Self { files: files.files, favicon: favicon_name, brand: Arc::new(brand) })

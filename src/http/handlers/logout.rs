@@ -1,15 +1,22 @@
 //! `/logout` (OIDC RP-Initiated Logout 1.0): by an application's link or form, or by our own form.
 
+use crate::clients::Client;
 use crate::failure::Failure;
 use crate::flow::browser::Browser;
-use crate::flow::logout::{self, LogoutStep};
-use crate::flow::refusals::Refused;
+use crate::flow::logout::{self, Frame, LoggedOut, LogoutStep, Onward};
+use crate::flow::refusals::{self, Concerning, Refused};
 use crate::http::handlers::visitor;
-use crate::http::pages::{Field, LogoutConfirmPage, SignedOutPage};
+use crate::http::pages::{
+    AppLink, Field, Href, LogoutConfirmPage, Notice, SignedOutPage, Texts, form_target,
+};
 use crate::http::{Site, csrf, delivery, request};
+use crate::ids::ReferenceId;
+use crate::protocol::logout::Wrong;
 use crate::protocol::{LogoutRequest, Parameters};
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
+use std::collections::BTreeSet;
+use url::Url;
 
 const FORM: &str = "logout";
 
@@ -70,26 +77,108 @@ async fn decide(
         csrf::check_origin(request.headers(), &app.now().settings.issuer.origin())?;
         csrf::check_token(&app.sealer, app.context.now(), FORM, binding, parameters.get("csrf"))?;
     }
-    let done = logout::logout(app, browser, wanted, confirmed).await?;
+    let redirect_uri = wanted.post_logout_redirect_uri.clone();
+    let LoggedOut { step, client, wrong, changes } = logout::logout(app, browser, wanted, confirmed).await?;
+    let client = client.as_deref();
+    let notice = match wrong {
+        Some(wrong) => {
+            let reference = recorded(site, browser, wrong, client, redirect_uri.as_deref()).await;
+            Some(notice(site.assets().frame().t, wrong, reference))
+        }
+        None => None,
+    };
     let frame = site.assets().frame();
-    let back = done.client.as_deref().and_then(|client| delivery::app_link(client, None));
-    Ok(match done.step {
-        LogoutStep::Client(location) => delivery::to_client(site, &location, &done.changes),
-        LogoutStep::SignedOut { provider } => {
-            let page = SignedOutPage { frame, provider, back_to_app: back };
-            delivery::page(site, StatusCode::OK, &page, &done.changes)
+    let home = client.and_then(|client| delivery::app_link(client, None));
+    Ok(match step {
+        LogoutStep::Done { onward: Some(Onward { location, by_itself: true }), frames, .. }
+            if frames.is_empty() && !delivery::form_of_a_browser(request) =>
+        {
+            delivery::to_client(site, &location, &changes)
+        }
+        LogoutStep::Done { onward, frames, provider } => {
+            let by_itself = onward.as_ref().is_some_and(|onward| onward.by_itself);
+            let onward = onward.and_then(|onward| link(client, &onward));
+            let (apps, sources) = loaded(&frames);
+            let page = SignedOutPage {
+                frame,
+                provider,
+                notice,
+                apps,
+                sources,
+                by_itself: by_itself && onward.is_some(),
+                back_to_app: onward.or(home),
+            };
+            delivery::page(site, StatusCode::OK, &page, &changes)
         }
         LogoutStep::Ask { account, redirect, request } => {
+            let host =
+                |uri: &str| Url::parse(uri).ok().map(|url| url.host_str().unwrap_or(url.scheme()).to_owned());
             let page = LogoutConfirmPage {
                 frame,
                 account: Some(delivery::known_as(&account)),
                 action: delivery::local(site, "/logout")?,
                 csrf: csrf::token(&app.sealer, &app.context, FORM, binding)?,
                 fields: request.pairs().map(|(name, value)| Field::new(name, value)).collect(),
-                stay: back.map(|link| link.href).or_else(|| delivery::local(site, "/").ok()),
+                notice,
+                onward: redirect
+                    .as_ref()
+                    .zip(client)
+                    .and_then(|(redirect, client)| Some((client.name.clone(), host(redirect.uri())?))),
+                stay: home.map(|link| link.href).or_else(|| delivery::local(site, "/").ok()),
                 targets: redirect.iter().map(crate::clients::ValidatedRedirect::form_target).collect(),
             };
-            delivery::page(site, StatusCode::OK, &page, &done.changes)
+            delivery::page(site, StatusCode::OK, &page, &changes)
         }
     })
+}
+
+/// The way on as a link.
+fn link(client: Option<&Client>, onward: &Onward) -> Option<AppLink> {
+    let href = Href::parse(onward.location.as_str())?;
+    Some(AppLink { name: client?.name.clone(), href })
+}
+
+/// What the page loads, and the sources that its policy names. A page whose origin cannot be named is left
+/// out; its client could not be registered.
+fn loaded(frames: &[Frame]) -> (Vec<AppLink>, Vec<String>) {
+    let (mut apps, mut sources) = (Vec::new(), BTreeSet::new());
+    for frame in frames {
+        if let (Some(href), Some(source)) = (Href::absolute(&frame.url), form_target(&frame.url)) {
+            apps.push(AppLink { name: frame.name.clone(), href });
+            sources.insert(source);
+        }
+    }
+    (apps, sources.into_iter().collect())
+}
+
+/// Records what was wrong with a request, for its operator.
+async fn recorded(
+    site: &Site,
+    browser: &Browser,
+    wrong: Wrong,
+    client: Option<&Client>,
+    redirect_uri: Option<&str>,
+) -> ReferenceId {
+    let mut failure = wrong.failure();
+    if let (Wrong::Redirect, Some(client)) = (wrong, client) {
+        let registered: Vec<&str> = client.post_logout_redirect_uris.iter().map(String::as_str).collect();
+        let sent: String = redirect_uri.unwrap_or_default().chars().take(300).collect();
+        failure = failure.expected(registered.join(" "), sent);
+    }
+    let about = Concerning {
+        client: client.map(|client| &client.id),
+        source: &browser.source,
+        ..Concerning::default()
+    };
+    refusals::record(&site.app, &failure, about).await
+}
+
+fn notice(t: &Texts, wrong: Wrong, reference: ReferenceId) -> Notice {
+    let text = match wrong {
+        Wrong::Hint => t.logout_wrong_hint(),
+        Wrong::Client => t.logout_wrong_client(),
+        Wrong::Redirect => t.logout_wrong_redirect(),
+        Wrong::RedirectAlone => t.logout_wrong_alone(),
+    };
+    Notice { title: t.logout_wrong_title(), text, reference: Some(reference) }
 }

@@ -1,5 +1,6 @@
 //! One file per endpoint: read the request, call one function of `flow`, hand its outcome to `delivery`.
 
+pub mod apps;
 pub mod authorize;
 pub mod callback;
 pub mod consent;

@@ -32,21 +32,30 @@ pub trait Page: Send {
     fn posts_home(&self) -> bool {
         true
     }
-    /// Whether it loads our script for forms that post themselves.
+    /// Whether it loads a script of ours.
     fn has_script(&self) -> bool {
         false
     }
+    /// What it loads in frames: sources for `frame-src`.
+    fn frame_sources(&self) -> &[String] {
+        &[]
+    }
 }
 
-/// The page's Content-Security-Policy (CSP Level 3): nothing inline, nothing foreign, no frames, forms only
-/// to its own targets.
+/// The page's Content-Security-Policy (CSP Level 3): nothing inline, nothing foreign, forms only to its own
+/// targets, frames only of its own sources.
 pub fn content_security_policy(page: &dyn Page) -> String {
     let mut policy = String::from("default-src 'none'; style-src 'self'; img-src 'self' data:; ");
     if page.has_script() {
         policy.push_str("script-src 'self'; ");
     }
-    policy.push_str("form-action");
     // A source that is not one word could add a directive of its own: it is left out.
+    let frames: Vec<&str> =
+        page.frame_sources().iter().filter(|s| is_source(s)).map(String::as_str).collect();
+    if !frames.is_empty() {
+        policy.push_str(&format!("frame-src {}; ", frames.join(" ")));
+    }
+    policy.push_str("form-action");
     let targets = page.form_targets().iter().map(String::as_str).filter(|target| is_source(target));
     let home = page.posts_home().then_some("'self'");
     let mut sources = home.into_iter().chain(targets).peekable();
@@ -231,6 +240,10 @@ pub struct LogoutConfirmPage {
     pub csrf: String,
     /// The request's own parameters, sent again.
     pub fields: Vec<Field>,
+    /// What was wrong with the request, if anything was.
+    pub notice: Option<Notice>,
+    /// Where the person goes on to afterwards: the app's name and the host.
+    pub onward: Option<(String, String)>,
     /// Where *Stay signed in* leads.
     pub stay: Option<Href>,
     /// Where it may lead ([`form_target`]).
@@ -238,7 +251,8 @@ pub struct LogoutConfirmPage {
 }
 page!(LogoutConfirmPage, targets targets);
 
-/// Signed out.
+/// Signed out. Where other apps must notice in the browser (OIDC Front-Channel Logout 1.0), it loads their
+/// pages out of sight; then it leads on, if there is a way on.
 #[derive(Debug, Template)]
 #[template(path = "signed_out.html")]
 pub struct SignedOutPage {
@@ -246,10 +260,37 @@ pub struct SignedOutPage {
     pub frame: Frame,
     /// The provider where a session may go on.
     pub provider: Option<String>,
+    /// What was wrong with the request, if anything was.
+    pub notice: Option<Notice>,
+    /// The apps that are signed out in this browser: what is loaded for each.
+    pub apps: Vec<AppLink>,
+    /// Their origins ([`form_target`]).
+    pub sources: Vec<String>,
     /// Back to the app.
     pub back_to_app: Option<AppLink>,
+    /// Whether it goes there by itself.
+    pub by_itself: bool,
 }
-page!(SignedOutPage);
+
+impl SignedOutPage {
+    /// After how many seconds the page goes on without a script: with frames, so long that they have begun.
+    /// Browsers count from when everything has loaded.
+    fn pause(&self) -> u8 {
+        if self.apps.is_empty() { 0 } else { 1 }
+    }
+}
+
+impl Page for SignedOutPage {
+    fn render(&self) -> Result<String, askama::Error> {
+        Template::render(self)
+    }
+    fn has_script(&self) -> bool {
+        self.by_itself && !self.apps.is_empty()
+    }
+    fn frame_sources(&self) -> &[String] {
+        &self.sources
+    }
+}
 
 /// Leaves for a provider after a POST. The page ends the chain of redirects, so that `form-action` need not
 /// name every host through which a provider leads its people.
@@ -288,12 +329,25 @@ page!(AutoPostPage, targets targets, script true, home false);
 pub struct HomePage {
     /// Around it.
     pub frame: Frame,
+    /// Who is signed in.
+    pub person: Option<Person>,
     /// Our issuer identifier.
     pub issuer: String,
     /// The discovery document.
     pub discovery: Href,
 }
 page!(HomePage);
+
+/// A signed-in person, on the start page.
+#[derive(Debug)]
+pub struct Person {
+    /// An address or a name.
+    pub account: String,
+    /// The apps that can be started from here.
+    pub apps: Vec<AppLink>,
+    /// Where the button *Sign out* leads.
+    pub sign_out: Href,
+}
 
 /// An invitation, before it is accepted. Reading it changes nothing; the button posts `token` and `csrf`.
 #[derive(Debug, Template)]

@@ -84,6 +84,8 @@ pub struct Brand {
     pub favicon: Href,
     /// The script of forms that post themselves.
     pub autopost: Href,
+    /// The script of the page that leads on after a logout.
+    pub farewell: Href,
     /// Where people find help.
     pub support: Option<Href>,
 }

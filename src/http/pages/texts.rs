@@ -91,14 +91,23 @@ texts! {
     logout_text(brand) = "You will be signed out of {brand} in this browser.";
     logout_button = "Sign out";
     logout_stay = "Stay signed in";
+    logout_onward(app, host) = "You then continue to {app} at {host}.";
+    logout_wrong_title = "The app's request to sign out is not valid";
+    logout_wrong_hint = "Its proof of who you are (id_token_hint) is not one of ours, so we cannot send you back to the app. You can still sign out here.";
+    logout_wrong_client = "It does not name an app that we know, so we cannot send you back to the app. You can still sign out here.";
+    logout_wrong_redirect = "The address to return to (post_logout_redirect_uri) is not registered for the app, so we will not send you there. You can still sign out here.";
+    logout_wrong_alone = "It names an address to return to, but no app (id_token_hint or client_id is missing), so we will not send you there. You can still sign out here.";
 
     signed_out_title = "You are signed out";
     signed_out_text(brand) = "Your session at {brand} has ended in this browser.";
     signed_out_provider(provider) =
         "You may still be signed in at {provider}. On a shared computer, sign out there too.";
+    signed_out_apps = "These apps are told to sign you out";
+    signed_out_onward(app) = "You are being taken back to {app}.";
 
     home_title(brand) = "Welcome to {brand}";
     home_text = "Apps send you here to sign in with an account that you already have. There is nothing to do on this page: open the app you want to use.";
+    home_apps = "Your apps";
     home_developers = "For people who build apps";
     home_developers_text = "This is an OpenID Connect issuer. Point your app's library at it:";
     home_issuer = "Issuer";
