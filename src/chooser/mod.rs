@@ -14,6 +14,8 @@ pub struct Candidate {
     pub hidden: bool,
     /// Canonical domains for whose addresses it is authoritative.
     pub domains: BTreeSet<String>,
+    /// It can be asked to let the person choose among accounts.
+    pub lets_choose: bool,
 }
 
 /// Everything the decision looks at.
@@ -21,6 +23,8 @@ pub struct Candidate {
 pub struct Facts<'a> {
     /// `prompt=none`: nothing may be shown.
     pub silent: bool,
+    /// `prompt=select_account`: the person must be given a choice, by the provider or by the list.
+    pub select_account: bool,
     /// How the browser's session fits the demand.
     pub session: Fit,
     /// The providers to choose from, in the configured order.
@@ -76,6 +80,8 @@ pub fn decide(facts: &Facts<'_>) -> Decision {
         _ => None,
     };
     match named.or_else(at_home).or_else(default).or_else(only) {
+        // Straight to a provider that cannot be asked for a choice, there would be none at all.
+        Some(candidate) if facts.select_account && !candidate.lets_choose => Decision::Choose,
         Some(candidate) => Decision::Go(candidate.id.clone()),
         None => Decision::Choose,
     }
@@ -115,11 +121,13 @@ mod tests {
             id: ProviderId::new(id).unwrap(),
             hidden: false,
             domains: domain.map(str::to_owned).into_iter().collect(),
+            lets_choose: true,
         }
     }
     fn facts(candidates: &[Candidate]) -> Facts<'_> {
         Facts {
             silent: false,
+            select_account: false,
             session: Fit::Absent,
             candidates,
             idp_hint: None,
@@ -179,6 +187,15 @@ mod tests {
         assert_eq!(decide(&facts), Decision::Choose);
     }
 
+    #[test]
+    fn whoever_is_to_choose_an_account_is_given_a_choice() {
+        let mut one = [candidate("friendbook", None)];
+        assert_eq!(decide(&Facts { select_account: true, ..facts(&one) }), go("friendbook"));
+        one[0].lets_choose = false;
+        assert_eq!(decide(&Facts { select_account: true, ..facts(&one) }), Decision::Choose);
+        assert_eq!(decide(&facts(&one)), go("friendbook"), "the valid twin");
+    }
+
     fn fit() -> impl Strategy<Value = Fit> {
         prop_oneof![Just(Fit::Fits), Just(Fit::Absent), Just(Fit::Stale), Just(Fit::OtherPerson)]
     }
@@ -188,6 +205,7 @@ mod tests {
         #[test]
         fn laws(
             silent: bool,
+            select_account: bool,
             session in fit(),
             count in 0usize..4,
             hint in prop::option::of("(p[0-5]|evil)"),
@@ -199,6 +217,7 @@ mod tests {
                 .collect();
             let decision = decide(&Facts {
                 silent,
+                select_account,
                 session,
                 candidates: &candidates,
                 idp_hint: hint.as_deref(),

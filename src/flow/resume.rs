@@ -87,6 +87,7 @@ pub fn candidates(snapshot: &Snapshot, client: &Client, demand: &Demand) -> Vec<
             id: entry.id.clone(),
             hidden: entry.display.hidden,
             domains: entry.policy.authoritative_for.clone(),
+            lets_choose: entry.upstream.lets_choose(),
         })
         .collect()
 }
@@ -137,6 +138,7 @@ pub async fn dispatch(
     let domain = flow.request.login_hint.as_deref().and_then(|hint| EmailAddress::parse(hint).ok());
     let decision = chooser::decide(&chooser::Facts {
         silent,
+        select_account: demand.select_account,
         session: fit,
         candidates: &candidates,
         idp_hint: flow.idp_hint.as_deref(),

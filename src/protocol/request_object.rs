@@ -95,16 +95,18 @@ pub fn check(
             .expected(expected.issuer, shown(text("aud"))));
     }
     times(claims, expected)?;
-    for name in ["client_id", "response_type"] {
-        let differs = match (claims.get(name), outside.get(name)) {
-            (None, _) => false,
-            (Some(Value::String(inside)), Some(outside)) => inside != outside,
-            (Some(Value::String(_)), None) => false,
-            (Some(_), _) => true,
-        };
-        if differs {
+    let differs = |name: &str, outside: Option<&str>| match (claims.get(name), outside) {
+        (None, _) => false,
+        (Some(Value::String(inside)), Some(outside)) => inside != outside,
+        (Some(Value::String(_)), None) => false,
+        (Some(_), _) => true,
+    };
+    for (name, outside) in
+        [("client_id", Some(expected.client)), ("response_type", outside.get("response_type"))]
+    {
+        if differs(name, outside) {
             return Err(invalid("request_object.mismatch", "a parameter differs inside and outside")
-                .expected(name, shown(text(name))));
+                .expected(outside.unwrap_or(name), shown(text(name))));
         }
     }
     if ["request", "request_uri"].iter().any(|name| claims.contains_key(*name)) {
@@ -152,13 +154,11 @@ fn seconds(value: &Value) -> Option<i64> {
     })
 }
 
-/// Members that speak of the JWT itself.
-const OF_THE_JWT: &[&str] = &["iss", "aud", "sub", "exp", "nbf", "iat", "jti"];
 /// Parameters whose value is JSON (OIDC Core §5.5, §7.2.1).
 const JSON: &[&str] = &["claims", "registration"];
 /// Parameters that a request may have several times.
 const SEVERAL: &[&str] = &["resource", "audience"];
-/// Parameters that are a text or a number. Members that we do not know are passed over, whatever they hold.
+/// Parameters that are a text or a number: those that [`crate::protocol::authorization`] reads.
 const TEXTS: &[&str] = &[
     "acr_values",
     "claims_locales",
@@ -180,17 +180,20 @@ const TEXTS: &[&str] = &[
     "ui_locales",
 ];
 
-/// The parameters in an object, as they would stand in a query.
+/// The parameters in an object, as they would stand in a query. Members that we do not know, and those that speak
+/// of the JWT itself, are passed over, whatever they hold.
 ///
 /// # Errors
 /// `request_object.parameter`: one that we know has a value of another type than it should.
 pub fn parameters(claims: &Map<String, Value>) -> Result<Vec<(String, String)>, Failure> {
     let mut pairs = Vec::new();
-    for (name, value) in claims.iter().filter(|(name, _)| !OF_THE_JWT.contains(&name.as_str())) {
+    for (name, value) in claims {
         let known = |list: &[&str]| list.contains(&name.as_str());
         match value {
-            Value::String(text) => pairs.push((name.clone(), text.clone())),
-            Value::Number(number) => pairs.push((name.clone(), number.to_string())),
+            Value::String(text) if known(TEXTS) || known(SEVERAL) || known(JSON) => {
+                pairs.push((name.clone(), text.clone()));
+            }
+            Value::Number(number) if known(TEXTS) => pairs.push((name.clone(), number.to_string())),
             Value::Object(_) if known(JSON) => pairs.push((name.clone(), value.to_string())),
             Value::Array(items) if known(SEVERAL) => {
                 for item in items {
@@ -198,7 +201,7 @@ pub fn parameters(claims: &Map<String, Value>) -> Result<Vec<(String, String)>, 
                     pairs.push((name.clone(), text.to_owned()));
                 }
             }
-            _ if known(JSON) || known(SEVERAL) || known(TEXTS) => return Err(wrong_type(name)),
+            _ if known(TEXTS) || known(SEVERAL) || known(JSON) => return Err(wrong_type(name)),
             _ => {}
         }
     }
@@ -345,6 +348,7 @@ mod tests {
         let claims = json!({
             "iss": "app", "aud": OURS, "exp": 1, "max_age": 10, "state": "s", "resource": ["urn:a", "urn:b"],
             "claims": {"userinfo": {"name": null}}, "unknown": {"x": [1]}, "flag": true,
+            "long": "x".repeat(10_000),
         });
         let pairs = parameters(claims.as_object().unwrap()).unwrap();
         let all = |name: &str| -> Vec<&str> {
@@ -353,7 +357,7 @@ mod tests {
         assert_eq!(all("max_age"), ["10"]);
         assert_eq!(all("resource"), ["urn:a", "urn:b"]);
         assert_eq!(all("claims"), [r#"{"userinfo":{"name":null}}"#]);
-        assert!(all("iss").is_empty() && all("exp").is_empty() && all("unknown").is_empty());
+        assert_eq!(pairs.len(), 5, "{pairs:?}");
         for bad in [
             json!({"state": ["a"]}),
             json!({"redirect_uri": {}}),

@@ -211,6 +211,10 @@ pub trait Upstream: Send + Sync {
     fn proves_freshness(&self) -> bool {
         true
     }
+    /// Whether it can be asked to let the person choose among accounts.
+    fn lets_choose(&self) -> bool {
+        false
+    }
     /// Builds the request to the provider.
     async fn begin(&self, context: &Context, request: &BeginRequest) -> Result<Begun, Failure>;
     /// Validates the answer; every check is a step of the trace, passed or not.

@@ -21,7 +21,8 @@ async fn discovery_names_what_works_and_nothing_else() {
     assert_eq!(document["code_challenge_methods_supported"], serde_json::json!(["S256"]));
     assert_eq!(document["response_types_supported"], serde_json::json!(["code"]));
     assert_eq!(document["authorization_response_iss_parameter_supported"], true);
-    assert_eq!(document["request_uri_parameter_supported"], false);
+    assert_eq!(document["request_uri_parameter_supported"], true);
+    assert_eq!(document["require_request_uri_registration"], true);
     assert!(!document.to_string().contains("password") && !document.to_string().contains("implicit"));
     let algs = document["id_token_signing_alg_values_supported"].as_array().unwrap();
     assert!(algs.contains(&"RS256".into()) && !algs.contains(&"none".into()));

@@ -105,14 +105,16 @@ async fn oauth_031_an_object_that_does_not_hold() {
     let header = |header: Value| key.token(&header.to_string(), &claims.to_string());
     let good = sign(&key, &claims);
     let none = |alg: &str| format!("{}.{}.", b64(json!({"alg": alg}).to_string()), b64(claims.to_string()));
-    let mut cut = good.clone();
-    cut.truncate(good.len() - 4);
+    // Another character in the midst of the signature.
+    let (head, tail) = good.split_at(good.len() - 20);
+    let other = if tail.starts_with('A') { "B" } else { "A" };
+    let changed = format!("{head}{other}{}", &tail[1..]);
     let refused = |name: &str, value: Value| sign(&key, &with(&house, json!({ name: value })));
     let cases = [
         ("none", none("none"), "jose.alg"),
         ("nOnE", none("nOnE"), "jose.alg"),
         ("no signature", format!("{}.", good.rsplit_once('.').unwrap().0), "jose.signature"),
-        ("cut", cut, "jose.signature"),
+        ("changed", changed, "jose.signature"),
         ("hmac", hs256(r#"{"alg":"HS256","kid":"e"}"#, &claims.to_string(), &key.public_der()), "jose.alg"),
         ("another key", sign(&Key::ec("e"), &claims), "jose.signature"),
         ("an unknown key", sign(&Key::ec("x"), &claims), "jose.kid"),

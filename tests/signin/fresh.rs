@@ -120,6 +120,23 @@ async fn a_provider_is_asked_for_what_the_app_wishes_and_no_more() {
 }
 
 #[tokio::test]
+async fn whoever_is_to_choose_an_account_is_given_a_choice() {
+    let house = House::open().await;
+    let mut alice = Visitor::new();
+    signed_in(&house, &mut alice).await;
+    let wanted =
+        |provider| authorize(&house, "first", &[("prompt", "select_account"), ("idp_hint", provider)]);
+    let to = alice.clone().get(&wanted("friendbook")).await.location();
+    assert_eq!(to.path(), "/sign-in", "Friendbook cannot be asked, so the list is the choice");
+    assert_eq!(alice.clone().get(to.as_str()).await.status, 200);
+    let to = alice.clone().get(&wanted("globex")).await.location();
+    assert_eq!(parameter(&to, "prompt").as_deref(), Some("select_account"));
+    let plain = authorize(&house, "first", &[("idp_hint", "friendbook")]);
+    let to = Visitor::new().get(&plain).await.location();
+    assert!(to.as_str().starts_with(house.friendbook.origin()), "the valid twin");
+}
+
+#[tokio::test]
 async fn a_client_that_needs_a_time_is_sent_to_providers_that_can_say_one() {
     let house = House::with(|config, providers| {
         (config.replacen("first_party = true", "first_party = true\nrequire_auth_time = true", 1), providers)

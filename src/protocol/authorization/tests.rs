@@ -315,6 +315,20 @@ fn resources_must_be_allowed() {
 }
 
 #[test]
+fn a_request_object_can_say_all_that_a_request_can() {
+    let mut claims = serde_json::Map::new();
+    for (name, value) in full() {
+        claims.insert(name.to_owned(), value.into());
+    }
+    claims.insert("max_age".to_owned(), 60.into());
+    let inside = crate::protocol::request_object::parameters(&claims).unwrap();
+    let pairs: Vec<(&str, &str)> =
+        inside.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(pairs.len(), full().len() - 1, "all but the unknown one");
+    assert_eq!(run_with(&pairs, app()).unwrap().request, run_with(&full(), app()).unwrap().request);
+}
+
+#[test]
 fn a_client_without_the_code_grant_is_refused() {
     let mut service = app();
     service.grant_types = [GrantType::ClientCredentials].into();

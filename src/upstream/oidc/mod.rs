@@ -92,6 +92,11 @@ impl Upstream for Provider {
             .collect()
     }
 
+    /// If its settings let `prompt` pass.
+    fn lets_choose(&self) -> bool {
+        self.0.settings.pass.contains(&settings::Wish::Prompt)
+    }
+
     async fn begin(&self, context: &Context, request: &BeginRequest) -> Result<Begun, Failure> {
         self.refresh_ahead(context);
         let discovered = self.0.discover(context).await?;
