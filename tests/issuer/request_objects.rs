@@ -139,7 +139,7 @@ async fn oauth_031_an_object_that_does_not_hold() {
         let told = told(&house, &alice, &bad).await;
         assert_eq!(told["error"], "invalid_request_object", "{name}: {told:?}");
         assert!(!told.contains_key("code") && !told.contains_key("state"), "{name}: {told:?}");
-        assert_eq!(last_reason(&house).await, reason, "{name}");
+        assert!(told["error_description"].contains(&format!("({reason})")), "{name}: {told:?}");
     }
     // Parameters inside are held to the rules of all parameters; what is wrong with them is told by them.
     let bad = sign(&key, &with(&house, json!({"code_challenge_method": "plain"})));

@@ -126,10 +126,10 @@ async fn whoever_is_to_choose_an_account_is_given_a_choice() {
     signed_in(&house, &mut alice).await;
     let wanted =
         |provider| authorize(&house, "first", &[("prompt", "select_account"), ("idp_hint", provider)]);
-    let to = alice.clone().get(&wanted("friendbook")).await.location();
+    let to = alice.get(&wanted("friendbook")).await.location();
     assert_eq!(to.path(), "/sign-in", "Friendbook cannot be asked, so the list is the choice");
-    assert_eq!(alice.clone().get(to.as_str()).await.status, 200);
-    let to = alice.clone().get(&wanted("globex")).await.location();
+    assert_eq!(alice.get(to.as_str()).await.status, 200);
+    let to = alice.get(&wanted("globex")).await.location();
     assert_eq!(parameter(&to, "prompt").as_deref(), Some("select_account"));
     let plain = authorize(&house, "first", &[("idp_hint", "friendbook")]);
     let to = Visitor::new().get(&plain).await.location();
