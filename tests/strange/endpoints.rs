@@ -41,6 +41,8 @@ pub struct Endpoint {
     pub parameters: &'static [(&'static str, &'static str)],
     /// Whether the client's credentials, a bearer token or the session's cookie go along.
     pub with: With,
+    /// A JSON document instead of a form, for the endpoints that take one.
+    pub document: Option<&'static [(&'static str, &'static str)]>,
 }
 
 /// What speaks for the caller.
@@ -211,6 +213,12 @@ pub const ENDPOINTS: &[Endpoint] = &[
         &[("token", "{refresh_token}"), ("token_type_hint", "refresh_token")],
         With::Basic,
     ),
+    row(Kind::Program, "POST", "/par", CODE, With::Basic),
+    row(Kind::Program, "POST", "/par", LOOPBACK, With::Nothing),
+    document("POST", "/register", With::Nothing, METADATA),
+    document("PUT", "/register/x", With::Bearer, METADATA),
+    row(Kind::Program, "GET", "/register/x", &[], With::Bearer),
+    row(Kind::Program, "DELETE", "/register/first", &[], With::Bearer),
     row(Kind::Bearer, "GET", "/userinfo", &[], With::Bearer),
     row(Kind::Bearer, "POST", "/userinfo", &[("access_token", "{access_token}")], With::Nothing),
 ];
@@ -222,8 +230,43 @@ const fn row(
     parameters: &'static [(&'static str, &'static str)],
     with: With,
 ) -> Endpoint {
-    Endpoint { kind, method, path, parameters, with }
+    Endpoint { kind, method, path, parameters, with, document: None }
 }
+
+const fn document(
+    method: &'static str,
+    path: &'static str,
+    with: With,
+    members: &'static [(&'static str, &'static str)],
+) -> Endpoint {
+    Endpoint { kind: Kind::Program, method, path, parameters: &[], with, document: Some(members) }
+}
+
+/// What a client registers (RFC 7591 §2): each member with its value as JSON.
+const METADATA: &[(&str, &str)] = &[
+    ("redirect_uris", r#"["https://app.example/callback"]"#),
+    ("client_name", r#""App""#),
+    ("client_uri", r#""https://app.example/""#),
+    ("logo_uri", r#""https://app.example/logo.png""#),
+    ("contacts", r#"["a@app.example"]"#),
+    ("response_types", r#"["code"]"#),
+    ("grant_types", r#"["authorization_code","refresh_token"]"#),
+    ("scope", r#""openid profile""#),
+    ("token_endpoint_auth_method", r#""private_key_jwt""#),
+    (
+        "jwks",
+        r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"k","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#,
+    ),
+    ("id_token_signed_response_alg", r#""ES256""#),
+    ("userinfo_signed_response_alg", r#""RS256""#),
+    ("subject_type", r#""public""#),
+    ("default_max_age", "3600"),
+    ("require_auth_time", "true"),
+    ("request_uris", r#"["https://app.example/request.jwt"]"#),
+    ("post_logout_redirect_uris", r#"["https://app.example/"]"#),
+    ("backchannel_logout_uri", r#""https://app.example/logout""#),
+    ("application_type", r#""web""#),
+];
 
 impl Seeds {
     /// A parameter's valid value.

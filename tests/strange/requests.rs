@@ -328,6 +328,86 @@ fn parameter(
     })
 }
 
+/// Values of members that nobody asked for.
+const ODD_JSON: &[&str] = &[
+    "null",
+    "true",
+    "0",
+    "-1",
+    "1e308",
+    "18446744073709551616",
+    "\"\"",
+    "\" \"",
+    "[]",
+    "{}",
+    "[null]",
+    "[[]]",
+    "[\"\"]",
+    "[1]",
+    "{\"keys\":[]}",
+    "{\"keys\":[{}]}",
+    "{\"keys\":null}",
+    "\"\\u0000\"",
+    "\"\\ud800\"",
+    "\"javascript:alert(7)\"",
+    "[\"javascript:alert(7)\"]",
+    "[\"https://app.example/#f\"]",
+    "[\"http://app.example/\"]",
+    "[\"https://*.example/\"]",
+    "[\"https://u:p@app.example/\"]",
+    "[\"/relative\"]",
+    "\"<script>alert(7)</script>\"",
+    "\"none\"",
+    "\"HS256\"",
+    "\"client_secret_jwt\"",
+    "[\"implicit\"]",
+    "[\"password\"]",
+    "\"openid everything\"",
+    "undefined",
+    "NaN",
+    "'x'",
+    "",
+];
+
+/// A document of these members, with some of them gone, bent or twice, and the whole cut or wrapped.
+fn document(members: &'static [(&'static str, &'static str)]) -> impl Strategy<Value = Vec<u8>> {
+    let long = prop_oneof![
+        Just(format!("\"{}\"", "x".repeat(5000))),
+        Just(format!("[{}\"x\"]", "\"x\",".repeat(3000))),
+        Just(format!("{}{}", "[".repeat(2000), "]".repeat(2000))),
+        Just(format!("{}1{}", "{\"a\":".repeat(500), "}".repeat(500))),
+    ];
+    let odd = prop_oneof![8 => select(ODD_JSON).prop_map(str::to_owned), 1 => long, 1 => "\\PC{0,40}"];
+    let change = (any::<Index>(), 0..4_usize, odd, select(NAMES));
+    let whole = prop_oneof![14 => Just(0_usize), 1 => 1..6_usize];
+    (vec(change, 0..4), whole, any::<Index>()).prop_map(move |(changes, whole, at)| {
+        let mut all: Vec<(String, String)> =
+            members.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        for (which, how, odd, name) in changes {
+            if all.is_empty() {
+                break;
+            }
+            let which = which.index(all.len());
+            match how {
+                0 => drop(all.remove(which)),
+                1 => all.push((all[which].0.clone(), odd)),
+                2 => all.push((name.to_owned(), odd)),
+                _ => all[which].1 = odd,
+            }
+        }
+        let members: Vec<String> = all.iter().map(|(name, value)| format!("{name:?}:{value}")).collect();
+        let text = format!("{{{}}}", members.join(","));
+        match whole {
+            0 => text.into_bytes(),
+            1 => text.as_bytes()[..at.index(text.len())].to_vec(),
+            2 => format!("[{text}]").into_bytes(),
+            3 => format!("\u{feff}{text}").into_bytes(),
+            4 => format!("{text}{text}").into_bytes(),
+            _ => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+        }
+    })
+}
+
 /// What becomes of one parameter: mostly itself, sometimes nothing, sometimes two.
 fn fate(name: &'static str, valid: String) -> impl Strategy<Value = Vec<Parameter>> {
     let own = || parameter(Just(name.as_bytes().to_vec()), value(valid.clone()));
@@ -379,7 +459,7 @@ pub fn request(seeds: &Seeds) -> impl Strategy<Value = Request> + use<> {
         ];
         let separator = prop_oneof![20 => Just("&"), 1 => select(vec!["&&", ";", "&=&", "\n", ","])];
         let content_type = prop_oneof![
-            16 => Just(Some("application/x-www-form-urlencoded")),
+            16 => Just(Some(if endpoint.document.is_some() { "application/json" } else { "application/x-www-form-urlencoded" })),
             1 => select(CONTENT_TYPES),
         ];
         let authorization = match endpoint.with {
@@ -397,7 +477,11 @@ pub fn request(seeds: &Seeds) -> impl Strategy<Value = Request> + use<> {
             header("content-encoding", None),
         )
             .prop_map(|(a, b, c, d, e, f)| [a, b, c, d, e, f].concat());
-        let body = option::weighted(0.02, prop_oneof![odd(), Just(b"a=b&".repeat(60_000)), Just(b"&".repeat(200_000))]);
+        let senseless = prop_oneof![odd(), Just(b"a=b&".repeat(60_000)), Just(b"&".repeat(200_000))];
+        let body = match endpoint.document {
+            Some(members) => prop_oneof![20 => document(members), 1 => senseless].prop_map(Some).boxed(),
+            None => option::weighted(0.02, senseless).boxed(),
+        };
         let path = prop_oneof![
             24 => Just(endpoint.path.to_owned()),
             1 => select(vec!["/", "//", "/./", "/x", "/%2e%2e", "/%00", "/%ff"]).prop_map(move |more| format!("{}{more}", endpoint.path)),
