@@ -8,17 +8,27 @@ import { startHouse, throughChooser } from './lib/demo.mjs';
 import { freePorts } from './lib/ports.mjs';
 
 const SECRET = 'apache-secret-only-for-the-tests-0123456789';
+// The second Apache has what this version of the module can do beyond the usual: answers by form_post, the secret in the
+// form, signed userinfo, and logout tokens by the back channel. Debian's module dies of private_key_jwt before it sends
+// anything, and does not know PAR yet. Its cookie has a name of its own, since ports share cookies.
+const MODERN = `
+OIDCClientID apache-modern
+OIDCClientSecret ${SECRET}
+OIDCProviderTokenEndpointAuth client_secret_post
+OIDCResponseMode form_post
+OIDCUserInfoSignedResponseAlg RS256
+OIDCProviderBackChannelLogoutSupported On
+OIDCCookie modern_session
+`;
 
 let house;
 let apache;
+let modern;
 before(async () => {
-  const [port] = await freePorts(1);
-  const url = `http://127.0.0.1:${port}`;
-  house = await startHouse({
-    env: { APACHE_SECRET: SECRET },
-    more: `
+  const urls = (await freePorts(2)).map((port) => `http://127.0.0.1:${port}`);
+  const one = (id, url, more = '') => `
 [[client]]
-id = "apache"
+id = "${id}"
 name = "Apache"
 secret = "env:APACHE_SECRET"
 redirect_uris = ["${url}/oidc/callback"]
@@ -26,19 +36,28 @@ post_logout_redirect_uris = ["${url}/open/bye"]
 grant_types = ["authorization_code", "refresh_token"]
 scopes = ["openid", "profile", "email", "offline_access", "groups", "roles", "permissions"]
 first_party = true
-`,
+${more}
+`;
+  house = await startHouse({
+    env: { APACHE_SECRET: SECRET },
+    more: one('apache', urls[0])
+      + one('apache-modern', urls[1], `auth_methods = ["client_secret_post"]\nuserinfo_alg = "RS256"\nbackchannel_logout_uri = "${urls[1]}/oidc/callback?logout=backchannel"`),
   });
-  apache = await startApache({
-    port,
+  const start = (url, lines) => startApache({
+    port: new URL(url).port,
     lines: `
 OIDCProviderMetadataURL ${house.issuer}/.well-known/openid-configuration
-OIDCClientID apache
-OIDCClientSecret ${SECRET}
 OIDCDefaultLoggedOutURL ${url}/open/bye
-`,
+${lines}`,
   });
+  apache = await start(urls[0], `OIDCClientID apache\nOIDCClientSecret ${SECRET}\n`);
+  modern = await start(urls[1], MODERN);
 });
-after(async () => { await apache?.stop(); await house?.stop(); });
+after(async () => {
+  await apache?.stop();
+  await modern?.stop();
+  await house?.stop();
+});
 
 /** What the application behind Apache was told. */
 const told = (page) => JSON.parse(page.text).headers;
@@ -104,4 +123,42 @@ test('sign-out at Apache signs out at the issuer, revokes what Apache held, and 
   assert.equal((await userinfo()).status, 401);
   const again = await browser.open(`${apache.url}/page`);
   assert.ok(again.root.querySelector('[name=provider]'), 'the issuer asks anew');
+});
+
+test('an answer by form_post, the secret in the form, and signed userinfo', async () => {
+  const browser = new Browser();
+  const page = await arriveByForm('/page?a=1', { browser });
+  assert.equal(page.status, 200, await modern.log());
+  assert.equal(page.url.href, `${modern.url}/page?a=1`);
+  assert.equal(told(page)['claim-groups'], 'engineers');
+  assert.equal(told(page)['claim-name'], 'Alice Ahlgren');
+  const log = await modern.log();
+  assert.match(log, /response_mode=form_post/);
+  assert.match(log, /token_endpoint_auth=client_secret_post/);
+});
+
+/** As `arrive`, at the second Apache; the answer comes as a form, which the page posts. */
+async function arriveByForm(path, { browser = new Browser(), ...how } = {}) {
+  const chooser = await browser.open(`${modern.url}${path}`);
+  assert.ok(chooser.root.querySelector('[name=provider]'), `${chooser.url}\n${chooser.text}\n${await modern.log()}`);
+  const answer = await throughChooser(browser, chooser, how);
+  const found = browser.formTo(answer, `${modern.url}/oidc/callback`);
+  assert.ok(found, `no form: ${answer.url}\n${answer.text}`);
+  return browser.open(found.url, { method: 'POST', body: found.form.toString() });
+}
+
+test('whoever signs out elsewhere is signed out of Apache by the back channel', async () => {
+  const browser = new Browser();
+  const token = told(await arriveByForm('/page', { browser }))['oidc_access_token'];
+  assert.ok(token);
+  assert.equal((await browser.open(`${modern.url}/page`)).status, 200, 'the session goes on');
+  // The person signs out at the first Apache, in the same browser.
+  assert.equal((await browser.open(`${apache.url}/page`)).status, 200);
+  await browser.open(`${apache.url}/oidc/callback?logout=${encodeURIComponent(`${apache.url}/open/bye`)}`);
+  for (let tries = 0; ; tries += 1) {
+    const page = await browser.open(`${modern.url}/page`);
+    if (page.root.querySelector('[name=provider]')) break;
+    assert.ok(tries < 100, `Apache still lets the person in:\n${await modern.log()}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
 });

@@ -123,6 +123,28 @@ journey('signing out of Board signs out at the broker, and the cookie of before 
   noFaults(page);
 });
 
+journey('whoever signs out of another app is signed out of Board by the back channel', async (context) => {
+  const { demo, board } = await boardFor(context);
+  const browser = await browserFor(context);
+  const page = await personAt(browser);
+  await signIn(page, board, 'alice');
+  const other = await page.context().newPage();
+  await other.goto(demo.addresses.notes);
+  await other.locator('#sign-in').click();
+  await other.locator('#sub').waitFor();
+  assert.equal(await isSignedIn(page), true);
+  await other.locator('#sign-out').click();
+  await other.locator('#sign-in').waitFor();
+  await page.waitForFunction(async () => (await fetch('/bff/who', { headers: { 'x-board': '1' } })).status === 401);
+  // The page notices with the next thing that the person does, and says so.
+  await page.locator('#text').fill('Too late.');
+  await page.locator('#pin').click();
+  await page.locator('#welcome').waitFor();
+  assert.match(await page.locator('#message').textContent(), /session has ended/i);
+  await screenshot(page, 'board-session-ended');
+  noFaults(page);
+});
+
 journey('tokens are refreshed on the server while the page knows nothing of it', async (context) => {
   // No longer than the time ahead of its end at which a token is refreshed: every request needs a new one.
   const { demo, board } = await boardFor(context, { lifetime: '30s' });
