@@ -6,7 +6,7 @@ use super::output::{Out, at, facts, joined, table};
 use crate::accounts::{Account, AccountEmail, Assignment, EmailAddress, Provenance, Target};
 use crate::flow::admin::Desk;
 use crate::flow::admin::accounts::{AccountView, Invite};
-use crate::ids::{AccountId, GroupName, IdentityId, ProviderId, RoleName};
+use crate::ids::{AccountId, ClientId, GroupName, IdentityId, ProviderId, RoleName};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -36,6 +36,15 @@ pub enum AccountCommand {
     Show {
         /// Its id or address
         account: String,
+    },
+    /// Find the account that a client knows by a `sub`, pairwise ones too
+    Known {
+        /// The client
+        #[arg(long, value_name = "ID")]
+        to: ClientId,
+        /// The `sub` in its tokens
+        #[arg(long = "as", value_name = "SUB")]
+        sub: String,
     },
     /// Suspend an account: nobody can sign in to it, its sessions end and its tokens stop working at once
     Suspend {
@@ -147,6 +156,11 @@ pub async fn run(command: AccountCommand, desk: &Desk, out: &Out) -> Result<(), 
         }
         AccountCommand::Show { account } => {
             let view = desk.account(&account).await?;
+            out.show(&json_of_view(&view), || text_of(&view));
+        }
+        AccountCommand::Known { to, sub } => {
+            let id = desk.account_known_as(&to, &sub).await?;
+            let view = desk.account(id.as_str()).await?;
             out.show(&json_of_view(&view), || text_of(&view));
         }
         AccountCommand::Suspend { account } => {

@@ -43,3 +43,42 @@ pub async fn load(context: &Context, store: &Store, sealer: &Sealer) -> Result<S
     })?;
     Ok(Subjects::new(secret))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clients::tests::client;
+    use crate::config::settings::Database;
+
+    fn sealer(byte: u8) -> Sealer {
+        Sealer::new(&[byte; 32]).unwrap()
+    }
+
+    #[tokio::test]
+    async fn all_who_start_together_know_people_by_the_same_names_and_only_under_the_master_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let store =
+            Store::open(&Database::Sqlite { path: folder.path().join("store.db"), readers: 4 }).unwrap();
+        store.migrate().unwrap();
+        let context = Context::system();
+        let master = sealer(1);
+        let begin = || load(&context, &store, &master);
+        let (a, b, c) = tokio::join!(begin(), begin(), begin());
+        let mut app = client("app");
+        app.subjects.pairwise = true;
+        app.redirect_uris = ["https://app.test/cb".to_owned()].into();
+        let person = context.account_id();
+        let name = |subjects: Subjects| subjects.of(&app, &person).unwrap();
+        let first = name(a.unwrap());
+        assert_eq!((name(b.unwrap()), name(c.unwrap())), (first.clone(), first.clone()));
+        assert_eq!(name(load(&context, &store, &sealer(1)).await.unwrap()), first, "and after a restart");
+        assert_eq!(load(&context, &store, &sealer(2)).await.unwrap_err().reason, "keys.master");
+        let broken = "AAAA".to_owned();
+        store.write(move |tx| -> Result<(), StoreError> { tx.put_meta(FACT, &broken) }).await.unwrap();
+        assert_eq!(
+            load(&context, &store, &sealer(1)).await.unwrap_err().reason,
+            "keys.master",
+            "never made anew"
+        );
+    }
+}

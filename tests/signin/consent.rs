@@ -136,6 +136,44 @@ async fn single_claims_are_named_and_agreed_to_one_by_one() {
 }
 
 #[tokio::test]
+async fn a_refresh_ends_when_a_single_claim_is_taken_back() {
+    let house = House::open().await;
+    let mut alice = Visitor::new();
+    let claims = r#"{"userinfo": {"name": null}}"#;
+    let more = [("scope", "openid offline_access"), ("prompt", "consent"), ("claims", claims)];
+    let page = asked(&house, &mut alice, &more).await;
+    let back = decide(&house, &mut alice, &page, "allow").await;
+    let code = parameter(&back, "code").unwrap();
+    let mut call = async |form: &[(&str, &str)]| {
+        let form: Vec<_> = form.iter().copied().chain([("client_id", "third")]).collect();
+        let answer = alice.post(&house.at("/token"), &form).await;
+        (answer.status, serde_json::from_str::<serde_json::Value>(&answer.body).unwrap())
+    };
+    let form = [
+        ("grant_type", "authorization_code"),
+        ("code", code.as_str()),
+        ("redirect_uri", "http://127.0.0.1:7777/callback"),
+        ("code_verifier", "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"),
+    ];
+    let (_, tokens) = call(&form).await;
+    let refresh = tokens["refresh_token"].as_str().unwrap_or_else(|| panic!("{tokens}"));
+    let (status, tokens) = call(&[("grant_type", "refresh_token"), ("refresh_token", refresh)]).await;
+    assert_eq!(status, 200, "the valid twin: {tokens}");
+    let account = house.accounts().await[0].id.clone();
+    let client: countersign::ids::ClientId = "third".parse().unwrap();
+    let narrowed = house.app.store.write::<_, countersign::store::StoreError, _>(move |tx| {
+        let mut consent = tx.consent(&account, &client)?.expect("it is remembered");
+        assert_eq!(consent.claims, ["name".to_owned()].into());
+        consent.claims.clear();
+        tx.put_consent(&consent)
+    });
+    narrowed.await.unwrap();
+    let refresh = tokens["refresh_token"].as_str().unwrap();
+    let (status, body) = call(&[("grant_type", "refresh_token"), ("refresh_token", refresh)]).await;
+    assert_eq!((status, body["error"].as_str()), (400, Some("invalid_grant")));
+}
+
+#[tokio::test]
 async fn a_scope_that_was_agreed_to_covers_its_claims() {
     let house = House::open().await;
     let mut alice = Visitor::new();

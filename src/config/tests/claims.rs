@@ -68,6 +68,19 @@ fn a_providers_contexts_are_words() {
     let map =
         check("{ \"urn:globex:2fa\" = \"mfa\" }").unwrap_or_else(|report| panic!("{}", report.render(false)));
     assert_eq!(map.ours(Some("urn:globex:2fa")), Some("mfa"));
+    let plain = "authorize_url = \"https://f.test/a\"\ntoken_url = \"https://f.test/t\"\n\
+                 userinfo_url = \"https://f.test/me\"\nsubject = \"id\"\n";
+    let oauth2 = GLOBEX.replace("kind = \"oidc\"", "kind = \"oauth2\"").replace("issuer = ", "# issuer = ");
+    let folder = tempfile::tempdir().unwrap();
+    for (map, wrong) in [("acr_map = { a = \"b\" }\n", true), ("", false)] {
+        std::fs::write(folder.path().join("providers.toml"), format!("{oauth2}{plain}{map}")).unwrap();
+        let said = match read(folder.path(), HEAD) {
+            Ok(loaded) => loaded.report.render(false),
+            Err(report) => report.render(false),
+        };
+        assert_eq!(said.contains("shows no authentication context"), wrong, "{said}");
+        assert!(wrong || !said.contains("error"), "the valid twin: {said}");
+    }
     for bad in ["{ a = \"b c\" }", "{ a = 1 }", "\"mfa\"", "{ \"\" = \"x\" }"] {
         assert!(check(bad).is_err(), "{bad}");
     }

@@ -10,6 +10,7 @@ pub mod clients;
 pub mod directory;
 pub mod epoch;
 pub mod sessions;
+mod subjects;
 
 use crate::accounts::Directory;
 use crate::audit::{Actor, AuditEvent, AuditKind, KeptRefusal};

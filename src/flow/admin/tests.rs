@@ -9,6 +9,7 @@ use crate::context::Timestamp;
 use crate::ids::{AccountId, ClientId};
 use crate::protocol::Scope;
 use crate::tokens::handle::Digest;
+use secrecy::ExposeSecret as _;
 use std::time::Duration;
 
 const CONFIG: &str = r#"
@@ -290,4 +291,58 @@ async fn of_many_who_make_one_client_at_once_one_succeeds() {
     let outcomes = futures_util::future::join_all(tries).await;
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
     assert_eq!(kinds(&house.desk).await, [AuditKind::ClientCreated]);
+}
+
+#[tokio::test]
+async fn whoever_is_asked_about_a_subject_finds_its_account() {
+    let house = house();
+    let desk = &house.desk;
+    let (ann, bob) = (account(desk, "ann@a.test", true).await, account(desk, "bob@a.test", true).await);
+    let mut made = client("private", false);
+    made.subjects.pairwise = true;
+    desk.add_client(made.clone()).await.unwrap();
+    let sealer = crate::tokens::seal::Sealer::new(desk.settings.master_key.expose_secret()).unwrap();
+    let subjects = crate::flow::subjects::load(&desk.context, &desk.store, &sealer).await.unwrap();
+    let own = subjects.of(&made, &bob).unwrap();
+    assert_eq!(desk.account_known_as(&made.id, &own).await.unwrap(), bob);
+    let declared = ClientId::new("declared").unwrap();
+    assert_eq!(
+        desk.account_known_as(&declared, ann.as_str()).await.unwrap(),
+        ann,
+        "a public subject is the id"
+    );
+    for (client, sub) in [(&declared, own.as_str()), (&made.id, bob.as_str()), (&made.id, "")] {
+        let found = desk.account_known_as(client, sub).await;
+        assert!(matches!(found, Err(AdminError::NotFound { .. })), "{sub}: {found:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_whose_subjects_have_no_sector_or_whose_claims_collide_is_not_made() {
+    let house = house();
+    let desk = &house.desk;
+    let with = |change: fn(&mut Client)| {
+        let mut client = client("app", false);
+        client.subjects.pairwise = true;
+        change(&mut client);
+        client
+    };
+    for bad in [
+        with(|c| c.redirect_uris.extend(["https://b.test/cb".to_owned()])),
+        with(|c| c.subjects.sector_identifier_uri = Some("http://a.test/list".to_owned())),
+        with(|c| {
+            c.subjects.pairwise = false;
+            c.subjects.sector_identifier_uri = Some("https://a.test/list".to_owned());
+        }),
+        with(|c| c.shapes.groups.name = Some("sub".to_owned())),
+        with(|c| c.shapes.groups.name = Some("roles".to_owned())),
+    ] {
+        assert!(matches!(desk.add_client(bad).await, Err(AdminError::Refused(_))));
+    }
+    let good = with(|c| {
+        c.redirect_uris.insert("https://b.test/cb".to_owned());
+        c.subjects.sector_identifier_uri = Some("https://a.test/list".to_owned());
+        c.shapes.groups.name = Some("teams".to_owned());
+    });
+    desk.add_client(good).await.unwrap();
 }

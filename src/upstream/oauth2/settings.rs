@@ -102,6 +102,13 @@ impl Settings {
             endpoints.into_iter().filter_map(|(key, url)| Some((key, url?))),
         ));
         found.extend(check_parameters("authorize_params", &self.authorize_params));
+        if !common.acr_map.is_empty() {
+            found.push(Contradiction::new(
+                "acr_map",
+                "plain OAuth 2.0 shows no authentication context",
+                "remove it; only an ID token has one",
+            ));
+        }
         found.extend(check_parameters("userinfo_params", &self.userinfo_params));
         found.extend(check_parameters("reauthenticate_params", &self.reauthenticate_params));
         if self.appsecret_proof && self.client_secret.is_none() {
