@@ -218,7 +218,7 @@ fn request_of(
         nonce: parameters.get("nonce").map(str::to_owned),
         challenge,
         prompt,
-        max_age: max_age(parameters.get("max_age"))?.or_else(|| usual_age(client)),
+        max_age: max_age(parameters.get("max_age"))?.or_else(|| usual_age(client, &claims)),
         login_hint: parameters.get("login_hint").map(|hint| hint.chars().take(320).collect()),
         id_token_hint: parameters.get("id_token_hint").map(str::to_owned),
         ui_locales: words(parameters.get("ui_locales")),
@@ -309,9 +309,11 @@ fn max_age(sent: Option<&str>) -> Result<Option<Duration>, Failure> {
 /// As old as no proof is: with it the provider must say when the person proved themselves, and that is all.
 const ANY_AGE: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
-/// What the client registered (OIDC Registration §2): `default_max_age`, or for `require_auth_time` any age.
-fn usual_age(client: &Client) -> Option<Duration> {
-    client.sign_in.default_max_age.or_else(|| client.sign_in.require_auth_time.then_some(ANY_AGE))
+/// What the client registered (OIDC Registration §2): `default_max_age`, or for `require_auth_time` any age. An
+/// essential `auth_time` says the same as the latter (OIDC Core §2, §5.5.1).
+fn usual_age(client: &Client, claims: &ClaimsRequest) -> Option<Duration> {
+    let time_demanded = client.sign_in.require_auth_time || claims.demands_auth_time();
+    client.sign_in.default_max_age.or_else(|| time_demanded.then_some(ANY_AGE))
 }
 
 /// What was asked for, or else what the client registered (OIDC Registration §2 `default_acr_values`).

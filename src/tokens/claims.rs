@@ -64,7 +64,7 @@ impl Audience {
 /// How and when a person proved themselves (OIDC Core §2, RFC 8176).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuthenticationClaims {
-    /// When, in seconds; absent where no provider vouched for a time and nobody demands one.
+    /// When, in seconds; absent where no provider vouched for a time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_time: Option<i64>,
     /// The level that was reached.

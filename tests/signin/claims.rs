@@ -109,23 +109,28 @@ async fn a_context_that_is_not_declared_is_not_told() {
 }
 
 #[tokio::test]
-async fn oidc_070_a_time_that_nobody_vouched_for_is_told_only_where_it_is_demanded() {
+async fn oidc_070_a_time_that_nobody_vouched_for_is_never_told() {
     let house = House::open().await;
     let mut alice = Visitor::new();
     let back = sign_in(&house, &mut alice, "friendbook", &authorize(&house, "first", &[])).await;
     let (id, _) = id_token(&house, &mut alice, &back).await;
     assert!(id.get("auth_time").is_none(), "plain OAuth says none: {id}");
-    for voluntary in
-        [json!({"id_token": {"auth_time": null}}), json!({"userinfo": {"auth_time": {"essential": true}}})]
-    {
-        let back = alice.get(&authorize(&house, "first", &[("claims", &claims(voluntary))])).await.location();
+    let voluntary =
+        [json!({"id_token": {"auth_time": null}}), json!({"userinfo": {"auth_time": {"essential": true}}})];
+    for wish in voluntary {
+        let back = alice.get(&authorize(&house, "first", &[("claims", &claims(wish))])).await.location();
         assert!(id_token(&house, &mut alice, &back).await.0.get("auth_time").is_none());
     }
+    // where it is demanded, the person goes where it is said
     let must = claims(json!({"id_token": {"auth_time": {"essential": true}}}));
-    let back = alice.get(&authorize(&house, "first", &[("claims", &must)])).await.location();
-    assert_eq!(id_token(&house, &mut alice, &back).await.0["auth_time"], house.now().secs());
-    let back = sign_in(&house, &mut Visitor::new(), "globex", &authorize(&house, "first", &[])).await;
-    assert!(id_token(&house, &mut alice, &back).await.0["auth_time"].is_i64(), "the valid twin");
+    let silent = alice.get(&authorize(&house, "first", &[("claims", &must), ("prompt", "none")])).await;
+    assert_eq!(parameter(&silent.location(), "error").as_deref(), Some("login_required"));
+    let away = depart(&house, &mut alice, "globex", &authorize(&house, "first", &[("claims", &must)])).await;
+    assert!(away.as_str().starts_with(house.globex.origin()), "the only one that is open: {away}");
+    let back =
+        sign_in(&house, &mut Visitor::new(), "globex", &authorize(&house, "first", &[("claims", &must)]))
+            .await;
+    assert!(id_token(&house, &mut alice, &back).await.0["auth_time"].is_i64());
 }
 
 #[tokio::test]

@@ -70,7 +70,10 @@ fn a_providers_contexts_are_words() {
     assert_eq!(map.ours(Some("urn:globex:2fa")), Some("mfa"));
     let plain = "authorize_url = \"https://f.test/a\"\ntoken_url = \"https://f.test/t\"\n\
                  userinfo_url = \"https://f.test/me\"\nsubject = \"id\"\n";
-    let oauth2 = GLOBEX.replace("kind = \"oidc\"", "kind = \"oauth2\"").replace("issuer = ", "# issuer = ");
+    let oauth2 = GLOBEX
+        .replace("kind = \"oidc\"", "kind = \"oauth2\"")
+        .replace("issuer = ", "# issuer = ")
+        .replace("authoritative_for", "# authoritative_for");
     let folder = tempfile::tempdir().unwrap();
     for (map, wrong) in [("acr_map = { a = \"b\" }\n", true), ("", false)] {
         std::fs::write(folder.path().join("providers.toml"), format!("{oauth2}{plain}{map}")).unwrap();

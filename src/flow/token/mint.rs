@@ -31,7 +31,7 @@ pub(super) struct PersonFacts<'a> {
 pub(super) fn for_person(snapshot: &Snapshot, facts: PersonFacts<'_>) -> Result<TokenAnswer, Failure> {
     let PersonFacts { client, standing, scope, audience, nonce, refresh, random, now } = facts;
     let (settings, person) = (&snapshot.settings, &standing.person);
-    let authentication = authentication(snapshot, client, standing);
+    let authentication = authentication(snapshot, standing);
     let jti = token_id(Some(&standing.grant.id), random);
     let sub = snapshot.subjects.of(client, &person.account.id)?;
     let subject = Subject::Account { sub: &sub, authentication: &authentication };
@@ -121,14 +121,13 @@ fn access_token(
 
 /// How the person proved themselves when they made the grant. What a provider said of it is turned into our
 /// own words now, so that a changed policy holds for the next token.
-fn authentication(snapshot: &Snapshot, client: &Client, standing: &Standing) -> AuthenticationClaims {
+fn authentication(snapshot: &Snapshot, standing: &Standing) -> AuthenticationClaims {
     let grant = &standing.grant;
     let proof = grant.proof(standing.session.as_ref());
-    let demanded = client.sign_in.require_auth_time || grant.details.claims.demands_auth_time();
-    // OIDC Core §2: `auth_time` must be there where it is demanded. Otherwise it is there only if a provider
-    // vouched for it: when its answer reached us says little of when the person proved themselves.
+    // Only a provider's own time: when its answer reached us says little of when the person proved themselves.
+    // Where the time is demanded (OIDC Core §2), only providers that say it were open to the person.
     let asserted = proof.as_ref().is_none_or(|proof| proof.time_asserted);
-    let auth_time = (asserted || demanded).then_some(grant.auth_time);
+    let auth_time = asserted.then_some(grant.auth_time);
     let acr = proof.as_ref().and_then(|proof| snapshot.acr(&proof.provider, proof.acr.as_deref()));
     let amr = proof.as_ref().map_or_else(Vec::new, |proof| methods(&proof.amr));
     AuthenticationClaims::new(auth_time, acr.as_deref(), &amr)
