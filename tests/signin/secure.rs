@@ -83,8 +83,13 @@ async fn over_our_own_tls_every_cookie_is_bound_to_our_host() {
     let back = sign_in(&house, &mut alice, "globex", &authorize(&house, "first", &[])).await;
     assert!(parameter(&back, "code").is_some());
     // Another one, by consent, and the end of it.
-    let back =
-        sign_in(&house, &mut alice, "friendbook", &authorize(&house, "first", &[("prompt", "login")])).await;
+    let back = sign_in(
+        &house,
+        &mut alice,
+        "friendbook",
+        &authorize(&house, "first", &[("prompt", "select_account")]),
+    )
+    .await;
     assert!(parameter(&back, "code").is_some());
     let page = alice.get(&house.at("/logout")).await;
     assert_eq!(alice.post(&house.at("/logout"), &[("csrf", &page.field("csrf"))]).await.status, 200);
