@@ -77,6 +77,8 @@ kinds! {
     RefreshReused = "refresh.reused";
     /// A client was made.
     ClientCreated = "client.created";
+    /// A client registered itself.
+    ClientRegistered = "client.registered";
     /// A client was changed.
     ClientChanged = "client.changed";
     /// A client's secret was made anew.
@@ -87,6 +89,10 @@ kinds! {
     ClientSignedOut = "client.signed_out";
     /// A client could not be told that a session ended.
     LogoutUndelivered = "logout.undelivered";
+    /// An initial access token was made: it lets programs register clients.
+    RegistrationTokenCreated = "registration_token.created";
+    /// One was ended.
+    RegistrationTokenRevoked = "registration_token.revoked";
     /// A resource server was made or changed.
     ResourceServerChanged = "resource_server.changed";
     /// A resource server was removed.

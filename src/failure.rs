@@ -10,7 +10,7 @@ macro_rules! oauth_codes {
         /// The standard error codes that a client may see, and the one table of their HTTP statuses.
         ///
         /// RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1, RFC 7009 §2.2.1, RFC 8707 §2, OIDC Core §3.1.2.6,
-        /// OIDC Core Unmet Authentication Requirements, RFC 9101 §6, RFC 9470.
+        /// OIDC Core Unmet Authentication Requirements, RFC 9101 §6, RFC 9470, RFC 7591 §3.2.2.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum OAuthCode { $($(#[$doc])* $variant,)* }
         impl OAuthCode {
@@ -78,6 +78,10 @@ oauth_codes! {
     /// Registration during the request is not offered.
     RegistrationNotSupported = "registration_not_supported", 400,
         "registration in the request is not offered";
+    /// A registered address cannot be used (RFC 7591 §3.2.2).
+    InvalidRedirectUri = "invalid_redirect_uri", 400, "an address cannot be registered";
+    /// A member of a registration cannot be used (RFC 7591 §3.2.2).
+    InvalidClientMetadata = "invalid_client_metadata", 400, "a member of the registration cannot be used";
     /// The access token does not hold (RFC 6750 §3.1).
     InvalidToken = "invalid_token", 401, "the access token is missing, wrong, expired or revoked";
     /// The access token lacks a scope (RFC 6750 §3.1).
@@ -214,6 +218,8 @@ pub struct Failure {
     pub reason: &'static str,
     /// What the person is told.
     pub user: UserMessage,
+    /// The parameter or member that it is about, where its name alone helps the makers of an application.
+    pub about: Option<&'static str>,
     /// What the operator is told.
     pub detail: Box<Detail>,
     /// The error behind it, for the log.
@@ -229,7 +235,7 @@ impl Failure {
         note: impl Into<Cow<'static, str>>,
     ) -> Self {
         let detail = Detail { note: note.into(), expected: None, received: None };
-        Self { code, reason, user, detail: Box::new(detail), source: None }
+        Self { code, reason, user, about: None, detail: Box::new(detail), source: None }
     }
     /// A request that breaks the protocol; the person sees that the app's link does not work.
     pub fn invalid_request(reason: &'static str, note: impl Into<Cow<'static, str>>) -> Self {
@@ -266,12 +272,19 @@ impl Failure {
             );
         let mut text = self.code.meaning().to_owned();
         if of_the_request {
-            text.push_str(&format!(" ({})", self.reason));
+            let about = self.about.map(|name| format!(", {name}")).unwrap_or_default();
+            text.push_str(&format!(" ({}{about})", self.reason));
         }
         if let Some(reference) = reference.filter(|_| self.code != OAuthCode::InvalidClient) {
             text.push_str(&format!("; reference {reference}"));
         }
         text
+    }
+    /// Names the parameter or member that it is about.
+    #[must_use]
+    pub fn concerning(mut self, name: &'static str) -> Self {
+        self.about = Some(name);
+        self
     }
     /// Says what was expected and what came.
     #[must_use]

@@ -85,6 +85,7 @@ fn help_is_complete_and_usage_errors_have_their_code() {
         "check",
         "migrate",
         "client",
+        "registration-token",
         "keys",
         "account",
         "session",
@@ -121,6 +122,44 @@ fn check_reports_everything_and_writes_nothing() {
     assert_eq!((&first["line"], &first["column"]), (&12.into(), &1.into()), "{first}");
     assert_eq!(bad.run(&["client", "list"]).code, 1, "no command works on a bad configuration");
     assert_eq!(place.run(&["check", "--config", "no.toml"]).code, 1);
+}
+
+#[test]
+fn registration_tokens_are_printed_once_and_listed_without_their_text() {
+    let place = Place::new(CONFIG);
+    place.json(&["migrate"]);
+    let add =
+        ["registration-token", "add", "--note", "shop", "--uses", "2", "--redirect-host", "*.shop.test"];
+    let made = place.json(&add);
+    let text = made["token"].as_str().unwrap();
+    assert!(text.starts_with("csit_"));
+    let said = place.run(&["registration-token", "list"]);
+    assert!(said.out.contains("shop") && said.out.contains("usable"), "{}", said.out);
+    assert!(
+        !said.out.contains(text) && !place.run(&["registration-token", "list", "--json"]).out.contains(text)
+    );
+    assert!(place.run(&add).out.contains("mode"), "nobody can use it while registration is closed");
+    let id = made["id"].as_str().unwrap();
+    assert_eq!(place.run(&["registration-token", "revoke", id]).code, 0);
+    assert_eq!(place.run(&["registration-token", "revoke", id]).code, 1);
+    assert!(place.run(&["registration-token", "list"]).out.contains("revoked"));
+    assert_eq!(place.run(&["registration-token", "add", "--redirect-host", "https://x"]).code, 2);
+}
+
+#[test]
+fn a_client_with_keys_gets_no_secret() {
+    let place = Place::new(CONFIG);
+    place.json(&["migrate"]);
+    let arguments = ["client", "add", "portal", "--redirect-uri", "https://portal.test/cb"];
+    let made = place.json(&[&arguments[..], &["--jwks-uri", "https://portal.test/jwks"]].concat());
+    assert!(made.get("client_secret").is_none(), "{made}");
+    assert_eq!(made["auth_methods"], serde_json::json!(["private_key_jwt"]));
+    assert_eq!(place.run(&["client", "rotate-secret", "portal"]).code, 1);
+    std::fs::write(place.path().join("keys.json"), r#"{"keys":[{"kty":"oct","k":"AAAA"}]}"#).unwrap();
+    let refused =
+        place.run(&["client", "add", "bad", "--redirect-uri", "https://b.test", "--jwks", "keys.json"]);
+    assert_eq!(refused.code, 1, "{}{}", refused.out, refused.err);
+    assert!(refused.err.contains("private or secret"), "{}", refused.err);
 }
 
 #[test]

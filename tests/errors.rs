@@ -36,6 +36,7 @@ const FAMILIES: &[&str] = &[
     "provider",
     "pushed",
     "refresh",
+    "registration",
     "request",
     "request_object",
     "request_uri",

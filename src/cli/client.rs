@@ -2,7 +2,7 @@
 
 use super::client_logout::{self, Logout};
 use super::client_requests::{self, Requests};
-use super::output::{Out, facts, joined, table};
+use super::output::{Out, at, facts, joined, table};
 use super::shapes::{Shapes, shown};
 use super::{CliError, logouts};
 use crate::accounts::Target;
@@ -14,6 +14,7 @@ use crate::flow::admin::clients::WithSecret;
 use crate::ids::{ClientId, GroupName, ProviderId, RoleName};
 use crate::jose::Alg as Verified;
 use crate::protocol::Scope;
+use crate::store::RegistrationRecord;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -207,14 +208,25 @@ impl From<Method> for AuthMethod {
     }
 }
 
+/// A grant type.
 #[derive(Clone, Copy, ValueEnum)]
-enum Grant {
+pub enum Grant {
     /// People sign in (RFC 6749 §4.1)
     AuthorizationCode,
     /// New tokens without the person (RFC 6749 §6)
     RefreshToken,
     /// The client as itself (RFC 6749 §4.4)
     ClientCredentials,
+}
+
+impl From<Grant> for GrantType {
+    fn from(grant: Grant) -> Self {
+        match grant {
+            Grant::AuthorizationCode => Self::AuthorizationCode,
+            Grant::RefreshToken => Self::RefreshToken,
+            Grant::ClientCredentials => Self::ClientCredentials,
+        }
+    }
 }
 
 /// An algorithm that we sign with.
@@ -235,7 +247,8 @@ impl From<Alg> for SigningAlg {
     }
 }
 
-fn scope(text: &str) -> Result<Scope, String> {
+/// Scopes with spaces between them.
+pub fn scope(text: &str) -> Result<Scope, String> {
     Scope::parse(text).map_err(|error| error.to_string())
 }
 
@@ -276,12 +289,7 @@ impl Add {
         let grant_types: BTreeSet<GrantType> = if self.grant_types.is_empty() {
             BTreeSet::from([GrantType::AuthorizationCode, GrantType::RefreshToken])
         } else {
-            let type_of = |grant: &Grant| match grant {
-                Grant::AuthorizationCode => GrantType::AuthorizationCode,
-                Grant::RefreshToken => GrantType::RefreshToken,
-                Grant::ClientCredentials => GrantType::ClientCredentials,
-            };
-            self.grant_types.iter().map(type_of).collect()
+            self.grant_types.iter().map(|grant| GrantType::from(*grant)).collect()
         };
         let (requests, mut sign_in) = self.requests.rules();
         sign_in.initiate_login_uri = self.logout.initiate_login_uri.clone();
@@ -354,7 +362,7 @@ pub async fn run(command: ClientCommand, desk: &Desk, out: &Out) -> Result<(), C
                         client.id.to_string(),
                         client.name.clone(),
                         kind.to_owned(),
-                        origin(client.origin).to_owned(),
+                        client.origin.as_str().to_owned(),
                         state.to_owned(),
                     ]
                 };
@@ -364,7 +372,14 @@ pub async fn run(command: ClientCommand, desk: &Desk, out: &Out) -> Result<(), C
         }
         ClientCommand::Show { id } => {
             let client = desk.client(&id).await?;
-            out.show(&json_of(&client), || text_of(&client));
+            let registration = desk.registration(&id).await?;
+            let mut body = json_of(&client);
+            if let (Some(record), Some(body)) = (&registration, body.as_object_mut()) {
+                body.insert("registration".to_owned(), registration_json(record));
+            }
+            out.show(&body, || {
+                text_of(&client) + &registration.as_ref().map(registration_text).unwrap_or_default()
+            });
         }
         ClientCommand::RotateSecret { id, keep_previous } => {
             show_secret(&desk.rotate_secret(&id, keep_previous).await?, "changed", out);
@@ -387,14 +402,6 @@ pub async fn run(command: ClientCommand, desk: &Desk, out: &Out) -> Result<(), C
         }
     }
     Ok(())
-}
-
-/// `declared` or `created`.
-pub fn origin(origin: Origin) -> &'static str {
-    match origin {
-        Origin::Declared => "declared",
-        Origin::Created => "created",
-    }
 }
 
 fn show_secret(made: &WithSecret, done: &str, out: &Out) {
@@ -440,7 +447,7 @@ fn text_of(client: &Client) -> String {
     let mut lines_of = vec![
         ("id", client.id.to_string()),
         ("name", client.name.clone()),
-        ("origin", origin(client.origin).to_owned()),
+        ("origin", client.origin.as_str().to_owned()),
         ("switched off", if client.disabled { yes(true) } else { String::new() }),
         ("public", yes(client.is_public())),
         ("auth methods", words(json!(client.auth_methods))),
@@ -483,6 +490,27 @@ fn text_of(client: &Client) -> String {
     lines_of.extend(client_requests::facts(client));
     lines_of.extend(client_logout::facts(client));
     facts(&lines_of)
+}
+
+fn registration_json(record: &RegistrationRecord) -> Value {
+    let registered = &record.registered;
+    json!({
+        "registered_at": at(registered.issued_at), "source": record.source, "token": record.token,
+        "first_used_at": record.used_at.map(at), "application_type": registered.application_type,
+        "software_id": registered.software_id, "software_version": registered.software_version,
+    })
+}
+
+fn registration_text(record: &RegistrationRecord) -> String {
+    let registered = &record.registered;
+    let software = registered.software_id.iter().chain(&registered.software_version).cloned();
+    facts(&[
+        ("registered", at(registered.issued_at)),
+        ("from", record.source.clone()),
+        ("by token", record.token.clone().unwrap_or_default()),
+        ("first used", record.used_at.map(at).unwrap_or_default()),
+        ("software", software.collect::<Vec<_>>().join(" ")),
+    ])
 }
 
 fn keys_of(client: &Client) -> String {

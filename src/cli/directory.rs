@@ -1,7 +1,6 @@
 //! `countersign group` and `countersign role`
 
 use super::CliError;
-use super::client::origin;
 use super::output::{Out, facts, joined, table};
 use crate::accounts::{Group, Role};
 use crate::flow::admin::{AdminError, Desk, Made};
@@ -99,7 +98,7 @@ pub async fn run_group(command: GroupCommand, desk: &Desk, out: &Out) -> Result<
                         group.description.clone(),
                         above,
                         roles,
-                        origin(made.origin).to_owned(),
+                        made.origin.as_str().to_owned(),
                     ]
                 };
                 let rows: Vec<_> = groups.iter().map(row).collect();
@@ -112,7 +111,7 @@ pub async fn run_group(command: GroupCommand, desk: &Desk, out: &Out) -> Result<
             out.show(&json_of(&name, &made), || {
                 facts(&[
                     ("name", name.to_string()),
-                    ("origin", origin(made.origin).to_owned()),
+                    ("origin", made.origin.as_str().to_owned()),
                     ("description", made.thing.description.clone()),
                     ("member of", joined(&made.thing.member_of)),
                     ("roles", joined(&made.thing.roles)),
@@ -151,7 +150,7 @@ pub async fn run_role(command: RoleCommand, desk: &Desk, out: &Out) -> Result<()
                 let row = |(name, made): (&RoleName, &Made<Role>)| {
                     let permissions = joined(&made.thing.permissions);
                     let description = made.thing.description.clone();
-                    vec![name.to_string(), description, permissions, origin(made.origin).to_owned()]
+                    vec![name.to_string(), description, permissions, made.origin.as_str().to_owned()]
                 };
                 let rows: Vec<_> = roles.iter().map(row).collect();
                 table(&["name", "description", "permissions", "origin"], &rows, "There are no roles.")
@@ -163,7 +162,7 @@ pub async fn run_role(command: RoleCommand, desk: &Desk, out: &Out) -> Result<()
             out.show(&json_of(&name, &made), || {
                 facts(&[
                     ("name", name.to_string()),
-                    ("origin", origin(made.origin).to_owned()),
+                    ("origin", made.origin.as_str().to_owned()),
                     ("description", made.thing.description.clone()),
                     ("permissions", joined(&made.thing.permissions)),
                 ])

@@ -12,6 +12,7 @@ mod logging;
 mod logouts;
 mod migrate;
 mod output;
+mod registration_token;
 mod serve;
 mod session;
 mod shapes;
@@ -87,6 +88,9 @@ enum Command {
     /// Apps that sign people in through this broker
     #[command(subcommand)]
     Client(client::ClientCommand),
+    /// Tokens that let programs register clients by themselves
+    #[command(subcommand)]
+    RegistrationToken(registration_token::RegistrationTokenCommand),
     /// The keys that sign tokens
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -169,6 +173,7 @@ impl From<AdminError> for CliError {
 fn list_command(what: &str) -> Option<String> {
     let command = match what {
         "client" => "countersign client list",
+        "registration token" => "countersign registration-token list",
         "account" => "countersign account list",
         "group" => "countersign group list",
         "role" => "countersign role list",
@@ -247,6 +252,7 @@ async fn dispatch(cli: Cli, out: &Out) -> Result<(), CliError> {
         Command::Check(check) => check::run(check, &global, out).await,
         Command::Migrate(migrate) => migrate::run(migrate, &global, out).await,
         Command::Client(command) => client::run(command, &global.desk()?, out).await,
+        Command::RegistrationToken(command) => registration_token::run(command, &global.desk()?, out).await,
         Command::Keys(command) => keys::run(command, &global, out).await,
         Command::Account(command) => account::run(command, &global.desk()?, out).await,
         Command::Session(command) => session::run(command, &global.desk()?, out).await,

@@ -2,6 +2,7 @@
 
 pub mod assertion;
 pub mod authentication;
+pub mod dynamic;
 pub mod entitlement;
 pub mod grant;
 pub mod metadata;
@@ -65,6 +66,17 @@ pub enum GrantType {
     ClientCredentials,
 }
 
+impl GrantType {
+    /// The name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AuthorizationCode => "authorization_code",
+            Self::RefreshToken => "refresh_token",
+            Self::ClientCredentials => "client_credentials",
+        }
+    }
+}
+
 /// Algorithms that we sign with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum SigningAlg {
@@ -97,6 +109,19 @@ pub enum Origin {
     Declared,
     /// Made by command: lives in the database.
     Created,
+    /// Registered itself (RFC 7591): lives in the database, apart from those made by command.
+    Registered,
+}
+
+impl Origin {
+    /// The word for people and programs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Declared => "declared",
+            Self::Created => "created",
+            Self::Registered => "registered",
+        }
+    }
 }
 
 /// A relying party.

@@ -1,7 +1,7 @@
 //! Which pages on other origins may read our answers to a client (CORS, Fetch standard §3.2).
 
 use crate::clients::{Client, redirect};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Whether a browser may show our answer to a page of this origin, as far as this client goes: one of its
 /// registered origins, or, where it has registered none, the origin of one of its redirect URIs (with the
@@ -16,41 +16,70 @@ pub fn may_read(client: &Client, origin: &str) -> bool {
     client.redirect_uris.iter().filter_map(|uri| of(uri)).any(|own| redirect::matches(&own, origin))
 }
 
-/// The origins of all clients, made once per snapshot: a preflight request names no client.
-#[derive(Debug, Clone, Default)]
+/// The origins of many clients: a preflight request names none of them. Each is counted, so that one client can
+/// be taken out again.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Origins {
-    exact: BTreeSet<String>,
-    /// Origins on loopback addresses, which match on any port.
-    loopback: Vec<String>,
+    exact: BTreeMap<String, usize>,
+    /// Origins on loopback addresses without their ports, since they match on any.
+    loopback: BTreeMap<String, usize>,
 }
 
 impl Origins {
     /// Collects them.
     pub fn new<'a>(clients: impl IntoIterator<Item = &'a Client>) -> Self {
         let mut origins = Self::default();
-        for client in clients.into_iter().filter(|client| !client.disabled) {
-            if client.origins.is_empty() {
-                for own in client.redirect_uris.iter().filter_map(|uri| of(uri)) {
-                    if own.starts_with("http://") {
-                        origins.loopback.push(own.clone());
-                    }
-                    origins.exact.insert(own);
-                }
-            } else {
-                origins.exact.extend(client.origins.iter().cloned());
+        clients.into_iter().for_each(|client| origins.add(client));
+        origins
+    }
+    /// Adds those of a client.
+    pub fn add(&mut self, client: &Client) {
+        let (exact, loopback) = own(client);
+        for (counts, origins) in [(&mut self.exact, exact), (&mut self.loopback, loopback)] {
+            for origin in origins {
+                *counts.entry(origin).or_default() += 1;
             }
         }
-        origins.loopback.sort();
-        origins.loopback.dedup();
-        origins
+    }
+    /// Takes out those of a client that was added.
+    pub fn remove(&mut self, client: &Client) {
+        let (exact, loopback) = own(client);
+        for (counts, origins) in [(&mut self.exact, exact), (&mut self.loopback, loopback)] {
+            for origin in origins {
+                if let Some(count) = counts.get_mut(&origin) {
+                    *count = count.saturating_sub(1);
+                    if *count == 0 {
+                        counts.remove(&origin);
+                    }
+                }
+            }
+        }
     }
     /// Whether pages of this origin may read our answers to some client.
     pub fn any(&self, origin: &str) -> bool {
         origin != "null"
-            && (self.exact.contains(origin)
+            && (self.exact.contains_key(origin)
                 || origin.starts_with("http://")
-                    && self.loopback.iter().any(|own| redirect::matches(own, origin)))
+                    && self.loopback.keys().any(|own| redirect::matches(own, origin)))
     }
+}
+
+/// A client's origins, and the loopback ones among them that match on any port.
+fn own(client: &Client) -> (BTreeSet<String>, BTreeSet<String>) {
+    if client.disabled {
+        return Default::default();
+    }
+    if !client.origins.is_empty() {
+        return (client.origins.clone(), BTreeSet::new());
+    }
+    let exact: BTreeSet<String> = client.redirect_uris.iter().filter_map(|uri| of(uri)).collect();
+    let loopback = exact.iter().filter(|origin| origin.starts_with("http://")).filter_map(|origin| {
+        let mut url = url::Url::parse(origin).ok()?;
+        url.set_port(None).ok()?;
+        Some(url.origin().ascii_serialization())
+    });
+    let loopback = loopback.collect();
+    (exact, loopback)
 }
 
 /// The origin of a web address; `None` for an app's own scheme.
@@ -85,6 +114,11 @@ mod tests {
         let all = Origins::new([&app]);
         assert!(all.any("https://rp.test") && all.any("http://127.0.0.1:5173"));
         assert!(!all.any("null") && !all.any("http://rp.test") && !all.any("https://spa.test"));
+        let mut twice = Origins::new([&app, &app]);
+        twice.remove(&app);
+        assert_eq!(twice, all, "one of two is left");
+        twice.remove(&app);
+        assert_eq!(twice, Origins::default());
         app.origins = ["https://spa.test".to_owned()].into();
         assert!(Origins::new([&app]).any("https://spa.test"));
         assert!(may_read(&app, "https://spa.test"));

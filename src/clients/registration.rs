@@ -3,7 +3,7 @@
 
 use super::metadata::KeySource;
 use super::sector::sector;
-use super::{AuthMethod, Client, GrantType};
+use super::{AuthMethod, Client, GrantType, Origin};
 use crate::protocol::Scope;
 use std::collections::BTreeSet;
 use url::{Host, Url};
@@ -216,7 +216,8 @@ pub fn client(client: &Client) -> Result<(), String> {
     client.shapes.check()?;
     if client.subjects.pairwise {
         sector(client).map_err(|error| format!("a client with pairwise subjects {error}"))?;
-    } else if client.subjects.sector_identifier_uri.is_some() {
+    } else if client.subjects.sector_identifier_uri.is_some() && client.origin != Origin::Registered {
+        // one that registers itself says all that it has to everybody, and it is checked all the same
         return Err("a sector identifier URI is only for pairwise subjects (OIDC Core §8.1)".to_owned());
     }
     let channels = &client.logout;

@@ -27,7 +27,7 @@ const AUTH_METHODS: &[(&str, AuthMethod)] = &[
     ("none", AuthMethod::None),
 ];
 
-const GRANT_TYPES: &[(&str, GrantType)] = &[
+pub(super) const GRANT_TYPES: &[(&str, GrantType)] = &[
     ("authorization_code", GrantType::AuthorizationCode),
     ("refresh_token", GrantType::RefreshToken),
     ("client_credentials", GrantType::ClientCredentials),

@@ -4,6 +4,7 @@ use super::clients::{self, Declared};
 use super::directory::{self, Known, Mentions};
 use super::providers::{self, Providers};
 use super::read::{self, Section};
+use super::registration;
 use super::report::{At, Problem, Problems, Report, Severity};
 use super::server;
 use super::settings::Settings;
@@ -109,6 +110,7 @@ fn settings(
     let sessions = server::sessions(&root);
     let tokens = server::tokens(&root);
     let client_network = server::client_network(&root, references);
+    let registration = registration::registration(&root, &mut mentions);
     let keys = server::keys(&root);
     let sign_in = server::sign_in(&root);
     let limits = server::limits(&root);
@@ -145,6 +147,7 @@ fn settings(
         sessions,
         tokens,
         client_network,
+        registration,
         keys,
         sign_in,
         limits,

@@ -2,6 +2,7 @@
 //! defaults are filled in, and nothing contradicts anything else.
 
 use crate::accounts::{Account, Directory, EmailAddress, Identity, Target};
+use crate::clients::dynamic::Policy;
 use crate::clients::{Client, ResourceServer};
 use crate::ids::{AccountId, ClientId, ProviderId};
 use secrecy::{SecretSlice, SecretString};
@@ -34,6 +35,8 @@ pub struct Settings {
     pub tokens: TokenSettings,
     /// The way out to clients.
     pub client_network: ClientNetworkSettings,
+    /// Dynamic registration.
+    pub registration: RegistrationSettings,
     /// Signing keys.
     pub keys: KeySettings,
     /// Sign-ins in progress.
@@ -229,6 +232,32 @@ pub struct ClientNetworkSettings {
     pub ca_file: Option<PathBuf>,
     /// The whole time of one request.
     pub timeout: Duration,
+}
+
+/// Who may register clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RegistrationMode {
+    /// Nobody.
+    Closed,
+    /// Whoever has an initial access token.
+    Token,
+    /// Everybody: for test set-ups.
+    Open,
+}
+
+/// Dynamic registration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegistrationSettings {
+    /// Who may register clients.
+    pub mode: RegistrationMode,
+    /// What may be registered.
+    pub policy: Policy,
+    /// A client that never got tokens is removed after this long.
+    pub unused_lifetime: Duration,
+    /// How many clients may be registered at the same time.
+    pub max_clients: u32,
+    /// How many registrations are taken from one source (an IPv4 /24 or IPv6 /48) in a day.
+    pub max_per_source: u32,
 }
 
 /// Signing key rotation.

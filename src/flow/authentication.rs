@@ -42,15 +42,14 @@ pub async fn prove(
     credentials: &Credentials,
     endpoint: &str,
 ) -> Result<Arc<Client>, Failure> {
-    let found = snapshot.clients.get(credentials.client_id.as_str());
+    let found = snapshot.find(credentials.client_id.as_str());
     if credentials.method == AuthMethod::PrivateKeyJwt {
-        credentials.eligible(found.map(Arc::as_ref))?;
+        credentials.eligible(found.as_deref())?;
     } else {
-        credentials.verify_client(found.map(Arc::as_ref))?;
+        credentials.verify_client(found.as_deref())?;
     }
-    let client = found
-        .cloned()
-        .ok_or_else(|| Failure::internal("client.unknown", "a client vanished from its snapshot"))?;
+    let client =
+        found.ok_or_else(|| Failure::internal("client.unknown", "a client vanished from its snapshot"))?;
     if credentials.method == AuthMethod::PrivateKeyJwt {
         let token = credentials.assertion().unwrap_or_default();
         verify_assertion(app, snapshot, &client, token, endpoint).await?;

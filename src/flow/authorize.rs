@@ -25,7 +25,7 @@ pub async fn authorize(
     let effective = request::resolve(app, &snapshot, parameters)
         .await
         .map_err(|refused| refused.of_client(named.as_ref()))?;
-    let find = |id: &str| snapshot.clients.get(id).cloned();
+    let find = |id: &str| snapshot.find(id);
     let sent = effective.parameters(parameters);
     let validated =
         authorization::parse(sent, effective.arrival, find, &snapshot.offer).map_err(|refusal| {

@@ -3,7 +3,7 @@
 //! Addresses of clients come from the clients, so they are held against the address rules: https and public, but
 //! for what `[client_network]` allows, and in development this very machine.
 
-use crate::clients::Client;
+use crate::clients::{Client, Origin};
 use crate::config::Settings;
 use crate::context::Context;
 use crate::failure::{Failure, OAuthCode, UserMessage};
@@ -15,12 +15,14 @@ use std::sync::{Mutex, PoisonError};
 pub struct ClientNetwork(Mutex<Transports>);
 
 impl ClientNetwork {
-    /// What holds for requests to a client; `None` is one that was removed and is told so.
-    pub fn rules(settings: &Settings, _client: Option<&Client>) -> Network {
+    /// What holds for requests to a client. One that registered itself never leads inside the house: nobody looked
+    /// at its addresses. Nor does one that was removed and is told so (`None`): which it was nobody knows.
+    pub fn rules(settings: &Settings, client: Option<&Client>) -> Network {
+        let known = client.is_some_and(|client| client.origin != Origin::Registered);
         let network = &settings.client_network;
         Network {
             allow_loopback: settings.development,
-            allow_private_network: network.allow_private_network,
+            allow_private_network: network.allow_private_network && known,
             ca_file: network.ca_file.clone(),
             timeout: network.timeout,
         }

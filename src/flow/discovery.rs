@@ -3,6 +3,7 @@
 
 use crate::clients::Offer;
 use crate::config::Settings;
+use crate::config::settings::RegistrationMode;
 use crate::jose::{Alg, Keyring};
 use crate::protocol::ResponseMode;
 use crate::protocol::claims::PERSONAL;
@@ -43,6 +44,8 @@ pub mod paths {
     pub const REVOKE: &str = "/revoke";
     /// RFC 7662 §2.
     pub const INTROSPECT: &str = "/introspect";
+    /// RFC 7591 §3, OIDC Registration §3.
+    pub const REGISTER: &str = "/register";
     /// OIDC RP-Initiated Logout §2.
     pub const LOGOUT: &str = "/logout";
 }
@@ -58,6 +61,8 @@ struct Metadata<'a> {
     revocation_endpoint: String,
     introspection_endpoint: String,
     end_session_endpoint: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registration_endpoint: Option<String>,
     scopes_supported: Vec<&'a str>,
     claims_supported: Vec<&'static str>,
     claim_types_supported: [&'static str; 1],
@@ -107,6 +112,7 @@ fn client_algs() -> Vec<&'static str> {
 /// needs.
 pub fn document(settings: &Settings, offer: &Offer, keyring: &Keyring, upstreams: &Registry) -> Document {
     let issuer = &settings.issuer;
+    let registration = settings.registration.mode != RegistrationMode::Closed;
     let on = upstreams.iter().filter(|entry| entry.policy.enabled);
     let acr_values = on.flat_map(|entry| entry.policy.acr_map.values()).collect();
     let metadata = Metadata {
@@ -119,6 +125,7 @@ pub fn document(settings: &Settings, offer: &Offer, keyring: &Keyring, upstreams
         revocation_endpoint: issuer.at(paths::REVOKE),
         introspection_endpoint: issuer.at(paths::INTROSPECT),
         end_session_endpoint: issuer.at(paths::LOGOUT),
+        registration_endpoint: registration.then(|| issuer.at(paths::REGISTER)),
         scopes_supported: offer.scopes().collect(),
         claims_supported: CLAIMS.iter().copied().chain(PERSONAL.iter().map(|(claim, _)| *claim)).collect(),
         claim_types_supported: ["normal"],

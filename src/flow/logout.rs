@@ -160,7 +160,8 @@ fn hint(app: &App, snapshot: &Snapshot, token: Option<&str>, current: Option<&Cu
     let mut audience = claims.aud.iter();
     let (Some(client), None) = (audience.next(), audience.next()) else { return None };
     let id = ClientId::new(client).ok()?;
-    let known = snapshot.clients.get(&id).zip(current);
+    let known = snapshot.find(id.as_str()).zip(current);
+    let known = known.as_ref();
     let person = known.filter(|(client, at)| snapshot.subjects.is(client, &at.account.id, &claims.sub));
     let session = known.filter(|(client, at)| {
         claims.sid.as_ref().is_some_and(|sid| snapshot.subjects.is_session(client, &at.session.id, sid))

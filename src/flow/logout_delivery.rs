@@ -221,8 +221,8 @@ async fn attempt(
 ) -> Result<Outcome, Untried> {
     let failed = |why: &str| Ok(Outcome::Failed(why.to_owned()));
     // As the client is now; one that was removed is told where it was.
-    let client = snapshot.clients.get(&delivery.client);
-    let (uri, alg) = match client {
+    let client = snapshot.find(delivery.client.as_str());
+    let (uri, alg) = match &client {
         Some(client) => match &client.logout.backchannel_uri {
             Some(uri) => (uri.as_str(), client.id_token_alg),
             None => {
@@ -261,6 +261,9 @@ async fn attempt(
     }
 }
 
+/// Ways that are kept at the same time: clients that registered themselves may be many.
+const MOST_WAYS: usize = 4096;
+
 impl Ways {
     /// The way out to a client, with a breaker of its own; made anew when the settings change.
     fn to(&self, app: &App, snapshot: &Snapshot, client: &ClientId) -> Option<Outbound> {
@@ -272,7 +275,10 @@ impl Ways {
         if let Some(way) = kept.by_client.get(client) {
             return Some(way.clone());
         }
-        let rules = ClientNetwork::rules(settings, snapshot.clients.get(client).map(AsRef::as_ref));
+        if kept.by_client.len() >= MOST_WAYS {
+            kept.by_client.clear();
+        }
+        let rules = ClientNetwork::rules(settings, snapshot.find(client.as_str()).as_deref());
         match app.client_network.way(&app.context, &rules) {
             Ok(way) => {
                 kept.by_client.insert(client.clone(), way.clone());

@@ -33,6 +33,8 @@ pub mod logout_delivery;
 pub mod push;
 pub mod read;
 pub mod refusals;
+pub mod registered;
+pub mod registration;
 pub mod request;
 pub mod request_uri;
 pub mod resume;
@@ -63,6 +65,7 @@ use crate::tokens::subject::Subjects;
 use crate::upstream::{Departure, Registry};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use browser::Changes;
+use registered::RegisteredClients;
 use secrecy::ExposeSecret as _;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -81,6 +84,8 @@ pub struct App {
     pub client_network: client_network::ClientNetwork,
     /// Request objects that clients publish.
     pub request_uris: request_uri::RequestUris,
+    /// Clients that registered themselves.
+    pub registered: Arc<RegisteredClients>,
     snapshot: ArcSwap<Snapshot>,
     /// Why the last reload failed, if it did.
     reload_problem: ArcSwapOption<String>,
@@ -98,6 +103,8 @@ pub struct Snapshot {
     pub settings: Arc<Settings>,
     /// Declared and created clients.
     pub clients: BTreeMap<ClientId, Arc<Client>>,
+    /// Clients that registered themselves. These alone are not of one moment: they are followed one by one.
+    pub registered: Arc<RegisteredClients>,
     /// Declared and created resource servers, by their client id.
     pub resource_servers: BTreeMap<ClientId, Arc<ResourceServer>>,
     /// The scopes and resources that are offered.
@@ -121,9 +128,17 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// A client, switched on or not.
+    pub fn find(&self, id: &str) -> Option<Arc<Client>> {
+        self.clients.get(id).cloned().or_else(|| self.registered.get(id))
+    }
     /// A client that exists and is switched on.
     pub fn client(&self, id: &str) -> Option<Arc<Client>> {
-        self.clients.get(id).filter(|client| !client.disabled).cloned()
+        self.find(id).filter(|client| !client.disabled)
+    }
+    /// Whether pages of this origin may read our answers to some client.
+    pub fn any_origin(&self, origin: &str) -> bool {
+        self.origins.any(origin) || self.registered.any_origin(origin)
     }
     /// Our context for what a provider said of a sign-in.
     pub fn acr(&self, provider: &ProviderId, said: Option<&str>) -> Option<String> {
@@ -149,7 +164,9 @@ impl App {
     ) -> Result<Arc<Self>, Failure> {
         let sealer = Sealer::new(settings.master_key.expose_secret())?;
         let memory = lineage::Memory::begin(&context, &store, &settings.database).await?;
-        let snapshot = build(&context, &store, &sealer, settings, upstreams).await?;
+        let registered = Arc::new(RegisteredClients::default());
+        registered.follow(&context, &store).await?;
+        let snapshot = build(&context, &store, &sealer, settings, upstreams, &registered).await?;
         Ok(Arc::new(Self {
             context,
             store,
@@ -157,6 +174,7 @@ impl App {
             client_keys: client_keys::ClientKeys::default(),
             client_network: client_network::ClientNetwork::default(),
             request_uris: request_uri::RequestUris::default(),
+            registered,
             snapshot: ArcSwap::from_pointee(snapshot),
             reload_problem: ArcSwapOption::empty(),
             memory: tokio::sync::Mutex::new(memory),
@@ -174,7 +192,8 @@ impl App {
     /// As [`App::start`]; then the old one stays in force.
     pub async fn reload(&self, settings: Arc<Settings>, upstreams: Arc<Registry>) -> Result<(), Failure> {
         let _one = self.rebuilding.lock().await;
-        let next = build(&self.context, &self.store, &self.sealer, settings, upstreams).await?;
+        let next =
+            build(&self.context, &self.store, &self.sealer, settings, upstreams, &self.registered).await?;
         self.snapshot.store(Arc::new(next));
         Ok(())
     }
@@ -207,17 +226,29 @@ impl App {
     pub fn database_problem(&self) -> Option<Arc<String>> {
         self.restored.load_full()
     }
-    /// Takes over what was changed by command since, if anything was. Whether it did.
+    /// Takes over what was changed by command since, if anything was, and what other nodes registered. Whether
+    /// anything was changed by command.
     ///
     /// # Errors
     /// When the store fails; then all stays as it is.
     pub async fn refresh(&self) -> Result<bool, Failure> {
+        self.follow_registrations().await?;
         let stored: u64 = self.store.read::<_, StoreError, _>(|tx| tx.config_version()).await?;
         if stored == self.now().version {
             return Ok(false);
         }
         self.rebuild().await?;
         Ok(true)
+    }
+    /// Takes over what was registered, changed or removed by program since, here or on other nodes.
+    ///
+    /// # Errors
+    /// When the store fails; then all stays as it is.
+    pub async fn follow_registrations(&self) -> Result<(), Failure> {
+        for changed in self.registered.follow(&self.context, &self.store).await? {
+            self.client_keys.forget(&changed);
+        }
+        Ok(())
     }
     /// Does what is due about the signing keys, and takes it over. Whether there was anything. To be called
     /// every few minutes.
@@ -241,7 +272,8 @@ impl App {
         let _one = self.rebuilding.lock().await;
         let now = self.now();
         let (settings, upstreams) = (now.settings.clone(), now.upstreams.clone());
-        let next = build(&self.context, &self.store, &self.sealer, settings, upstreams).await?;
+        let next =
+            build(&self.context, &self.store, &self.sealer, settings, upstreams, &self.registered).await?;
         self.snapshot.store(Arc::new(next));
         Ok(())
     }
@@ -259,6 +291,7 @@ async fn build(
     sealer: &Sealer,
     settings: Arc<Settings>,
     upstreams: Arc<Registry>,
+    registered: &Arc<RegisteredClients>,
 ) -> Result<Snapshot, Failure> {
     let keys = keys::Keys::new(context, store, sealer, &settings);
     keys.maintain().await?;
@@ -293,6 +326,7 @@ async fn build(
         metadata: discovery::document(&settings, &offer, &keyring, &upstreams),
         settings,
         clients: merged,
+        registered: registered.clone(),
         resource_servers,
         offer,
         directory: Arc::new(directory),

@@ -54,7 +54,7 @@ impl Effective {
 /// where the parameters outside name one of its redirect URIs.
 pub async fn resolve(app: &App, snapshot: &Snapshot, sent: &Parameters<'_>) -> Result<Effective, Refused> {
     found(app, snapshot, sent).await.map_err(|failure| {
-        let find = |id: &str| snapshot.clients.get(id).cloned();
+        let find = |id: &str| snapshot.find(id);
         match authorization::client_and_redirect(sent, find) {
             Ok((_, redirect)) => Refused::from(failure).to_client(&redirect),
             Err(_) => failure.into(),
@@ -68,7 +68,7 @@ async fn found(app: &App, snapshot: &Snapshot, sent: &Parameters<'_>) -> Result<
     if source == Source::Plain {
         return Ok(Effective { assembled: None, arrival, pushed: None });
     }
-    let client = authorization::client(sent, |id| snapshot.clients.get(id).cloned())?;
+    let client = authorization::client(sent, |id| snapshot.find(id))?;
     sent.check()?;
     match source {
         Source::Plain => Ok(Effective { assembled: None, arrival, pushed: None }),

@@ -1,7 +1,7 @@
 //! What goes on beside the requests: taking over changes made by command, removing what has expired,
 //! turning signing keys, fetching what providers will need, telling clients that sessions ended.
 
-use crate::flow::{App, logout_delivery};
+use crate::flow::{App, logout_delivery, registration};
 use crate::store::StoreError;
 use crate::upstream::Registry;
 use std::sync::Arc;
@@ -57,6 +57,11 @@ async fn sweep(app: &App) {
                     break;
                 }
             }
+        }
+        match registration::remove_unused(app).await {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(removed, "removed registered clients that were never used"),
+            Err(failure) => tracing::warn!(?failure, "unused registered clients cannot be removed"),
         }
     }
 }

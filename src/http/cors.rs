@@ -27,7 +27,7 @@ pub fn for_client(
     let Some(origin) = origin(request.headers()) else { return };
     let allowed = match client {
         Some(client) => origins::may_read(client, origin),
-        None => snapshot.origins.any(origin),
+        None => snapshot.any_origin(origin),
     };
     if let (true, Ok(value)) = (allowed, HeaderValue::from_str(origin)) {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, value);

@@ -11,8 +11,8 @@ use crate::flow::sign_in::{self, List};
 use crate::flow::state::{FlowState, Stage};
 use crate::flow::{Outcome, Snapshot, Step};
 use crate::http::pages::{
-    AppLink, AutoPostPage, CancelWay, DeparturePage, ErrorPage, Field, Href, Icon, Page, ProviderButton,
-    SignInForm, StartAgainPage, content_security_policy, form_target,
+    AboutLink, AppLink, AutoPostPage, CancelWay, DeparturePage, ErrorPage, Field, Href, Icon, Page,
+    ProviderButton, SignInForm, StartAgainPage, content_security_policy, form_target,
 };
 use crate::http::{Site, cookies, csrf, request};
 use crate::ids::ReferenceId;
@@ -461,6 +461,19 @@ pub fn app_link(client: &Client, flow: Option<&FlowState>) -> Option<AppLink> {
         Href::absolute(&url.join("/").ok()?)
     };
     home.or_else(root).map(|href| AppLink { name: client.name.clone(), href })
+}
+
+/// What an application says of itself elsewhere, as links. Nothing of it is loaded.
+pub fn about(site: &Site, client: &Client) -> Vec<AboutLink> {
+    let (t, about) = (site.assets().frame().t, &client.about);
+    [
+        (&about.client_uri, t.about_site(&client.name)),
+        (&about.policy_uri, t.about_policy(&client.name)),
+        (&about.tos_uri, t.about_terms(&client.name)),
+    ]
+    .into_iter()
+    .filter_map(|(address, text)| Some(AboutLink { text, href: Href::parse(address.as_deref()?)? }))
+    .collect()
 }
 
 /// The application's request again, so that a sign-in that was lost begins anew. Not for one that was

@@ -28,17 +28,35 @@ pub fn browser(site: &Site, request: &HttpRequest) -> Result<Browser, Failure> {
 /// # Errors
 /// `request.content_type`, `request.body_too_large` (413), `request.body_timeout` (408), `request.body`.
 pub async fn form(site: &Site, request: &HttpRequest, payload: web::Payload) -> Result<String, Failure> {
+    let body = body(site, request, payload, "application/x-www-form-urlencoded").await?;
+    String::from_utf8(body).map_err(|_| Failure::invalid_request("request.encoding", "the form is no UTF-8"))
+}
+
+/// A body of JSON, not parsed.
+///
+/// # Errors
+/// As [`form`].
+pub async fn json(site: &Site, request: &HttpRequest, payload: web::Payload) -> Result<Vec<u8>, Failure> {
+    body(site, request, payload, "application/json").await
+}
+
+async fn body(
+    site: &Site,
+    request: &HttpRequest,
+    payload: web::Payload,
+    wanted: &'static str,
+) -> Result<Vec<u8>, Failure> {
     let media_type =
         request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media_type = media_type.split(';').next().unwrap_or_default().trim();
-    if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        return Err(Failure::invalid_request("request.content_type", "the body is no form"));
+    if !media_type.eq_ignore_ascii_case(wanted) {
+        return Err(Failure::invalid_request("request.content_type", "the body is of another kind")
+            .expected(wanted, media_type.chars().take(80).collect::<String>()));
     }
     let limit = site.app.now().settings.limits.body;
-    let body = tokio::time::timeout(PATIENCE, read(payload, limit))
+    tokio::time::timeout(PATIENCE, read(payload, limit))
         .await
-        .map_err(|_| Failure::invalid_request("request.body_timeout", "the body took too long"))??;
-    String::from_utf8(body).map_err(|_| Failure::invalid_request("request.encoding", "the form is no UTF-8"))
+        .map_err(|_| Failure::invalid_request("request.body_timeout", "the body took too long"))?
 }
 
 async fn read(mut payload: web::Payload, limit: usize) -> Result<Vec<u8>, Failure> {

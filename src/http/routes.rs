@@ -3,8 +3,8 @@
 
 use crate::flow::discovery::paths;
 use crate::http::handlers::{
-    apps, authorize, callback, consent, discovery, home, invitation, logout, program, resume, sign_in,
-    statics,
+    apps, authorize, callback, consent, discovery, home, invitation, logout, program, register, resume,
+    sign_in, statics,
 };
 use actix_web::http::Method;
 use actix_web::{Route, web};
@@ -30,6 +30,9 @@ pub enum Caller {
     Client,
     /// Whoever holds an access token.
     Bearer,
+    /// A program that registers a client, by an initial access token where the house wants one, or manages its
+    /// registration by the token that it got with it.
+    Registrant,
 }
 
 /// Which scripts of other origins may read the answer. Never with credentials.
@@ -110,6 +113,10 @@ pub fn public() -> Vec<Row> {
         POST "/revoke"                        Client      Clients true  program::revoke;
         OPTIONS "/revoke"                     Public      Clients true  program::preflight;
         POST "/introspect"                    Client      Never   false program::introspect;
+        POST "/register"                      Registrant  Never   true  register::post;
+        GET  "/register/{client_id}"          Registrant  Never   true  register::get;
+        PUT  "/register/{client_id}"          Registrant  Never   true  register::put;
+        DELETE "/register/{client_id}"        Registrant  Never   true  register::delete;
         GET  "/userinfo"                      Bearer      Clients true  program::userinfo_get;
         POST "/userinfo"                      Bearer      Clients true  program::userinfo_post;
         OPTIONS "/userinfo"                   Public      Clients true  program::preflight;

@@ -164,7 +164,8 @@ fn configure(config: &mut web::ServiceConfig, base: &str) {
         }
         let allowed = allowed.into_iter().collect::<Vec<_>>().join(", ");
         // What programs ask for is short, and compressing it would cost more than signing it.
-        let for_people = rows.iter().any(|row| row.cors == Cors::Never && row.caller != Caller::Client);
+        let programs = [Caller::Client, Caller::Registrant];
+        let for_people = rows.iter().any(|row| row.cors == Cors::Never && !programs.contains(&row.caller));
         let resource = resource.wrap(Condition::new(for_people, Compress::default()));
         config.service(resource.default_service(web::to(move || {
             let allowed = allowed.clone();
@@ -331,6 +332,8 @@ fn count(method: &Method, pattern: Option<&str>, status: u16) {
     let method = match *method {
         Method::GET => "GET",
         Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
         _ => "other",
     };
     metrics::counter!("countersign_http_requests_total", "method" => method, "route" => route, "status" => status.to_string())

@@ -35,6 +35,7 @@ mod pushed;
 mod read;
 mod refresh;
 mod refusals;
+mod registration;
 mod schema;
 mod sessions;
 mod sqlite;
@@ -48,7 +49,8 @@ pub use epoch::Ended;
 pub use error::StoreError;
 pub use logouts::{LOGOUTS_KEPT, LogoutReport};
 pub use pushed::{Bounds, Pushed};
-pub use sweep::{GRANT_KEPT, REMEMBERED, Swept};
+pub use registration::{RegistrationChange, RegistrationRecord};
+pub use sweep::{GRANT_KEPT, REMEMBERED, REMOVAL_KEPT, Swept};
 pub use tx::Tx;
 
 use crate::config::settings::Database;

@@ -282,6 +282,34 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    registered_clients (id) {
+        id -> Text,
+        body -> Nullable<Text>,
+        access -> Text,
+        source -> Text,
+        token -> Nullable<Text>,
+        created_at -> BigInt,
+        used_at -> Nullable<BigInt>,
+        removed_at -> Nullable<BigInt>,
+        revision -> BigInt,
+    }
+}
+
+diesel::table! {
+    registration_tokens (id) {
+        id -> Text,
+        digest -> Text,
+        note -> Text,
+        narrowing -> Text,
+        uses_left -> Nullable<BigInt>,
+        created_by -> Text,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        revoked_at -> Nullable<BigInt>,
+    }
+}
+
 diesel::joinable!(account_emails -> accounts (account));
 diesel::joinable!(grants -> accounts (account));
 diesel::allow_tables_to_appear_in_same_query!(accounts, account_emails, grants, codes, refresh_tokens);

@@ -3,8 +3,8 @@
 use super::error::StoreError;
 use super::logouts::LOGOUTS_KEPT;
 use super::schema::{
-    codes, grants, invitations, logout_deliveries, pending, pushed_requests, refresh_tokens, revoked_tokens,
-    sessions, used_once,
+    codes, grants, invitations, logout_deliveries, pending, pushed_requests, refresh_tokens,
+    registered_clients, registration_tokens, revoked_tokens, sessions, used_once,
 };
 use super::tx::{Tx, on};
 use crate::context::Timestamp;
@@ -17,6 +17,10 @@ pub const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 /// A grant from which no code or refresh token is left is kept this long after it was made. Access tokens
 /// must not live longer than this less [`REMEMBERED`]: without its grant a token is inactive.
 pub const GRANT_KEPT: Duration = Duration::from_secs(48 * 3600);
+
+/// That a registration was removed is remembered this long, so that every node that was away hears of it; one that
+/// was away for longer reads them all.
+pub const REMOVAL_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// What a sweep removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -53,6 +57,7 @@ impl Tx<'_> {
     pub fn sweep(&mut self, now: Timestamp, batch: u32) -> Result<Swept, StoreError> {
         let mut swept = Swept::default();
         let remembered = now.minus(REMEMBERED).0;
+        let removed = now.minus(REMOVAL_KEPT).0;
         let kept = now.minus(GRANT_KEPT).0;
         let reported = now.minus(LOGOUTS_KEPT).0;
         let now = now.0;
@@ -71,6 +76,22 @@ impl Tx<'_> {
         );
         delete_expired!(self, swept, batch, invitations, digest, invitations::expires_at.le(remembered));
         delete_expired!(self, swept, batch, logout_deliveries, id, logout_deliveries::queued_at.le(reported));
+        delete_expired!(
+            self,
+            swept,
+            batch,
+            registration_tokens,
+            id,
+            registration_tokens::expires_at.le(removed)
+        );
+        delete_expired!(
+            self,
+            swept,
+            batch,
+            registered_clients,
+            id,
+            registered_clients::removed_at.is_not_null().and(registered_clients::removed_at.le(removed))
+        );
         delete_expired!(self, swept, batch, sessions, id, sessions::expires_at.le(remembered));
         delete_expired!(
             self,

@@ -68,6 +68,10 @@ kinds! {
     Pushed = "cspr_";
     /// A client secret that we made.
     ClientSecret = "cssec_";
+    /// An initial access token: it lets a program register a client.
+    RegistrationToken = "csit_";
+    /// A registration access token: it lets a registered client manage its registration.
+    RegistrationAccess = "csra_";
 }
 
 /// A handle of one kind: prefix and 43 characters of base64url.

@@ -264,6 +264,9 @@ impl House {
     pub async fn fetch(&self, url: &str) -> Answer {
         self.send(self.http.get(url), &[]).await
     }
+    pub async fn fetch_with(&self, url: &str, headers: &[(&str, &str)]) -> Answer {
+        self.send(self.http.get(url), headers).await
+    }
     pub async fn head(&self, path: &str) -> Answer {
         self.send(self.http.head(format!("{}{path}", self.issuer)), &[]).await
     }
@@ -282,6 +285,18 @@ impl House {
             request = request.header("content-type", "application/x-www-form-urlencoded");
         }
         self.send(request, headers).await
+    }
+    /// Sends JSON (or nothing), with a bearer token where there is one, to a path of ours or an absolute address.
+    pub async fn json(&self, method: &str, path: &str, token: Option<&str>, body: Option<&Value>) -> Answer {
+        let url = if path.starts_with('/') { format!("{}{path}", self.issuer) } else { path.to_owned() };
+        let mut request = self.http.request(method.parse().unwrap(), url);
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body.to_string());
+        }
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        self.send(request, &[]).await
     }
     async fn send(&self, mut request: reqwest::RequestBuilder, headers: &[(&str, &str)]) -> Answer {
         for (name, value) in headers {

@@ -25,6 +25,7 @@ mod publisher;
 mod pushed;
 mod races;
 mod refresh;
+mod registration;
 mod request_objects;
 mod requests;
 mod resources;

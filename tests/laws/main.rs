@@ -12,6 +12,7 @@ mod migrations;
 mod once;
 mod place;
 mod power;
+mod registration;
 mod revocation;
 mod transactions;
 

@@ -117,6 +117,7 @@ pub fn samples(words: &Words) -> Vec<(&'static str, Box<dyn Page>)> {
         app_name: words.say("Notes"),
         form: words.form(providers),
         notice: None,
+        about: Vec::new(),
         cancel: words.app().map(|app| CancelWay::Link(app.href)),
     };
     let message = |message: UserMessage| ErrorPage {
@@ -192,6 +193,13 @@ pub fn samples(words: &Words) -> Vec<(&'static str, Box<dyn Page>)> {
                 .map(|(name, text)| ScopeLine { name: words.say(name), text: words.say(text) })
                 .collect(),
                 destination: Some(words.say("notes.example")),
+                about: [
+                    ("About Notes", "https://notes.example/"),
+                    ("Terms of Notes", "https://notes.example/terms"),
+                ]
+                .into_iter()
+                .filter_map(|(text, to)| Some(AboutLink { text: words.say(text), href: Href::parse(to)? }))
+                .collect(),
                 action: local("/consent"),
                 flow: words.hide("csst_Zm9v"),
                 csrf: words.hide("c3JmLXRva2Vu"),

@@ -62,7 +62,9 @@ fn check(config: &str, providers: Option<&str>) -> Result<Loaded, String> {
 #[test]
 fn every_snippet_passes_check() {
     let mut count = 0;
-    for name in ["docs/configuration.md", "docs/operations.md", "docs/issuer.md", "README.md"] {
+    for name in
+        ["docs/configuration.md", "docs/operations.md", "docs/issuer.md", "docs/registration.md", "README.md"]
+    {
         for snippet in snippets(&document(name)) {
             let complete =
                 if snippet.contains("issuer = ") { snippet.clone() } else { format!("{HEAD}{snippet}") };
@@ -108,6 +110,7 @@ fn keys() -> BTreeSet<String> {
         "[sessions]\n",
         "[tokens]\n",
         "[client_network]\n",
+        "[registration]\n",
         "[keys]\n",
         "[sign_in]\n",
         "[limits]\n",
@@ -146,6 +149,7 @@ fn every_key_is_documented() {
         "sessions",
         "tokens",
         "client_network",
+        "registration",
         "keys",
         "sign_in",
         "limits",

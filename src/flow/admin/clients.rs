@@ -3,12 +3,13 @@
 use super::{AdminError, Desk, must_have_group, must_have_role, whole_directory};
 use crate::accounts::Target;
 use crate::audit::AuditKind;
+use crate::clients::dynamic::Registered;
 use crate::clients::entitlement::STANDARD_SCOPES;
 use crate::clients::metadata::KeySource;
 use crate::clients::{Client, Origin, registration};
 use crate::ids::ClientId;
 use crate::jose::{Alg, JwkSet};
-use crate::store::{LogoutReport, StoreError, Tx};
+use crate::store::{LogoutReport, RegistrationRecord, StoreError, Tx};
 use crate::tokens::handle::{ClientSecret, Handle};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -39,14 +40,18 @@ fn check_keys(client: &Client) -> Result<(), AdminError> {
 }
 
 impl Desk {
-    /// All clients, declared and created.
+    /// All clients, declared, created and registered.
     ///
     /// # Errors
     /// Only of the store.
     pub async fn clients(&self) -> Result<BTreeMap<ClientId, Client>, AdminError> {
-        let created = self.store.read(|tx| -> Result<_, StoreError> { tx.clients() }).await?;
+        let (created, registered) = self
+            .store
+            .read(|tx| -> Result<_, StoreError> { Ok((tx.clients()?, tx.registrations()?)) })
+            .await?;
+        let registered = registered.into_iter().map(|record| record.registered.client);
         let mut all: BTreeMap<ClientId, Client> =
-            created.into_iter().map(|client| (client.id.clone(), client)).collect();
+            registered.chain(created).map(|client| (client.id.clone(), client)).collect();
         all.extend(self.settings.clients.clone());
         Ok(all)
     }
@@ -57,6 +62,15 @@ impl Desk {
     /// [`AdminError::NotFound`].
     pub async fn client(&self, id: &ClientId) -> Result<Client, AdminError> {
         self.clients().await?.remove(id).ok_or_else(|| AdminError::not_found("client", id))
+    }
+
+    /// How a client registered itself; none for others.
+    ///
+    /// # Errors
+    /// Only of the store.
+    pub async fn registration(&self, id: &ClientId) -> Result<Option<RegistrationRecord>, AdminError> {
+        let id = id.clone();
+        self.store.read(move |tx| -> Result<_, AdminError> { Ok(tx.registration(&id)?) }).await
     }
 
     /// Makes a client; one that proves itself by a secret gets one of 256 random bits.
@@ -97,14 +111,14 @@ impl Desk {
         let (desk, id) = (self.clone(), id.clone());
         let client = self
             .change(move |tx| {
-                let mut client = desk.created_client(tx, &id)?;
+                let mut client = desk.stored_client(tx, &id)?;
                 if !client.needs_secret() {
                     let why = if client.is_public() { "is public" } else { "proves itself by its keys" };
                     return Err(AdminError::Refused(format!("the client \"{id}\" {why} and has no secret")));
                 }
                 let previous = client.secret_hashes.first().filter(|_| keep_previous).cloned();
                 client.secret_hashes = std::iter::once(digest).chain(previous).collect();
-                tx.put_client(&client)?;
+                desk.put_stored(tx, &client)?;
                 tx.append_audit(&event)?;
                 Ok(client)
             })
@@ -121,17 +135,22 @@ impl Desk {
         let event = self.event(AuditKind::ClientRemoved).client(id);
         let (desk, id) = (self.clone(), id.clone());
         self.change(move |tx| {
-            desk.created_client(tx, &id)?;
+            let client = desk.stored_client(tx, &id)?;
             let told = tx.part_client(&id, now)?;
             let revoked = tx.revoke_grants_of_client(&id, now)?;
-            tx.remove_client(&id)?;
+            if client.origin == Origin::Registered {
+                let version = tx.next_registered_version()?;
+                tx.remove_registration(&id, now, version)?;
+            } else {
+                tx.remove_client(&id)?;
+            }
             let data = json!({ "grants_revoked": revoked, "logouts_queued": told });
             Ok(tx.append_audit(&event.data(data))?)
         })
         .await
     }
 
-    /// Signs everybody out of one client, declared or created: what was granted to it stops working at once,
+    /// Signs everybody out of one client, declared, created or registered: what was granted to it stops working at once,
     /// and it is told of each session, if it wants to be. People stay signed in here and at other clients.
     /// How many grants ended, and how many logout tokens are queued.
     ///
@@ -169,19 +188,37 @@ impl Desk {
         Ok(report)
     }
 
-    fn created_client(&self, tx: &mut Tx<'_>, id: &ClientId) -> Result<Client, AdminError> {
+    /// A client that lives in the database.
+    fn stored_client(&self, tx: &mut Tx<'_>, id: &ClientId) -> Result<Client, AdminError> {
         if self.settings.clients.contains_key(id) {
             return Err(AdminError::declared("client", id));
         }
-        tx.clients()?
-            .into_iter()
-            .find(|client| client.id == *id)
-            .ok_or_else(|| AdminError::not_found("client", id))
+        if let Some(created) = tx.clients()?.into_iter().find(|client| client.id == *id) {
+            return Ok(created);
+        }
+        let registered = tx.registration(id)?.map(|record| record.registered.client);
+        registered.ok_or_else(|| AdminError::not_found("client", id))
+    }
+
+    /// Stores a change of one.
+    fn put_stored(&self, tx: &mut Tx<'_>, client: &Client) -> Result<(), AdminError> {
+        if client.origin != Origin::Registered {
+            return Ok(tx.put_client(client)?);
+        }
+        let version = tx.next_registered_version()?;
+        let record =
+            tx.registration(&client.id)?.ok_or_else(|| AdminError::not_found("client", &client.id))?;
+        let registered = Registered { client: client.clone(), ..record.registered };
+        tx.put_registration(&registered, version)?;
+        Ok(())
     }
 
     /// A client and a resource server never share an id: both authenticate by it.
     fn must_be_free(&self, tx: &mut Tx<'_>, id: &ClientId) -> Result<(), AdminError> {
-        if self.settings.clients.contains_key(id) || tx.clients()?.iter().any(|client| client.id == *id) {
+        let taken = self.settings.clients.contains_key(id)
+            || tx.registration(id)?.is_some()
+            || tx.clients()?.iter().any(|client| client.id == *id);
+        if taken {
             return Err(AdminError::taken("client", id));
         }
         let servers = &self.settings.resource_servers;

@@ -9,6 +9,7 @@ pub mod accounts;
 pub mod clients;
 pub mod directory;
 pub mod epoch;
+pub mod registration;
 pub mod sessions;
 mod subjects;
 

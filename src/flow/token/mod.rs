@@ -5,10 +5,13 @@ mod machine;
 mod mint;
 mod refresh;
 
+use crate::clients::Origin;
 use crate::failure::{Failure, OAuthCode, UserMessage};
 use crate::flow::discovery::paths;
 use crate::flow::{App, authentication};
+use crate::ids::ClientId;
 use crate::protocol::{Parameters, Scope, TokenRequest};
+use crate::store::StoreError;
 use serde::Serialize;
 
 pub(super) use mint::cannot_sign;
@@ -55,6 +58,7 @@ pub async fn token(
             "the client is not registered for this grant type",
         ));
     }
+    let registered = (client.origin == Origin::Registered).then(|| client.id.clone());
     let (answer, grant) = match request {
         TokenRequest::AuthorizationCode { code, redirect_uri, verifier, resources } => {
             let request = code::Redemption { code, redirect_uri, verifier, resources };
@@ -69,7 +73,20 @@ pub async fn token(
         }
     };
     metrics::counter!("countersign_tokens_issued_total", "grant" => grant).increment(1);
+    if let Some(id) = registered.filter(|id| app.registered.is_first_use(id)) {
+        note_use(app, id).await;
+    }
     Ok(answer)
+}
+
+/// Notes that a client that registered itself got tokens, so that it is not removed as one that is never used.
+async fn note_use(app: &App, id: ClientId) {
+    let now = app.context.now();
+    let noted: Result<(), StoreError> = app.store.write(move |tx| tx.mark_registration_used(&id, now)).await;
+    if let Err(error) = noted {
+        // after the next start it is noted at its next use
+        tracing::warn!(%error, "the first use of a registered client is not noted");
+    }
 }
 
 /// The refusal of a code or refresh token.

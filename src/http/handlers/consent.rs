@@ -43,6 +43,7 @@ async fn show(site: &Site, request: &HttpRequest, browser: &Browser) -> Result<H
         destination: Url::parse(question.redirect.uri())
             .ok()
             .and_then(|url| url.host_str().map(str::to_owned)),
+        about: delivery::about(site, &question.client),
         action: delivery::local(site, "/consent")?,
         flow: handle.expose().to_owned(),
         csrf: csrf::token(&app.sealer, &app.context, form::CONSENT, handle.expose())?,

@@ -9,6 +9,7 @@ pub mod home;
 pub mod invitation;
 pub mod logout;
 pub mod program;
+pub mod register;
 pub mod resume;
 pub mod sign_in;
 pub mod statics;

@@ -178,7 +178,7 @@ impl Call {
 }
 
 /// The one `Authorization` header of a request.
-fn authorization(request: &HttpRequest) -> Result<Option<String>, Failure> {
+pub(super) fn authorization(request: &HttpRequest) -> Result<Option<String>, Failure> {
     let mut values = request.headers().get_all(AUTHORIZATION);
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
@@ -227,7 +227,7 @@ async fn refuse(
 }
 
 /// Says how to authenticate: a client (RFC 6749 §5.2), or with a token (RFC 6750 §3).
-fn ask_for_credentials(response: &mut HttpResponse, failure: &Failure) {
+pub(super) fn ask_for_credentials(response: &mut HttpResponse, failure: &Failure) {
     let challenge = match (failure.code, failure.reason) {
         (OAuthCode::InvalidClient, _) => "Basic realm=\"countersign\", charset=\"UTF-8\"",
         // RFC 6750 §3.1: without a token there is no error to name

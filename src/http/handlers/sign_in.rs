@@ -45,6 +45,7 @@ async fn show(site: &Site, request: &HttpRequest, browser: &Browser) -> Result<H
         app_name: list.client.name.clone(),
         form: delivery::sign_in_form(site, browser, &list)?,
         notice: None,
+        about: delivery::about(site, &list.client),
         cancel: delivery::reply_by_hand(site, &cancel),
     };
     Ok(delivery::page(site, StatusCode::OK, &page, &Changes::none()))

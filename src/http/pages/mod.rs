@@ -8,8 +8,8 @@ mod parts;
 mod texts;
 
 pub use parts::{
-    AppLink, Brand, CancelWay, Field, Frame, Href, Icon, Notice, ProviderButton, ScopeLine, SignInForm,
-    form_target, initial, sentence, shown,
+    AboutLink, AppLink, Brand, CancelWay, Field, Frame, Href, Icon, Notice, ProviderButton, ScopeLine,
+    SignInForm, form_target, initial, sentence, shown,
 };
 pub use texts::{ENGLISH, Texts};
 
@@ -128,6 +128,8 @@ pub struct ChooserPage {
     pub form: SignInForm,
     /// What went wrong before, if anything did.
     pub notice: Option<Notice>,
+    /// What the app says of itself.
+    pub about: Vec<AboutLink>,
     /// Back to the app with `access_denied`.
     pub cancel: Option<CancelWay>,
 }
@@ -147,6 +149,8 @@ pub struct ConsentPage {
     pub scopes: Vec<ScopeLine>,
     /// The host that the answer goes to, so that a false app is noticed.
     pub destination: Option<String>,
+    /// What the app says of itself.
+    pub about: Vec<AboutLink>,
     /// Where it posts.
     pub action: Href,
     /// The handle of the sign-in.

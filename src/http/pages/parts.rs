@@ -168,6 +168,15 @@ pub enum CancelWay {
     },
 }
 
+/// What an app says of itself elsewhere. It opens beside the sign-in, which goes on; its site learns nothing of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AboutLink {
+    /// The link's words.
+    pub text: String,
+    /// Where it leads.
+    pub href: Href,
+}
+
 /// Something the person should know before going on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {

@@ -79,6 +79,10 @@ texts! {
     allow = "Allow";
     deny = "Do not allow";
 
+    about_site(app) = "About {app}";
+    about_policy(app) = "How {app} uses your data";
+    about_terms(app) = "Terms of {app}";
+
     departure_title(provider) = "Taking you to {provider}";
     departure_text = "If nothing happens, continue with the button.";
     departure_button(provider) = "Continue to {provider}";
