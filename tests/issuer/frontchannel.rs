@@ -65,7 +65,11 @@ async fn oidcc_frontchannel_rp_initiated_logout() {
 
     // It goes on by itself, without scripts too, and by a link.
     let to = format!("{BYE}?state=a+b");
-    assert!(page.body.contains(&format!("http-equiv=\"refresh\" content=\"1; url={to}\"")), "{}", page.body);
+    assert!(
+        page.body.contains(&format!("<noscript><meta http-equiv=\"refresh\" content=\"1; url={to}\"")),
+        "{}",
+        page.body
+    );
     assert!(page.body.contains(&format!("href=\"{to}\" data-onward")), "{}", page.body);
     let again = house.get(&path, &[("cookie", &alice.cookie)]).await;
     assert_eq!(again.redirect(BYE)["state"], "a b", "nothing is left to load");

@@ -187,6 +187,9 @@ test('the signed-out page loads the apps out of sight, and then leads on', async
     await until(() => left.length >= 3);
     assert.deepEqual(left.map((request) => request.url), Array(3).fill('https://notes.example/'));
     assert.deepEqual(complaints, []);
+    // One of the two leads on, never both: the app would be visited twice.
+    const refreshes = await page.locator('meta[http-equiv=refresh]').count();
+    assert.equal(refreshes, javaScriptEnabled ? 0 : 1);
     await close();
   }
 });

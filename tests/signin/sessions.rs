@@ -104,6 +104,42 @@ async fn oauth_098_two_people_in_one_browser_share_nothing() {
     assert_eq!((of("Alice Adams"), of("Bob")), (0, 1), "what Alice's session had granted ended with it");
 }
 
+/// An answer that comes by POST from another site brings no session cookie: the flow, which only this browser
+/// has, knows the session. The same person's goes on, so no app is told of an end that is none.
+#[tokio::test]
+async fn an_answer_without_the_session_cookie_renews_the_same_person_s_session() {
+    let house = House::open().await;
+    let mut browser = Visitor::new();
+    sign_in(&house, &mut browser, "globex", &authorize(&house, "first", &[])).await;
+    let url = authorize(&house, "first", &[("prompt", "select_account")]);
+    let session = async || {
+        let account = house.accounts().await[0].id.clone();
+        let sessions = house.app.store.read::<_, StoreError, _>(move |tx| tx.sessions_of(&account)).await;
+        sessions.unwrap().into_iter().filter(|s| s.revoked_at.is_none()).map(|s| s.id).collect::<Vec<_>>()
+    };
+    let before = session().await;
+    let request = depart(&house, &mut browser, "globex", &url).await;
+    let old = browser.cookies.remove("cs_session").unwrap();
+    browser.get(&approval(&house, &request)).await.location();
+    assert_eq!(session().await, before, "the same one goes on");
+    assert_ne!(*browser.session().unwrap(), old, "with a new secret (CWE-384)");
+    let mut thief = Visitor::new();
+    thief.cookies.insert("cs_session".to_owned(), old);
+    assert_eq!(thief.get(&authorize(&house, "first", &[])).await.location().path(), "/sign-in");
+
+    // Another person's takes its place.
+    house.globex.script().person = json!({
+        "sub": "bob-subject", "name": "Bob", "email": "bob@globex.example", "email_verified": true,
+    });
+    let request = depart(&house, &mut browser, "globex", &url).await;
+    browser.cookies.remove("cs_session").unwrap();
+    browser.get(&approval(&house, &request)).await.location();
+    assert!(
+        house.events().await.contains(&("session.ended".to_owned(), Some("session.replaced".to_owned())))
+    );
+    assert_eq!(house.rows().await.sessions, 1);
+}
+
 #[tokio::test]
 async fn a_session_idles_out_and_ends() {
     let house = House::open().await;
