@@ -311,7 +311,9 @@ mod tests {
     fn oidc_070_a_proof_that_was_not_enough_is_not_enough_again() {
         let told = |known: i64| {
             let later_than = Some(Timestamp::from_secs(NOW - known));
-            run(&valid(), &Demanded { later_than, ..strict() }).0.map_err(|failure| (failure.reason, failure.code))
+            run(&valid(), &Demanded { later_than, ..strict() })
+                .0
+                .map_err(|failure| (failure.reason, failure.code))
         };
         assert!(told(11).is_ok(), "a second later is later");
         let refused = Err(("oidc.auth_time", OAuthCode::UnmetAuthenticationRequirements));
