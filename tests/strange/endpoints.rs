@@ -282,6 +282,10 @@ impl Seeds {
 
 /// What the house has beside its usual configuration.
 pub const MORE: &str = r#"
+[registration]
+mode = "open"
+max_per_source = 1000000
+
 [[client]]
 id = "machine"
 name = "Machine"
