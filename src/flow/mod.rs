@@ -46,6 +46,7 @@ pub mod state;
 pub mod subjects;
 pub mod token;
 pub mod upkeep;
+pub mod upstream_logout;
 pub mod userinfo;
 
 use crate::accounts::Directory;

@@ -4,7 +4,7 @@
 use crate::flow::discovery::paths;
 use crate::http::handlers::{
     apps, authorize, callback, consent, discovery, home, invitation, logout, program, register, resume,
-    sign_in, statics,
+    sign_in, statics, upstream_logout,
 };
 use actix_web::http::Method;
 use actix_web::{Route, web};
@@ -26,6 +26,8 @@ pub enum Caller {
     Session,
     /// A provider, through the browser that departed to it: state and cookie are checked.
     Provider,
+    /// A provider's server, by its signature.
+    Upstream,
     /// A client, by its credentials.
     Client,
     /// Whoever holds an access token.
@@ -99,6 +101,8 @@ pub fn public() -> Vec<Row> {
         POST "/sign-in"                       FlowForm    Never   true  sign_in::post;
         GET  "/upstream/{provider}/callback"  Provider    Never   true  callback::get;
         POST "/upstream/{provider}/callback"  Provider    Never   true  callback::post;
+        // Not limited: all that a provider tells comes from a few addresses, and a word lost keeps a session alive.
+        POST "/upstream/{provider}/logout"    Upstream    Never   false upstream_logout::post;
         GET  "/continue"                      FlowBrowser Never   true  resume::get;
         GET  "/consent"                       FlowBrowser Never   true  consent::get;
         POST "/consent"                       FlowForm    Never   true  consent::post;

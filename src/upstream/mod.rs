@@ -17,6 +17,7 @@ kinds! { oidc, oauth2 }
 pub use registry::{Entry, Registry};
 pub use settings::{Linking, Provider, ProviderDisplay, ProviderPolicy, Provisioning};
 
+use crate::accounts::IdentityKey;
 use crate::context::{Context, Timestamp};
 use crate::failure::Failure;
 use crate::ids::ProviderId;
@@ -162,6 +163,17 @@ pub struct Vouched {
     pub replay: Option<(String, Timestamp)>,
 }
 
+/// A logout that began at the provider, which has proved that it says so: its own session, the person, or both.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogoutNotice {
+    /// The person, as the provider knows them.
+    pub subject: Option<IdentityKey>,
+    /// The provider's own session.
+    pub session: Option<String>,
+    /// What must never be accepted twice from this provider, until when.
+    pub replay: (String, Timestamp),
+}
+
 /// A document that a provider's kind publishes (such as SAML metadata).
 #[derive(Debug, Clone)]
 pub struct Published {
@@ -225,6 +237,18 @@ pub trait Upstream: Send + Sync {
         callback: &Callback,
         trace: &mut Trace,
     ) -> Result<Vouched, Failure>;
+    /// Validates what the provider's server sent to our logout address; every check is a step of the trace.
+    ///
+    /// # Errors
+    /// `upstream.logout_request` from kinds that have no such thing.
+    async fn inbound_logout(
+        &self,
+        _context: &Context,
+        _form: &BTreeMap<String, String>,
+        _trace: &mut Trace,
+    ) -> Result<LogoutNotice, Failure> {
+        Err(Failure::invalid_request("upstream.logout_request", "this kind of provider tells of no logouts"))
+    }
     /// A document of ours for this provider.
     async fn published(&self, _context: &Context) -> Option<Published> {
         None

@@ -2,7 +2,12 @@
 
 use crate::house::Visitor;
 use crate::in_both_modes;
+use crate::standin::b64;
 use crate::suite::*;
+use countersign::audit::Actor;
+use countersign::clients::SigningAlg;
+use countersign::flow::keys::Keys;
+use countersign::tokens::rotation::Urgency;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -216,6 +221,37 @@ in_both_modes! {
         assert_eq!(oauth_error(&stolen), (400, "invalid_grant".to_owned()));
     }
 
+    async fn oidcc_idtoken_unsigned(suite) {
+        // The suite skips this module where `none` is not offered; it never is.
+        let algorithms = &suite.discovery().await["id_token_signing_alg_values_supported"];
+        assert!(!algorithms.as_array().unwrap().iter().any(|alg| alg == "none"));
+    }
+
+    async fn oidcc_ensure_request_with_acr_values_succeeds(suite) {
+        suite.sign_in(&[("acr_values", "1 2")]).await;
+    }
+
+    async fn oidcc_unsigned_request_object_supported_correctly_or_rejected_as_unsupported(suite) {
+        let request = unsigned(CALLBACK);
+        let landing = suite.authorize("suite", &[("request", &request)]).await;
+        assert!(["request_not_supported", "invalid_request_object"].contains(&landing.error()));
+    }
+
+    async fn oidcc_request_uri_unsigned_supported_correctly_or_rejected_as_unsupported(suite) {
+        // An address that nobody registered; nothing is fetched from there.
+        let more = [("request_uri", "https://suite.test/requests/1#hash")];
+        let landing = suite.authorize("suite", &more).await;
+        assert!(["request_uri_not_supported", "invalid_request_uri"].contains(&landing.error()));
+    }
+
+    async fn oidcc_ensure_request_object_with_redirect_uri(suite) {
+        // The address outside is not registered, the one in the unsigned object is: nothing leaves the site.
+        let elsewhere = format!("{CALLBACK}_invalid");
+        let request = unsigned(CALLBACK);
+        let more = [("redirect_uri", elsewhere.as_str()), ("request", &request)];
+        assert_eq!(suite.authorize("suite", &more).await.refusal().header("location"), None);
+    }
+
     async fn oidcc_ensure_request_with_valid_pkce_succeeds(suite) {
         let pkce = [("code_challenge", crate::house::CHALLENGE), ("code_challenge_method", "S256")];
         let landing = suite.authorize("suite", &pkce).await;
@@ -231,6 +267,15 @@ in_both_modes! {
         let without = suite.redeem("suite", landing.code(), CALLBACK).await;
         assert_eq!(oauth_error(&without), (400, "invalid_grant".to_owned()));
     }
+}
+
+/// A request object that nobody signed.
+fn unsigned(redirect_uri: &str) -> String {
+    let claims = serde_json::json!({
+        "client_id": "suite", "response_type": "code", "redirect_uri": redirect_uri, "scope": "openid",
+        "state": "suite-state", "nonce": "suite-nonce",
+    });
+    format!("{}.{}.", b64(r#"{"alg":"none"}"#), b64(claims.to_string()))
 }
 
 #[tokio::test]
@@ -262,4 +307,57 @@ async fn oidcc_discovery_endpoint_verification() {
         }
     }
     assert_eq!(Visitor::new().get(document["jwks_uri"].as_str().unwrap()).await.status, 200);
+}
+
+/// The discovery document names these endpoints and abilities.
+async fn offers(names: &[(&str, Value)]) {
+    let suite = Suite::open().await;
+    let document = suite.discovery().await;
+    for (name, value) in names {
+        assert_eq!(document[name], *value, "{name}");
+    }
+    assert_eq!(document["end_session_endpoint"], suite.house.at("/logout"));
+}
+
+#[tokio::test]
+async fn oidcc_rp_initiated_logout_discovery_endpoint_verification() {
+    offers(&[]).await;
+}
+
+#[tokio::test]
+async fn oidcc_backchannel_logout_discovery_endpoint_verification() {
+    let yes = Value::from(true);
+    offers(&[("backchannel_logout_supported", yes.clone()), ("backchannel_logout_session_supported", yes)])
+        .await;
+}
+
+#[tokio::test]
+async fn oidcc_frontchannel_logout_discovery_endpoint_verification() {
+    let yes = Value::from(true);
+    offers(&[("frontchannel_logout_supported", yes.clone()), ("frontchannel_logout_session_supported", yes)])
+        .await;
+}
+
+#[tokio::test]
+async fn oidcc_ensure_redirect_uri_in_authorization_request() {
+    // OIDC Core §3.1.2.1: required, even where only one is registered
+    let mut suite = Suite::open().await;
+    let landing = suite.authorize("suite", &[("redirect_uri", "")]).await;
+    assert_eq!(landing.refusal().header("location"), None);
+}
+
+#[tokio::test]
+async fn oidcc_server_rotate_keys() {
+    let mut suite = Suite::open().await;
+    let before = suite.keys().await;
+    let app = suite.house.app.clone();
+    let settings = app.now().settings.clone();
+    let keys = Keys::new(&app.context, &app.store, &app.sealer, &settings);
+    keys.rotate(&[SigningAlg::RS256], Urgency::AtOnce, &Actor::System).await.unwrap();
+    app.rebuild().await.unwrap();
+    let after = suite.keys().await;
+    assert!(before.iter().all(|key| after.contains(key)), "the old ones stay");
+    assert!(after.len() > before.len(), "and a new one is there");
+    let (header, _) = suite.sign_in(&[]).await.id_token();
+    assert!(!before.iter().any(|key| key["kid"] == header["kid"]), "which signs");
 }

@@ -78,7 +78,10 @@ async function drive(client, module, id) {
 async function runModule(plan, planId, entry) {
   const { id } = await suite.createModule(planId, entry);
   let info = await suite.until(id, ['CONFIGURED', 'WAITING', ...ENDED]);
-  if (info.status === 'CONFIGURED') await suite.start(id);
+  if (info.status === 'CONFIGURED') {
+    if (entry.testModule === 'oidcc-server-rotate-keys') await house.rotateKeys();
+    await suite.start(id);
+  }
   let wrong = [];
   if (plan.config.startsWith('rp')) {
     await house.restartBroker();
@@ -95,7 +98,7 @@ async function runModule(plan, planId, entry) {
 }
 
 async function runPlan(plan) {
-  const created = await suite.createPlan(plan.plan, plan.variant, read(`${plan.config}.json`));
+  const created = await suite.createPlan(plan.plan, plan.variant, { ...read(`${plan.config}.json`), ...plan.change });
   const results = [];
   for (const entry of created.modules) {
     if (options.module && !options.module.includes(entry.testModule)) continue;

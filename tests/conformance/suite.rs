@@ -12,8 +12,6 @@ use url::Url;
 pub const CALLBACK: &str = "https://suite.test/callback";
 /// The second client's, with a query of its own.
 pub const CALLBACK_2: &str = "https://suite.test/callback?dummy1=lorem&dummy2=ipsum";
-/// Where people go after signing out.
-pub const BYE: &str = "https://suite.test/post_logout_redirect";
 /// The secret of all of the suite's clients.
 pub const SECRET: &str = "first-secret-of-the-tests-0123456789";
 
@@ -22,15 +20,14 @@ const CLIENTS: &str = r#"
 id = "suite"
 secret = "env:FIRST_SECRET"
 redirect_uris = ["https://suite.test/callback"]
-post_logout_redirect_uris = ["https://suite.test/post_logout_redirect"]
-scopes = ["openid", "profile", "email", "offline_access"]
+scopes = ["openid", "profile", "email", "address", "phone", "offline_access"]
 require_pkce = false
 
 [[client]]
 id = "suite-2"
 secret = "env:FIRST_SECRET"
 redirect_uris = ["https://suite.test/callback", "https://suite.test/callback?dummy1=lorem&dummy2=ipsum"]
-scopes = ["openid", "profile", "email", "offline_access"]
+scopes = ["openid", "profile", "email", "address", "phone", "offline_access"]
 require_pkce = false
 
 [[client]]

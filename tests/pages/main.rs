@@ -87,6 +87,19 @@ fn nothing_is_inline() {
 }
 
 #[test]
+fn a_page_leads_on_once() {
+    // Where a script leads on, the page's own refresh is for browsers without scripts alone: both together
+    // would ask a slow app twice.
+    for (name, page) in samples(&Words::plain()) {
+        let html = html(page.as_ref());
+        let refreshes = html.matches("http-equiv=\"refresh\"").count();
+        let for_no_scripts = html.matches("<noscript><meta http-equiv=\"refresh\"").count();
+        let script = html.contains("<script");
+        assert_eq!(for_no_scripts, if script { refreshes } else { 0 }, "{name}");
+    }
+}
+
+#[test]
 fn every_form_posts_and_every_button_submits() {
     for (name, page) in samples(&Words::plain()) {
         for Tag { name: tag, attributes } in tags(&html(page.as_ref())) {

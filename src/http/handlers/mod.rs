@@ -13,6 +13,7 @@ pub mod register;
 pub mod resume;
 pub mod sign_in;
 pub mod statics;
+pub mod upstream_logout;
 
 use crate::flow::browser::Browser;
 use crate::flow::refusals::Refused;

@@ -32,6 +32,20 @@ pub(super) struct Expectations<'a> {
     pub demanded: &'a Demanded,
 }
 
+impl Expectations<'_> {
+    fn clock(&self) -> Clock {
+        Clock { now: self.now, skew: self.skew, max_age: self.max_age }
+    }
+}
+
+/// Against what the times of a token are held.
+pub(super) struct Clock {
+    pub now: Timestamp,
+    pub skew: Duration,
+    /// The greatest age since `iat`.
+    pub max_age: Duration,
+}
+
 /// What the token proves.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Proven {
@@ -73,7 +87,7 @@ pub(super) fn check(
     };
     checks.require("oidc.id_token.azp", authorized, expected.client_id, show(claim("azp")))?;
 
-    let expires_at = times(claims, expected, checks)?;
+    let expires_at = times("oidc.id_token.time", claims, &expected.clock(), checks)?;
 
     let nonce = claim("nonce").and_then(Value::as_str).unwrap_or_default();
     let same = bool::from(nonce.as_bytes().ct_eq(expected.nonce.as_bytes())) && !nonce.is_empty();
@@ -108,16 +122,16 @@ pub(super) fn check(
 }
 
 /// OIDC Core §2: at most 255 characters; and nothing that nobody could tell apart when looking at it.
-fn is_subject(text: &str) -> bool {
+pub(super) fn is_subject(text: &str) -> bool {
     text.len() <= 255 && !text.trim().is_empty() && !text.chars().any(char::is_control)
 }
 
-fn is_word(text: &str, most: usize) -> bool {
+pub(super) fn is_word(text: &str, most: usize) -> bool {
     !text.is_empty() && text.len() <= most && !text.chars().any(char::is_control)
 }
 
 /// `aud` as a list: one text, or an array of texts that is not empty. Anything else is `None`.
-fn audiences(value: Option<&Value>) -> Option<Vec<&str>> {
+pub(super) fn audiences(value: Option<&Value>) -> Option<Vec<&str>> {
     match value? {
         Value::String(one) => Some(vec![one]),
         Value::Array(many) if !many.is_empty() => many.iter().map(Value::as_str).collect(),
@@ -125,7 +139,7 @@ fn audiences(value: Option<&Value>) -> Option<Vec<&str>> {
     }
 }
 
-fn show_all(value: Option<&Value>) -> String {
+pub(super) fn show_all(value: Option<&Value>) -> String {
     match value {
         Some(Value::Array(many)) => {
             many.iter().take(4).map(|one| show(Some(one))).collect::<Vec<_>>().join(", ")
@@ -144,29 +158,29 @@ fn whole(duration: Duration) -> i64 {
 }
 
 /// `exp` and `iat` are required, `nbf` is checked when present; all within the skew.
-fn times(
+pub(super) fn times(
+    name: &'static str,
     claims: &Object,
-    expected: &Expectations<'_>,
+    clock: &Clock,
     checks: &mut Checks<'_>,
 ) -> Result<Timestamp, Failure> {
-    const NAME: &str = "oidc.id_token.time";
-    let (now, skew) = (expected.now.secs(), whole(expected.skew));
-    let show = |name: &str| format!("{name} {}", show(claims.get(name)));
+    let (now, skew) = (clock.now.secs(), whole(clock.skew));
+    let show = |claim: &str| format!("{claim} {}", show(claims.get(claim)));
 
     let exp = seconds(claims.get("exp"));
     let alive = exp.is_some_and(|exp| now < exp.saturating_add(skew));
-    checks.require(NAME, alive, format!("exp after {now}"), show("exp"))?;
+    checks.require(name, alive, format!("exp after {now}"), show("exp"))?;
 
     let iat = seconds(claims.get("iat"));
-    let oldest = now.saturating_sub(whole(expected.max_age)).saturating_sub(skew);
+    let oldest = now.saturating_sub(whole(clock.max_age)).saturating_sub(skew);
     let recent = iat.is_some_and(|iat| iat >= oldest && iat <= now.saturating_add(skew));
-    checks.require(NAME, recent, format!("iat between {oldest} and {now}"), show("iat"))?;
+    checks.require(name, recent, format!("iat between {oldest} and {now}"), show("iat"))?;
 
     let begun = match claims.get("nbf") {
         None => true,
         nbf => seconds(nbf).is_some_and(|nbf| nbf <= now.saturating_add(skew)),
     };
-    checks.require(NAME, begun, format!("nbf not after {now}, or none"), show("nbf"))?;
+    checks.require(name, begun, format!("nbf not after {now}, or none"), show("nbf"))?;
     Ok(Timestamp::from_secs(exp.unwrap_or(now).saturating_add(skew)))
 }
 

@@ -1,12 +1,14 @@
 //! OpenID Connect providers: authorization code flow with PKCE, `state` and `nonce`.
 //!
 //! `begin` builds the request, `finish` checks the answer: the response's shape and `iss`, the exchange of
-//! the code, the ID token (signature, then claim by claim), userinfo, and then what all kinds share.
+//! the code, the ID token (signature, then claim by claim), userinfo, and then what all kinds share. `logout`
+//! takes the provider's word that somebody has signed out there.
 
 mod begin;
 mod exchange;
 mod finish;
 mod id_token;
+mod logout;
 mod metadata;
 pub mod settings;
 mod userinfo;
@@ -20,12 +22,12 @@ use crate::jose::{Alg, JwkSet};
 use crate::outbound::cached::Cached;
 use crate::upstream::mapping::Mapping;
 use crate::upstream::settings::Common;
-use crate::upstream::{BeginRequest, Begun, Callback, Health, Parts, Trace, Upstream, Vouched};
+use crate::upstream::{BeginRequest, Begun, Callback, Health, LogoutNotice, Parts, Trace, Upstream, Vouched};
 use async_trait::async_trait;
 use metadata::Discovered;
 use secrecy::SecretString;
 use settings::Userinfo;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use url::Url;
 
@@ -112,6 +114,16 @@ impl Upstream for Provider {
     ) -> Result<Vouched, Failure> {
         self.refresh_ahead(context);
         self.0.finish(context, state, callback, trace).await
+    }
+
+    async fn inbound_logout(
+        &self,
+        context: &Context,
+        form: &BTreeMap<String, String>,
+        trace: &mut Trace,
+    ) -> Result<LogoutNotice, Failure> {
+        self.refresh_ahead(context);
+        self.0.logout_notice(context, form, trace).await
     }
 
     fn health(&self) -> Health {

@@ -1,7 +1,7 @@
 // The broker under test and Globex, in a folder of their own, with a certificate made for the run.
 
 import { execFileSync, spawn } from 'node:child_process';
-import { closeSync, copyFileSync, cpSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, copyFileSync, cpSync, existsSync, mkdirSync, openSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -77,9 +77,10 @@ export class House {
     await this.#startBroker();
   }
 
-  /** The broker's log from a place on. */
-  log(from = 0) {
-    return readFileSync(path.join(this.folder, 'broker.log'), 'utf8').slice(from);
+  /** Rotates the signing keys, as an operator would. The broker notices within a second or two. */
+  async rotateKeys() {
+    execFileSync(this.binary, ['keys', 'rotate', '--config', 'countersign.toml'], { cwd: this.folder, stdio: 'pipe' });
+    await new Promise((resolve) => setTimeout(resolve, 3000));
   }
 
   async stop() {
