@@ -13,7 +13,7 @@ use crate::flow::client_network::ClientNetwork;
 use crate::flow::{App, Snapshot};
 use crate::ids::ClientId;
 use crate::jose::TokenType;
-use crate::outbound::{Fault, MAX_BODY, Method, Outbound, Request};
+use crate::outbound::{Fault, MAX_BODY, Method, Network, Outbound, Request};
 use crate::sessions::notice::{self, Delivery, DeliveryState, Outcome};
 use crate::store::StoreError;
 use crate::tokens::logout::LogoutTokenClaims;
@@ -43,7 +43,7 @@ struct Ways(Mutex<Kept>);
 #[derive(Default)]
 struct Kept {
     settings: Option<Arc<Settings>>,
-    by_client: HashMap<ClientId, Outbound>,
+    by_client: HashMap<ClientId, (Network, Outbound)>,
 }
 
 /// Sends what is due, until it is dropped.
@@ -272,16 +272,17 @@ impl Ways {
         if !kept.settings.as_ref().is_some_and(|before| Arc::ptr_eq(before, settings)) {
             *kept = Kept { settings: Some(settings.clone()), by_client: HashMap::new() };
         }
-        if let Some(way) = kept.by_client.get(client) {
+        // What a client may reach depends on who made it, and that may change under one id.
+        let rules = ClientNetwork::rules(settings, snapshot.find(client.as_str()).as_deref());
+        if let Some((_, way)) = kept.by_client.get(client).filter(|(before, _)| *before == rules) {
             return Some(way.clone());
         }
         if kept.by_client.len() >= MOST_WAYS {
             kept.by_client.clear();
         }
-        let rules = ClientNetwork::rules(settings, snapshot.find(client.as_str()).as_deref());
         match app.client_network.way(&app.context, &rules) {
             Ok(way) => {
-                kept.by_client.insert(client.clone(), way.clone());
+                kept.by_client.insert(client.clone(), (rules, way.clone()));
                 Some(way)
             }
             Err(failure) => {
