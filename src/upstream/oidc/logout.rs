@@ -244,7 +244,8 @@ mod tests {
                 prop_assert!(name != "nonce");
                 let said = notice.subject.map(|key| Value::from(key.subject));
                 prop_assert_eq!(said.as_ref(), claims.get("sub"));
-                prop_assert_eq!(notice.session.map(Value::from).as_ref(), claims.get("sid"));
+                let session = notice.session.map(Value::from);
+                prop_assert_eq!(session.as_ref(), claims.get("sid"));
             }
         }
     }
