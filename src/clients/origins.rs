@@ -75,6 +75,10 @@ fn own(client: &Client) -> (BTreeSet<String>, BTreeSet<String>) {
     let exact: BTreeSet<String> = client.redirect_uris.iter().filter_map(|uri| of(uri)).collect();
     let loopback = exact.iter().filter(|origin| origin.starts_with("http://")).filter_map(|origin| {
         let mut url = url::Url::parse(origin).ok()?;
+        // A port of `localhost` is kept to, as in redirect URIs: it is among the exact ones.
+        if url.host_str() == Some("localhost") && url.port().is_some() {
+            return None;
+        }
         url.set_port(None).ok()?;
         Some(url.origin().ascii_serialization())
     });
@@ -114,6 +118,13 @@ mod tests {
         let all = Origins::new([&app]);
         assert!(all.any("https://rp.test") && all.any("http://127.0.0.1:5173"));
         assert!(!all.any("null") && !all.any("http://rp.test") && !all.any("https://spa.test"));
+        let mut fixed = app.clone();
+        fixed.redirect_uris = ["http://localhost:8085/cb".to_owned()].into();
+        let fixed = Origins::new([&fixed]);
+        assert!(fixed.any("http://localhost:8085"), "the valid twin");
+        for other in ["http://localhost:8086", "http://localhost", "http://127.0.0.1:8085"] {
+            assert!(!fixed.any(other), "{other}: the port of localhost is kept to");
+        }
         let mut twice = Origins::new([&app, &app]);
         twice.remove(&app);
         assert_eq!(twice, all, "one of two is left");
