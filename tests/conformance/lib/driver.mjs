@@ -54,7 +54,7 @@ export class Driver {
   async signIn(client) {
     const query = new URLSearchParams({
       client_id: client, response_type: 'code', redirect_uri: CALLBACK, scope: 'openid profile email',
-      state: randomBytes(8).toString('hex'), nonce: randomBytes(8).toString('hex'), prompt: 'login',
+      state: randomBytes(8).toString('hex'), nonce: randomBytes(8).toString('hex'),
       code_challenge: challenge(newVerifier()), code_challenge_method: 'S256',
     });
     const { answer, page } = await this.#open(`${BROKER}/authorize?${query}`);
