@@ -31,4 +31,5 @@ mod requests;
 mod resources;
 #[path = "../support/standin.rs"]
 mod standin;
+mod tenants;
 mod userinfo;

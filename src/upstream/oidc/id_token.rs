@@ -225,8 +225,12 @@ fn auth_time(
     };
     let since_age =
         demanded.max_age.map(|age| expected.now.secs().saturating_sub(whole(age)).saturating_sub(skew));
-    // Times are whole seconds, and one provider's clock orders its own.
-    let since_known = demanded.later_than.map(|known| known.secs().saturating_add(1));
+    // Times are whole seconds, and one provider's clock orders its own. Within the second in which the browser
+    // left, nobody can tell two proofs apart, and either is fresh.
+    let since_known = demanded.later_than.map(|known| {
+        let same_second = demanded.begun_at.is_some_and(|begun| begun.secs() == known.secs());
+        known.secs().saturating_add(i64::from(!same_second))
+    });
     let earliest = since_begin.into_iter().chain(since_age).chain(since_known).max();
     let latest = expected.now.secs().saturating_add(skew);
     let passed = match (value, at, earliest) {
@@ -333,6 +337,12 @@ mod tests {
         let refused = Err(("oidc.auth_time", OAuthCode::UnmetAuthenticationRequirements));
         assert_eq!(told(10).map(|_| ()), refused, "the very same proof, within what is allowed for clocks");
         assert_eq!(told(9).map(|_| ()), refused);
+        let at_once = Demanded {
+            begun_at: Some(Timestamp::from_secs(NOW - 10)),
+            later_than: Some(Timestamp::from_secs(NOW - 10)),
+            ..strict()
+        };
+        assert!(run(&valid(), &at_once).0.is_ok(), "who leaves, signs in and leaves again within a second");
     }
 
     fn any_value() -> impl Strategy<Value = Value> {
