@@ -131,10 +131,8 @@ impl Standin {
     /// The same over TLS, as `https://provider.localhost:PORT`, with a certificate of the authority in
     /// `tls/ca.pem`.
     pub fn start_tls(clock: Arc<dyn Clock>) -> Self {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/tls");
-        let chain =
-            CertificateDer::pem_file_iter(format!("{folder}/provider.pem")).unwrap().map(Result::unwrap);
-        let key = PrivateKeyDer::from_pem_file(format!("{folder}/provider.key.pem")).unwrap();
+        let chain = CertificateDer::pem_slice_iter(include_bytes!("tls/provider.pem")).map(Result::unwrap);
+        let key = PrivateKeyDer::from_pem_slice(include_bytes!("tls/provider.key.pem")).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()

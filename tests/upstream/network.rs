@@ -306,7 +306,10 @@ async fn over_tls_only_an_authority_that_is_trusted_counts() {
     let standin = Standin::start_tls(clock.clone());
     let context = Context::new(clock, Arc::new(countersign::context::SeededEntropy::new(1)));
     let settings = |more: &str| provider(&format!("issuer = \"{}\"\n{OIDC}\n{more}", standin.origin()));
-    let ca = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/tls/ca.pem");
+    let folder = tempfile::tempdir().unwrap();
+    let ca = folder.path().join("ca.pem");
+    std::fs::write(&ca, include_bytes!("../support/tls/ca.pem")).unwrap();
+    let ca = ca.display();
 
     let request = BeginRequest { state: "s".to_owned(), callback: CALLBACK.to_owned(), ..Default::default() };
     let entry = |more: &str| registry(vec![settings(more)], &context).iter().next().unwrap().clone();

@@ -1,0 +1,1 @@
+//! The shape of a message, before any signature is looked at.

@@ -1,0 +1,1 @@
+//! Two verifiers of XML signatures that must agree.

@@ -1,0 +1,1 @@
+//! Strict XML: well-formed to the last byte, bounded, and nothing in it that readers could see differently.
