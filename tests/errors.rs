@@ -187,3 +187,56 @@ fn the_scan_sees_reasons_and_nothing_else() {
     let found: Vec<_> = reasons(source).into_iter().collect();
     assert_eq!(found, ["browser_binding", "jose.kid", "novel.word"]);
 }
+
+/// A page of checks: the folders whose reasons it must have, and the page.
+const PAGES: &[(&[&str], &str)] =
+    &[(&["src/jose", "src/upstream/oidc", "src/upstream/oauth2", "src/outbound"], "docs/oidc-checks.md")];
+
+/// The texts between backticks.
+fn marked(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+/// The names of all functions in the tests and in the modules' own tests.
+fn functions(folder: &Path, found: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(folder).expect("folder") {
+        let path = entry.expect("entry").path();
+        if path.is_dir() && !path.ends_with("node_modules") {
+            functions(&path, found);
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            let text = std::fs::read_to_string(&path).expect("readable");
+            let names = text.split("fn ").skip(1).filter_map(|rest| rest.split(['(', '<']).next());
+            found.extend(names.map(str::to_owned));
+        }
+    }
+}
+
+#[test]
+fn every_check_of_a_provider_stands_on_its_page_with_a_test_that_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut known = BTreeSet::new();
+    functions(&root.join("tests"), &mut known);
+    functions(&root.join("src"), &mut known);
+    for (folders, page) in PAGES {
+        let text = std::fs::read_to_string(root.join(page)).expect("the page");
+        let mut reasons = BTreeMap::new();
+        for folder in *folders {
+            scan(root, &root.join(folder), &mut reasons);
+        }
+        let told: BTreeSet<&str> = marked(&text).collect();
+        let missing: Vec<_> = reasons.keys().filter(|reason| !told.contains(reason.as_str())).collect();
+        assert!(missing.is_empty(), "{page} has no row for {missing:#?}");
+        for row in text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| what |")) {
+            let cells: Vec<_> = row.trim_matches('|').split(" | ").collect();
+            let Some((tests, rest)) = cells.split_last() else { continue };
+            // a check that can refuse has a test
+            let refuses = rest.last().is_some_and(|reason| reason.contains('`'));
+            assert!(
+                !refuses || tests.contains('`') || row.starts_with("| claim"),
+                "{page}: no test in {row}"
+            );
+            let unknown: Vec<_> = marked(tests).filter(|name| !known.contains(*name)).collect();
+            assert!(unknown.is_empty(), "{page} names tests that do not exist: {unknown:?}");
+        }
+    }
+}
