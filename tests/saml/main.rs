@@ -1,0 +1,7 @@
+//! The SAML upstream against a stand-in identity provider: every refusal is made from a valid, freshly signed message
+//! by a named mutation, next to its valid twin.
+#![allow(clippy::type_complexity, reason = "tables of cases with their mutations")]
+
+mod generator;
+#[path = "../support/saml/mod.rs"]
+mod saml;
