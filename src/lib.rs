@@ -27,6 +27,10 @@
     warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
 )]
 
+// Support of the tests speaks of the library by its name.
+#[cfg(test)]
+extern crate self as countersign;
+
 pub mod config;
 pub mod context;
 pub mod failure;

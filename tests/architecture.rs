@@ -66,6 +66,9 @@ const STD_WORLD: &[&str] = &[
     "std::time::Instant",
 ];
 
+/// The one file that may have `unsafe`: it cuts the C libraries off from files and the network.
+const UNSAFE: &str = "upstream::saml::signature::cut_off";
+
 /// Crates with one home (or a few).
 const RESERVED: &[(&str, &[&str])] = &[
     ("actix_web", &["http", "admin"]),
@@ -251,7 +254,7 @@ fn breaches(files: &[Facts]) -> Vec<String> {
     for file in files {
         let here = file.module.join("::");
         let pure = PURE.iter().any(|part| under(&file.module, part));
-        if file.words.contains("unsafe") {
+        if file.words.contains("unsafe") && here != UNSAFE {
             found.push(format!("{here}: unsafe"));
         }
         if pure {
@@ -392,6 +395,7 @@ fn planted_breaches_are_found() {
         (&["upstream", "oidc"], "use reqwest::Client;"),
         (&["http"], "use jsonwebtoken::decode;"),
         (&["jose"], "fn f() { unsafe { g() } }"),
+        (&["upstream", "saml", "signature", "xmlsec"], "fn f() { unsafe { g() } }"),
     ];
     for (module, source) in planted {
         let mut files = vec![facts(module, source, &crates)];

@@ -42,6 +42,7 @@ const FAMILIES: &[&str] = &[
     "request_uri",
     "resource",
     "route",
+    "saml",
     "seal",
     "session",
     "store",

@@ -2,6 +2,10 @@
 #![deny(unsafe_code)]
 #![allow(dead_code, reason = "the other half is not here to use it")]
 
+// Support of the tests speaks of the library by its name.
+#[cfg(test)]
+extern crate self as countersign;
+
 #[path = "../../src/accounts/mod.rs"]
 pub mod accounts;
 #[path = "../../src/assurance/mod.rs"]

@@ -10,11 +10,18 @@
 //!  attributes  to claims, by name
 //! ```
 
+mod encryption;
 mod open;
 mod profile;
 mod shape;
 mod signature;
 mod xml;
+
+#[cfg(test)]
+#[path = "../../../tests/support/saml/mod.rs"]
+mod support;
+#[cfg(test)]
+mod tests;
 
 /// Namespaces.
 mod ns {

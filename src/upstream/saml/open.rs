@@ -1,7 +1,18 @@
 //! From the bytes of a message to what was signed in it.
 
+use super::encryption::{self, DecryptionKeys};
+use super::signature;
+use super::{ns, shape, xml};
+use crate::failure::{Failure, OAuthCode, UserMessage};
+use crate::upstream::checks::refused;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use roxmltree::Node;
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::io::Read as _;
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
+use tokio::sync::Semaphore;
 
 /// A certificate of a provider: only its key counts. Its validity is watched and never refuses by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,16 +35,28 @@ pub(super) struct Signed {
 pub(super) struct Trust {
     /// Certificates that may have signed; never empty.
     pub certificates: Arc<Vec<Certificate>>,
-    /// Signature algorithms by URI; always of the allow-list.
+    /// Signature algorithms by URI; always of the allow-list, [`signature::algorithm::Algorithm::ALL`].
     pub algorithms: BTreeSet<&'static str>,
     /// What must be signed.
     pub signed: Signed,
+    /// The folder in which messages are kept on which the verifiers disagree, sixteen at most; none keeps none.
+    pub keep: Option<Arc<Path>>,
+}
+
+/// What a provider answered.
+#[derive(Debug, Clone)]
+pub(super) enum Answer {
+    /// It vouches for somebody; whether that holds is for the profile to say.
+    Opened(Opened),
+    /// It does not: a status other than success, and no assertion. Signed or not, it can only end the sign-in.
+    Declined(Envelope),
 }
 
 /// A response whose signatures hold. Texts are the canonical bytes that were digested.
 #[derive(Debug, Clone)]
 pub(super) struct Opened {
     /// The one assertion, as it was signed (by itself or as part of the response), decrypted where it came encrypted.
+    /// Its own signature is not in it.
     pub assertion: String,
     /// The response's own statements.
     pub response: Envelope,
@@ -61,4 +84,235 @@ pub(super) struct Envelope {
     pub status: Vec<String>,
     /// `StatusMessage`
     pub status_message: Option<String>,
+}
+
+/// Messages that are verified at the same time: as many as there are processors. Others wait.
+static ROOM: LazyLock<Semaphore> =
+    LazyLock::new(|| Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from)));
+
+/// Runs work that blocks for a millisecond or two off the async threads, bounded. A panic in it is a refusal.
+async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let _room =
+        ROOM.acquire().await.map_err(|_| Failure::internal("saml.internal", "there is no room left"))?;
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|gone| {
+        Err(refused("saml.sig.invalid", "the verifier gave up on the message").caused_by(gone))
+    })
+}
+
+/// Opens a response: reads it strictly, verifies every signature in it, and decrypts its assertion where it is
+/// encrypted.
+///
+/// # Errors
+/// Those of [`xml::parse`], [`shape::response`], [`signature::verify`] and [`encryption::decrypt`];
+/// `saml.sig.missing`, `saml.sig.assertion_required`, `saml.sig.response_required`.
+pub(super) async fn open(bytes: Vec<u8>, trust: Trust, keys: DecryptionKeys) -> Result<Answer, Failure> {
+    aside(move || open_now(&bytes, &trust, &keys)).await
+}
+
+/// As [`open`], here and now; for tests and fuzzers, which have no async.
+///
+/// # Errors
+/// As [`open`].
+pub(super) fn open_now(bytes: &[u8], trust: &Trust, keys: &DecryptionKeys) -> Result<Answer, Failure> {
+    let text = xml::decode(bytes, &xml::MESSAGE)?;
+    let document = xml::parse(text)?;
+    let response = shape::response(&document, trust)?;
+    let own = response.signature.as_ref();
+    let inner = match &response.assertion {
+        Some(shape::Assertion::Plain(_, signature)) => signature.as_ref(),
+        _ => None,
+    };
+    required(trust.signed, &response)?;
+    let signatures: Vec<_> = own.into_iter().chain(inner).collect();
+    let mut verified =
+        if signatures.is_empty() { Vec::new() } else { signature::verify(text, &signatures, trust)? }
+            .into_iter();
+    // Where the response is signed, nothing is read but what its signature covers.
+    let covered = match own {
+        Some(_) => Some(verified.next().ok_or_else(unsigned)?),
+        None => None,
+    };
+    let reread = covered.as_deref().map(xml::parse).transpose()?;
+    let root = match &reread {
+        Some(document) => document.root_element(),
+        None => response.root,
+    };
+    let envelope = envelope(root, own.is_some())?;
+    let assertion = match (&response.assertion, covered.as_deref()) {
+        (None, _) => return Ok(Answer::Declined(envelope)),
+        (Some(shape::Assertion::Plain(..)), Some(covered)) => signature::assertion_of(covered)?,
+        (Some(shape::Assertion::Plain(..)), None) => verified.next().ok_or_else(unsigned)?,
+        (Some(shape::Assertion::Encrypted(_)), _) => {
+            let node = xml::only_child(root, ns::ASSERTION, "EncryptedAssertion")?;
+            encrypted(node, own.is_some(), trust, keys)?
+        }
+    };
+    Ok(Answer::Opened(Opened { assertion, response: envelope }))
+}
+
+/// The policy for signatures that can be seen before anything is decrypted.
+fn required(signed: Signed, response: &shape::Response<'_, '_>) -> Result<(), Failure> {
+    let own = response.signature.is_some();
+    if response.assertion.is_none() {
+        // Providers sign errors or not; either way the sign-in ends.
+        return Ok(());
+    }
+    let inner = match &response.assertion {
+        Some(shape::Assertion::Plain(_, signature)) => Some(signature.is_some()),
+        _ => None,
+    };
+    if !own && inner == Some(false) {
+        return Err(
+            refused("saml.sig.missing", "nothing in the response is signed").expected("a signature", "none")
+        );
+    }
+    if signed.response && !own {
+        return Err(refused("saml.sig.response_required", "the response is not signed")
+            .expected("a signed response", "none"));
+    }
+    if signed.assertion && inner == Some(false) {
+        return Err(refused("saml.sig.assertion_required", "the assertion is not signed")
+            .expected("a signed assertion", "none"));
+    }
+    Ok(())
+}
+
+/// An assertion that came encrypted, in canonical form.
+fn encrypted(
+    node: Node<'_, '_>,
+    response_signed: bool,
+    trust: &Trust,
+    keys: &DecryptionKeys,
+) -> Result<String, Failure> {
+    let text = encryption::decrypt(node, response_signed, keys)?;
+    let document = xml::parse(&text).map_err(encryption::inside)?;
+    match shape::decrypted(&document, trust)? {
+        Some(signature) => {
+            let mut verified = signature::verify(&text, &[&signature], trust)?.into_iter();
+            verified.next().ok_or_else(unsigned)
+        }
+        None if trust.signed.assertion || !response_signed => {
+            Err(refused("saml.sig.assertion_required", "the assertion within the encryption is not signed")
+                .expected("a signed assertion", "none"))
+        }
+        None => signature::assertion_of(&text),
+    }
+}
+
+/// Verifies a message, or metadata, that is signed as a whole. Gives its canonical text without the signature.
+///
+/// # Errors
+/// `saml.sig.missing`; `saml.message.type`; those of [`xml::parse_within`] and [`signature::verify`].
+pub(super) async fn verify_root(
+    bytes: Vec<u8>,
+    limits: xml::Limits,
+    expected: (&'static str, &'static str),
+    trust: Trust,
+) -> Result<String, Failure> {
+    aside(move || verify_root_now(&bytes, &limits, expected, &trust)).await
+}
+
+/// As [`verify_root`], here and now.
+///
+/// # Errors
+/// As [`verify_root`].
+pub(super) fn verify_root_now(
+    bytes: &[u8],
+    limits: &xml::Limits,
+    (namespace, name): (&str, &str),
+    trust: &Trust,
+) -> Result<String, Failure> {
+    let text = xml::decode(bytes, limits)?;
+    let document = xml::parse_within(text, limits)?;
+    let signature = shape::message(&document, namespace, name, trust)?.ok_or_else(unsigned)?;
+    let mut verified = signature::verify(text, &[&signature], trust)?.into_iter();
+    verified.next().ok_or_else(unsigned)
+}
+
+fn unsigned() -> Failure {
+    refused("saml.sig.missing", "nothing that would be read is signed").expected("a signature", "none")
+}
+
+/// What a response says of itself.
+fn envelope(root: Node<'_, '_>, signed: bool) -> Result<Envelope, Failure> {
+    let own = |name| xml::attribute(root, name).map(str::to_owned);
+    let status = xml::child(root, ns::PROTOCOL, "Status")?;
+    let said = match status {
+        Some(status) => xml::child(status, ns::PROTOCOL, "StatusMessage")?.map(xml::text).transpose()?,
+        None => None,
+    };
+    Ok(Envelope {
+        signed,
+        id: own("ID").unwrap_or_default(),
+        version: own("Version"),
+        issue_instant: own("IssueInstant"),
+        destination: own("Destination"),
+        in_response_to: own("InResponseTo"),
+        issuer: xml::child(root, ns::ASSERTION, "Issuer")?.map(xml::text).transpose()?.map(str::to_owned),
+        status: shape::status(root)?.into_iter().take(2).map(str::to_owned).collect(),
+        status_message: said.map(str::to_owned),
+    })
+}
+
+fn unreadable(note: &'static str) -> Failure {
+    refused("saml.encoding", note)
+}
+
+/// The message of a form (SAML Bindings §3.5.4): base64, in which white space is tolerated and nothing else.
+///
+/// # Errors
+/// `saml.encoding`; `saml.xml.limits`
+pub(super) fn decode_form(value: &str) -> Result<Vec<u8>, Failure> {
+    let most = xml::MESSAGE.bytes.div_ceil(3) * 4 + 16 * 1024;
+    if value.len() > most {
+        return Err(refused("saml.xml.limits", "the message is too long")
+            .expected(format!("{most} characters at most"), value.len().to_string()));
+    }
+    let text: String = value.chars().filter(|c| !xml::SPACES.contains(c)).collect();
+    STANDARD.decode(text).map_err(|_| unreadable("the message is not base64"))
+}
+
+/// The message of a redirect (SAML Bindings §3.4.4.1): base64 of DEFLATE (RFC 1951), which must end where the text ends.
+///
+/// # Errors
+/// `saml.encoding`; `saml.xml.limits`, with the status 413, for a text that would be too long
+pub(super) fn inflate(value: &str) -> Result<Vec<u8>, Failure> {
+    let deflated = decode_form(value)?;
+    let most = xml::MESSAGE.bytes;
+    let mut decoder = flate2::bufread::DeflateDecoder::new(deflated.as_slice());
+    let mut text = Vec::new();
+    let read = decoder
+        .by_ref()
+        .take(u64::try_from(most).unwrap_or(u64::MAX) + 1)
+        .read_to_end(&mut text)
+        .map_err(|_| unreadable("the message is not deflated"))?;
+    if read > most {
+        return Err(Failure::new(
+            OAuthCode::AccessDenied,
+            "saml.xml.limits",
+            UserMessage::ProviderAnswerRefused,
+            "the message inflates to more than a message may be",
+        )
+        .expected(format!("at most {most} bytes"), "more"));
+    }
+    if !decoder.into_inner().is_empty() {
+        return Err(unreadable("something stands behind the deflated message"));
+    }
+    Ok(text)
+}
+
+/// Deflates a message of ours for a redirect, and gives its base64.
+///
+/// # Errors
+/// `saml.internal`
+pub(super) fn deflate(text: &str) -> Result<String, Failure> {
+    use std::io::Write as _;
+    let failed = |error: std::io::Error| {
+        Failure::internal("saml.internal", "a message was not deflated").caused_by(error)
+    };
+    let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(text.as_bytes()).map_err(failed)?;
+    Ok(STANDARD.encode(encoder.finish().map_err(failed)?))
 }

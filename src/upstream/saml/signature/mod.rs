@@ -1,1 +1,53 @@
 //! Two verifiers of XML signatures that must agree.
+//!
+//! The pure-Rust one comes first, and says which of the configured certificates made each signature. Only what it
+//! accepts reaches the other one (libxmlsec1 with libxml2, by the feature `xmlsec`), so no stranger's message meets a
+//! parser that is not memory-safe. Both must accept, and the canonical bytes of what each took for signed must be
+//! the same; these bytes are all that is read afterwards.
+
+pub(super) mod algorithm;
+mod certificate;
+#[cfg(feature = "xmlsec")]
+mod cut_off;
+mod disagreement;
+mod pure;
+pub(super) mod query;
+pub(super) mod sign;
+#[cfg(feature = "xmlsec")]
+mod xmlsec;
+
+pub(super) use certificate::{Curve, PublicKey};
+pub(super) use pure::assertion_of;
+
+use super::open::Trust;
+use super::shape::Signature;
+use crate::failure::Failure;
+use crate::upstream::checks::refused;
+
+/// What a signature covers, in canonical form without the signature, and the certificate whose key made it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Verified {
+    text: String,
+    by: usize,
+}
+
+/// Verifies signatures of a text, all that are in it, in the order of the text. Gives the canonical text of what each
+/// covers.
+///
+/// Blocks, for about a millisecond.
+///
+/// # Errors
+/// `saml.sig.invalid`; `saml.sig.disagreement`
+pub(super) fn verify(text: &str, signatures: &[&Signature], trust: &Trust) -> Result<Vec<String>, Failure> {
+    let first = pure::verify(text, signatures, &trust.certificates)?;
+    #[cfg(feature = "xmlsec")]
+    if let Err(how) = xmlsec::agree(text, signatures, &first, &trust.certificates) {
+        return Err(disagreement::keep(text, how, trust));
+    }
+    Ok(first.into_iter().map(|v| v.text).collect())
+}
+
+/// The one failure of all signatures. What is told to the browser does not say which step it was.
+fn invalid(note: impl Into<std::borrow::Cow<'static, str>>) -> Failure {
+    refused("saml.sig.invalid", note)
+}

@@ -1,0 +1,154 @@
+//! What is signed is what is read.
+
+use super::*;
+
+#[test]
+fn a_response_opens_whatever_of_it_is_signed() {
+    for (assertion, response) in [(true, false), (false, true), (true, true)] {
+        let mut script = script();
+        script.signed(assertion, response);
+        let opened = accepted(&script.xml());
+        assert_eq!(opened.response.signed, response);
+        assert_eq!(opened.response.in_response_to.as_deref(), Some("_request"));
+        assert_eq!(opened.response.issuer.as_deref(), Some("https://idp.example"));
+        assert_eq!(opened.response.status, [uri::SUCCESS]);
+        assert!(opened.assertion.starts_with("<saml:Assertion"), "{}", opened.assertion);
+        assert!(!opened.assertion.contains("Signature"));
+    }
+}
+
+#[test]
+fn what_nobody_signed_and_what_somebody_else_signed_is_refused() {
+    let mut unsigned = script();
+    unsigned.signed(false, false);
+    refused_for("saml.sig.missing", &unsigned.xml());
+
+    let mut other = script();
+    other.sign_assertion = Some(super::super::support::Signature::by(Key::attacker()));
+    refused_for("saml.sig.invalid", &other.xml());
+    let trusting = trust(&[Key::attacker()]);
+    assert!(opened(&other.xml(), &trusting, &DecryptionKeys::default()).is_ok());
+
+    let changed = script().xml().replace("alice-persistent", "mallory");
+    refused_for("saml.sig.invalid", &changed);
+}
+
+#[test]
+fn what_must_be_signed_is_the_policy_of_the_provider() {
+    let policy =
+        |assertion, response| Trust { signed: Signed { assertion, response }, ..trust(&[Key::rsa()]) };
+    let xml = |assertion, response| {
+        let mut script = script();
+        script.signed(assertion, response);
+        script.xml()
+    };
+    refused_by("saml.sig.assertion_required", &xml(false, true), &policy(true, false));
+    refused_by("saml.sig.response_required", &xml(true, false), &policy(false, true));
+    for (assertion, response) in [(true, false), (false, true), (true, true)] {
+        assert!(opened(&xml(true, true), &policy(assertion, response), &DecryptionKeys::default()).is_ok());
+    }
+}
+
+#[test]
+fn several_certificates_of_different_kinds_are_tried_one_by_one() {
+    let all = [Key::p256(), Key::p384(), Key::rsa_next(), Key::rsa_3072(), Key::rsa()];
+    for key in &all {
+        let mut script = script();
+        script.sign_assertion = Some(super::super::support::Signature::by(key.clone()));
+        let result = opened(&script.xml(), &trust(&all), &DecryptionKeys::default());
+        assert!(result.is_ok(), "{}", result.unwrap_err().for_operator());
+        let without: Vec<Key> = all.iter().filter(|k| k.der() != key.der()).cloned().collect();
+        refused_by("saml.sig.invalid", &script.xml(), &trust(&without));
+    }
+}
+
+#[test]
+fn a_refusal_of_the_provider_needs_no_assertion() {
+    let mut script = script();
+    script.response.status =
+        vec!["urn:oasis:names:tc:SAML:2.0:status:Responder".to_owned(), "urn:x:NoPassive".to_owned()];
+    let envelope = script.response.xml("");
+    match open_now(envelope.as_bytes(), &trust(&[Key::rsa()]), &DecryptionKeys::default()) {
+        Ok(Answer::Declined(envelope)) => assert_eq!(envelope.status.len(), 2),
+        other => panic!("{other:?}"),
+    }
+    script.response.status = vec![uri::SUCCESS.to_owned()];
+    refused_for("saml.assertion.count", &script.response.xml(""));
+}
+
+fn service() -> DecryptionKeys {
+    let (_, der) = x509_cert::der::pem::decode_vec(Key::service().private_pem().as_bytes()).unwrap();
+    DecryptionKeys { keys: vec![Arc::new(DecryptionKey::new(&der).unwrap())], cbc: false }
+}
+
+#[test]
+fn an_encrypted_assertion_opens_with_our_key_alone() {
+    use super::super::support::Encryption;
+    for (assertion, response) in [(true, false), (false, true), (true, true)] {
+        let mut script = script();
+        script.signed(assertion, response);
+        script.encrypt = Some(Encryption::to(Key::service().der()));
+        let xml = script.xml();
+        let result = opened(&xml, &trust(&[Key::rsa()]), &service());
+        let opened = result.unwrap_or_else(|f| panic!("{}\n{xml}", f.for_operator()));
+        assert!(opened.assertion.contains("alice-persistent"));
+        assert!(!opened.assertion.contains("Signature"));
+        assert_eq!(opened.response.signed, response);
+        refused_for("saml.enc.failed", &xml);
+    }
+    let mut script = script();
+    script.signed(false, false);
+    script.encrypt = Some(Encryption::to(Key::service().der()));
+    let failure = opened(&script.xml(), &trust(&[Key::rsa()]), &service()).unwrap_err();
+    assert_eq!(failure.reason, "saml.sig.assertion_required");
+}
+
+#[test]
+fn what_we_sign_verifies_as_a_whole() {
+    use super::super::open::verify_root_now;
+    use super::super::signature::sign::SigningKey;
+    use super::super::{ns, xml};
+    for key in [Key::rsa(), Key::rsa_3072(), Key::p256(), Key::p384()] {
+        let (_, der) = x509_cert::der::pem::decode_vec(key.private_pem().as_bytes()).unwrap();
+        let ours = SigningKey::new(&der, Certificate { der: key.der().into() }).unwrap();
+        let text = format!(
+            "<p:LogoutRequest xmlns:p=\"{}\" ID=\"_a\"><Issuer xmlns=\"{}\">x</Issuer></p:LogoutRequest>",
+            ns::PROTOCOL,
+            ns::ASSERTION
+        );
+        let signed = ours.sign_root(&text).unwrap();
+        let verify = |text: &str, by: &Key| {
+            verify_root_now(
+                text.as_bytes(),
+                &xml::MESSAGE,
+                (ns::PROTOCOL, "LogoutRequest"),
+                &trust(&[by.clone()]),
+            )
+        };
+        assert_eq!(verify(&signed, &key).map_err(|f| f.for_operator()), Ok(text.clone()));
+        assert_eq!(verify(&text, &key).unwrap_err().reason, "saml.sig.missing");
+        assert_eq!(verify(&signed, &Key::attacker()).unwrap_err().reason, "saml.sig.invalid");
+        assert_eq!(verify(&signed.replace(">x<", ">y<"), &key).unwrap_err().reason, "saml.sig.invalid");
+    }
+}
+
+#[test]
+fn a_redirect_is_verified_over_the_octets_that_came() {
+    use super::super::signature::query::{self, Kind};
+    use super::super::signature::sign::SigningKey;
+    for key in [Key::rsa(), Key::p256(), Key::p384()] {
+        let (_, der) = x509_cert::der::pem::decode_vec(key.private_pem().as_bytes()).unwrap();
+        let ours = SigningKey::new(&der, Certificate { der: key.der().into() }).unwrap();
+        let message = super::super::open::deflate("<a/>").unwrap();
+        let raw = query::sign(Kind::Request, &message, Some("a b/c"), &ours).unwrap();
+        let trust = trust(&[key]);
+        let read = query::verify(Kind::Request, &raw, &trust).unwrap();
+        assert_eq!(read, query::Query { message, relay_state: Some("a b/c".to_owned()) });
+        let escaped = raw.replace("a+b", "a%20b");
+        assert_eq!(query::verify(Kind::Request, &escaped, &trust).unwrap_err().reason, "saml.sig.invalid");
+        let twice = format!("{raw}&RelayState=x");
+        assert_eq!(query::verify(Kind::Request, &twice, &trust).unwrap_err().reason, "saml.encoding");
+        let (unsigned, _) = raw.split_once("&Signature").unwrap();
+        assert_eq!(query::verify(Kind::Request, unsigned, &trust).unwrap_err().reason, "saml.sig.missing");
+    }
+}

@@ -1,0 +1,384 @@
+//! One pass over the bytes that only ever refuses.
+
+use super::Limits;
+use crate::failure::Failure;
+use crate::upstream::checks::refused;
+
+pub(super) fn malformed(note: &'static str) -> Failure {
+    refused("saml.xml.malformed", note)
+}
+
+pub(super) fn encoding(note: &'static str) -> Failure {
+    refused("saml.xml.encoding", note)
+}
+
+fn content(note: &'static str) -> Failure {
+    refused("saml.xml.content", note)
+}
+
+fn doctype(note: &'static str) -> Failure {
+    refused("saml.xml.doctype", note)
+}
+
+fn attribute(note: &'static str) -> Failure {
+    refused("saml.xml.attribute", note)
+}
+
+pub(super) fn limit(what: &str, at_most: usize, found: usize) -> Failure {
+    refused("saml.xml.limits", "the text holds more than a message may")
+        .expected(format!("at most {at_most} {what}"), found.to_string())
+}
+
+/// Elements of a signature in which a comment would let readers see different values.
+const SIGNATURE_VALUES: [&str; 5] =
+    ["SignedInfo", "Reference", "DigestValue", "SignatureValue", "CanonicalizationMethod"];
+
+/// Attributes that some reader takes for an ID, in lower case. Only without a prefix is one of them ours.
+const IDS: [&str; 4] = ["id", "assertionid", "responseid", "requestid"];
+
+const XML: &str = "http://www.w3.org/XML/1998/namespace";
+const XMLNS: &str = "http://www.w3.org/2000/xmlns/";
+const XINCLUDE: &str = "http://www.w3.org/2001/XInclude";
+
+struct Scan<'a> {
+    text: &'a str,
+    at: usize,
+    limits: &'a Limits,
+    /// Local names and own declarations of the open elements.
+    open: Vec<(&'a str, usize)>,
+    elements: usize,
+    attributes: usize,
+    namespaces: usize,
+    in_scope: usize,
+}
+
+/// Refuses what a message may not hold.
+pub(super) fn scan(text: &str, limits: &Limits) -> Result<(), Failure> {
+    if text.len() > limits.bytes {
+        return Err(limit("bytes", limits.bytes, text.len()));
+    }
+    // XML 1.0 §2.2
+    if let Some(bad) = text.chars().find(
+        |c| matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}'),
+    ) {
+        return Err(malformed("the text holds a character that XML does not have")
+            .expected("characters of XML 1.0", format!("U+{:04X}", u32::from(bad))));
+    }
+    let mut scan = Scan {
+        text,
+        at: 0,
+        limits,
+        open: Vec::with_capacity(limits.depth),
+        elements: 0,
+        attributes: 0,
+        namespaces: 0,
+        in_scope: 0,
+    };
+    scan.declaration()?;
+    while let Some(found) = scan.rest().find('<') {
+        let (text, _) = scan.rest().split_at(found);
+        scan.characters(text)?;
+        scan.at += found;
+        scan.markup()?;
+    }
+    let rest = scan.rest();
+    scan.characters(rest)?;
+    if !scan.open.is_empty() {
+        return Err(malformed("the text ends within an element"));
+    }
+    Ok(())
+}
+
+impl<'a> Scan<'a> {
+    fn rest(&self) -> &'a str {
+        self.text.get(self.at..).unwrap_or("")
+    }
+
+    fn take(&mut self, what: &str) -> bool {
+        let found = self.rest().starts_with(what);
+        if found {
+            self.at += what.len();
+        }
+        found
+    }
+
+    /// Takes white space, and says whether there was some.
+    fn spaces(&mut self) -> bool {
+        let rest = self.rest();
+        let after = rest.trim_start_matches(super::SPACES);
+        self.at += rest.len() - after.len();
+        after.len() < rest.len()
+    }
+
+    /// The XML declaration: version 1.0 in UTF-8, or none (XML 1.0 §2.8, §4.3.3).
+    fn declaration(&mut self) -> Result<(), Failure> {
+        if !self.rest().starts_with("<?xml") {
+            return Ok(());
+        }
+        let wrong = || encoding("the XML declaration is not the one of XML 1.0 in UTF-8");
+        let end = self.rest().find("?>").ok_or_else(wrong)?;
+        let (declaration, _) = self.rest().split_at(end);
+        self.at += end + 2;
+        let mut rest = declaration.strip_prefix("<?xml").unwrap_or("");
+        let mut seen = 0;
+        for (rank, name) in [(1, "version"), (2, "encoding"), (3, "standalone")] {
+            let after = rest.trim_start_matches(super::SPACES);
+            let Some(value) = after.strip_prefix(name) else { continue };
+            if after.len() == rest.len() {
+                return Err(wrong());
+            }
+            let value = value.trim_start_matches(super::SPACES).strip_prefix('=').ok_or_else(wrong)?;
+            let value = value.trim_start_matches(super::SPACES);
+            let quote = value.chars().next().filter(|c| matches!(c, '"' | '\'')).ok_or_else(wrong)?;
+            let (value, after) = value.get(1..).and_then(|v| v.split_once(quote)).ok_or_else(wrong)?;
+            let good = match name {
+                "version" => value == "1.0",
+                "encoding" => value.eq_ignore_ascii_case("UTF-8"),
+                _ => matches!(value, "yes" | "no"),
+            };
+            if !good {
+                return Err(wrong());
+            }
+            rest = after;
+            seen |= rank;
+        }
+        if seen & 1 == 0 || !rest.trim_matches(super::SPACES).is_empty() {
+            return Err(wrong());
+        }
+        Ok(())
+    }
+
+    /// Text between tags, or a value: no section end, and references to the five names and to characters only.
+    fn characters(&self, text: &str) -> Result<(), Failure> {
+        if self.open.is_empty() && !text.trim_matches(super::SPACES).is_empty() {
+            return Err(malformed("there is text outside the root element"));
+        }
+        if text.contains("]]>") {
+            return Err(malformed("the end of a CDATA section stands in text"));
+        }
+        references(text)
+    }
+
+    fn markup(&mut self) -> Result<(), Failure> {
+        if self.take("</") {
+            let name = self.name()?;
+            self.spaces();
+            if !self.take(">") {
+                return Err(malformed("an end tag does not end"));
+            }
+            let (local, own) = self.open.pop().ok_or_else(|| malformed("an end tag has no beginning"))?;
+            self.in_scope -= own;
+            if local != local_name(name) {
+                return Err(malformed("an end tag has another name than the beginning"));
+            }
+            Ok(())
+        } else if self.rest().starts_with("<!--") {
+            if self.open.last().is_some_and(|(name, _)| SIGNATURE_VALUES.contains(name)) {
+                return Err(refused("saml.sig.malformed", "there is a comment within a signature's values"));
+            }
+            Err(refused("saml.xml.comment", "there is a comment"))
+        } else if self.rest().starts_with("<![CDATA[") {
+            Err(content("there is a CDATA section"))
+        } else if self.rest().starts_with("<!") {
+            Err(doctype("there is a document type or a part of one"))
+        } else if self.rest().starts_with("<?") {
+            Err(content("there is a processing instruction"))
+        } else {
+            self.at += 1;
+            self.start()
+        }
+    }
+
+    /// A start tag, behind its `<`.
+    fn start(&mut self) -> Result<(), Failure> {
+        if self.open.is_empty() && self.elements > 0 {
+            return Err(malformed("there is more than one root element"));
+        }
+        let name = self.name()?;
+        if name.starts_with("xmlns:") {
+            return Err(malformed("an element has a reserved prefix"));
+        }
+        self.elements += 1;
+        if self.elements > self.limits.elements {
+            return Err(limit("elements", self.limits.elements, self.elements));
+        }
+        let mut own = 0;
+        let mut locals: Vec<&str> = Vec::new();
+        let empty = loop {
+            let spaced = self.spaces();
+            if self.take("/>") {
+                break true;
+            }
+            if self.take(">") {
+                break false;
+            }
+            if !spaced {
+                return Err(malformed("an attribute does not stand apart"));
+            }
+            let attribute_name = self.name()?;
+            self.spaces();
+            if !self.take("=") {
+                return Err(malformed("an attribute has no value"));
+            }
+            self.spaces();
+            let value = self.value()?;
+            if self.declares(attribute_name, value)? {
+                own += 1;
+                self.in_scope += 1;
+                self.namespaces += 1;
+                if self.in_scope > self.limits.namespaces_in_scope {
+                    return Err(limit("namespaces", self.limits.namespaces_in_scope, self.in_scope));
+                }
+                if self.namespaces > self.limits.namespaces {
+                    return Err(limit("namespaces", self.limits.namespaces, self.namespaces));
+                }
+                continue;
+            }
+            self.attributes += 1;
+            if self.attributes > self.limits.attributes {
+                return Err(limit("attributes", self.limits.attributes, self.attributes));
+            }
+            let local = plain_attribute(attribute_name)?;
+            if locals.contains(&local) {
+                return Err(attribute("two attributes of an element have the same local name"));
+            }
+            locals.push(local);
+            if locals.len() > self.limits.attributes_per_element {
+                return Err(limit(
+                    "attributes of an element",
+                    self.limits.attributes_per_element,
+                    locals.len(),
+                ));
+            }
+        };
+        if empty {
+            self.in_scope -= own;
+            return Ok(());
+        }
+        self.open.push((local_name(name), own));
+        if self.open.len() > self.limits.depth {
+            return Err(limit("elements within one another", self.limits.depth, self.open.len()));
+        }
+        Ok(())
+    }
+
+    /// A name of plain ASCII letters with at most one colon, which is narrower than XML 1.0 §2.3: names that change when
+    /// they are written and read again are among the others.
+    fn name(&mut self) -> Result<&'a str, Failure> {
+        let rest = self.rest();
+        let end = rest
+            .find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':')))
+            .unwrap_or(rest.len());
+        let (name, _) = rest.split_at(end);
+        let mut parts = name.split(':');
+        let good = |part: &str| part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+        let well_formed = match (parts.next(), parts.next(), parts.next()) {
+            (Some(local), None, None) => good(local),
+            (Some(prefix), Some(local), None) => good(prefix) && good(local),
+            _ => false,
+        };
+        if !well_formed {
+            return Err(malformed("a name is empty, or has characters that a name here may not have"));
+        }
+        self.at += end;
+        Ok(name)
+    }
+
+    /// A quoted value.
+    fn value(&mut self) -> Result<&'a str, Failure> {
+        let quote = if self.take("\"") {
+            '"'
+        } else if self.take("'") {
+            '\''
+        } else {
+            return Err(malformed("an attribute's value is not quoted"));
+        };
+        let (value, _) =
+            self.rest().split_once(quote).ok_or_else(|| malformed("an attribute's value does not end"))?;
+        if value.contains('<') {
+            return Err(malformed("there is a `<` in an attribute's value"));
+        }
+        references(value)?;
+        self.at += value.len() + 1;
+        Ok(value)
+    }
+
+    /// Whether an attribute declares a namespace; if so, one that every reader sees in the same way.
+    fn declares(&self, name: &str, value: &str) -> Result<bool, Failure> {
+        let prefix = if name == "xmlns" {
+            None
+        } else if let Some(prefix) = name.strip_prefix("xmlns:") {
+            Some(prefix)
+        } else {
+            return Ok(false);
+        };
+        if matches!(prefix, Some("xml" | "xmlns")) || matches!(value, XML | XMLNS) {
+            return Err(malformed("a reserved prefix or namespace is declared"));
+        }
+        if value == XINCLUDE {
+            return Err(content("the namespace of XInclude is declared"));
+        }
+        if value.is_empty() && prefix.is_none() {
+            return Ok(true);
+        }
+        // A relative reference makes canonicalisation fail in some readers, and lets others digest nothing
+        // (Canonical XML 1.0 §1.3).
+        let absolute = value.split_once(':').is_some_and(|(scheme, rest)| {
+            scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+                && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
+                && !rest.is_empty()
+        });
+        // RFC 3986 has none of these characters.
+        let plain = |c: char| c.is_ascii_graphic() && !"&\"'<>`{}|\\^".contains(c);
+        if !absolute || !value.chars().all(plain) {
+            return Err(refused("saml.c14n.failed", "a namespace is no absolute URI")
+                .expected("absolute URIs as namespaces", value));
+        }
+        Ok(true)
+    }
+}
+
+fn local_name(name: &str) -> &str {
+    name.split_once(':').map_or(name, |(_, local)| local)
+}
+
+/// The local name of an attribute that declares nothing, where it may stand.
+fn plain_attribute(name: &str) -> Result<&str, Failure> {
+    let Some((prefix, local)) = name.split_once(':') else { return Ok(name) };
+    if prefix == "xml" {
+        return match local {
+            "lang" | "space" => Ok(local),
+            "id" => Err(attribute("there is an xml:id")),
+            _ => Err(content("there is an attribute of XML's own that changes how the text is read")),
+        };
+    }
+    if IDS.contains(&local.to_ascii_lowercase().as_str()) {
+        return Err(attribute("an ID has a namespace"));
+    }
+    Ok(local)
+}
+
+/// References to the five names of XML and to characters of XML (§4.1, §4.6).
+fn references(text: &str) -> Result<(), Failure> {
+    let mut rest = text;
+    while let Some((_, after)) = rest.split_once('&') {
+        let (name, next) = after.split_once(';').ok_or_else(|| malformed("a reference does not end"))?;
+        if let Some(number) = name.strip_prefix('#') {
+            let code = match number.strip_prefix('x') {
+                Some(hex) if hex.chars().all(|c| c.is_ascii_hexdigit()) => u32::from_str_radix(hex, 16).ok(),
+                None if number.chars().all(|c| c.is_ascii_digit()) => number.parse().ok(),
+                _ => None,
+            };
+            let good = code
+                .and_then(char::from_u32)
+                .is_some_and(|c| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..));
+            if !good {
+                return Err(malformed("a reference names no character of XML"));
+            }
+        } else if !matches!(name, "amp" | "lt" | "gt" | "apos" | "quot") {
+            return Err(doctype("there is a reference to an entity"));
+        }
+        rest = next;
+    }
+    Ok(())
+}
