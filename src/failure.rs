@@ -110,6 +110,8 @@ pub enum UserMessage {
     OtherBrowser,
     /// The person pressed cancel at the provider.
     Cancelled,
+    /// The provider answered that it did not sign the person in.
+    ProviderDenied,
     /// The provider did not answer, or answered with an error of its own.
     ProviderUnavailable,
     /// The provider's answer failed a check.
@@ -143,6 +145,7 @@ impl UserMessage {
             Self::StartAgain => "This sign-in is no longer open",
             Self::OtherBrowser => "This sign-in began in another browser",
             Self::Cancelled => "You cancelled the sign-in",
+            Self::ProviderDenied => "The provider did not sign you in",
             Self::ProviderUnavailable => "The provider did not answer",
             Self::ProviderAnswerRefused => "We could not accept the provider's answer",
             Self::ProviderNotOffered => "This way to sign in is not offered",
@@ -170,6 +173,9 @@ impl UserMessage {
                 "A sign-in must end in the browser in which it began, and this one knows nothing of it (any more). Go back to the app and start there."
             }
             Self::Cancelled => "Nothing was shared. You can try again or choose another way to sign in.",
+            Self::ProviderDenied => {
+                "It said that the sign-in was cancelled or not allowed there. Try again, choose another way to sign in, or ask those who look after your account there."
+            }
             Self::ProviderUnavailable => {
                 "It may be busy or away. Try again in a moment, or choose another way to sign in."
             }

@@ -39,6 +39,13 @@ impl<'a> Checks<'a> {
         self.trace.step(name, expected, clean(&received.into()), true);
     }
 
+    /// Records the steps of a part that was tried by itself.
+    pub fn append(&mut self, steps: &Trace) {
+        for step in steps.steps() {
+            self.trace.step(&step.check, step.expected.clone(), step.received.clone(), step.passed);
+        }
+    }
+
     /// Records the step that a failure names, and passes it on.
     pub fn fail(&mut self, failure: Failure) -> Failure {
         let expected = failure.detail.expected.clone().unwrap_or_else(|| "an answer that holds".to_owned());
@@ -73,6 +80,12 @@ pub(in crate::upstream) fn clean(text: &str) -> String {
         short.push('…');
     }
     short
+}
+
+/// What programs write for "nothing": it can be nobody's id, or all who have none would be one person.
+pub(in crate::upstream) fn is_nothing(text: &str) -> bool {
+    ["null", "undefined", "none", "nil", "nan", "[object object]"]
+        .contains(&text.trim().to_ascii_lowercase().as_str())
 }
 
 /// A received JSON value in a few words.

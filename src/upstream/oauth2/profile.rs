@@ -5,7 +5,7 @@ use super::settings::Path;
 use crate::failure::{Failure, OAuthCode, UserMessage};
 use crate::jose::json::{self, Object};
 use crate::outbound::{Answer, MAX_BODY, Request};
-use crate::upstream::checks::{Checks, clean, refused, show};
+use crate::upstream::checks::{Checks, clean, is_nothing, refused, show};
 use aws_lc_rs::hmac;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
@@ -37,11 +37,10 @@ pub(super) fn subject(profile: &Object, path: &Path) -> Result<(String, &'static
 
 /// A text that can be an id; what programs write for "nothing" cannot (LINK-021).
 fn is_id(text: &str) -> bool {
-    let nothing = ["null", "undefined", "none", "nil", "nan", "[object object]"];
     !text.trim().is_empty()
         && text.len() <= 255
         && !text.chars().any(char::is_control)
-        && !nothing.contains(&text.trim().to_ascii_lowercase().as_str())
+        && !is_nothing(text)
 }
 
 impl OAuth2 {

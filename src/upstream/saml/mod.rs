@@ -10,6 +10,7 @@
 //!  attributes  to claims, by name
 //! ```
 
+mod attributes;
 mod encryption;
 mod open;
 mod profile;

@@ -80,6 +80,8 @@ pub(super) struct Envelope {
     pub in_response_to: Option<String>,
     /// `Issuer`
     pub issuer: Option<String>,
+    /// `Format` of the `Issuer`.
+    pub issuer_format: Option<String>,
     /// The top status code, and the second one.
     pub status: Vec<String>,
     /// `StatusMessage`
@@ -243,6 +245,7 @@ fn envelope(root: Node<'_, '_>, signed: bool) -> Result<Envelope, Failure> {
         Some(status) => xml::child(status, ns::PROTOCOL, "StatusMessage")?.map(xml::text).transpose()?,
         None => None,
     };
+    let issuer = xml::child(root, ns::ASSERTION, "Issuer")?;
     Ok(Envelope {
         signed,
         id: own("ID").unwrap_or_default(),
@@ -250,7 +253,8 @@ fn envelope(root: Node<'_, '_>, signed: bool) -> Result<Envelope, Failure> {
         issue_instant: own("IssueInstant"),
         destination: own("Destination"),
         in_response_to: own("InResponseTo"),
-        issuer: xml::child(root, ns::ASSERTION, "Issuer")?.map(xml::text).transpose()?.map(str::to_owned),
+        issuer: issuer.map(xml::text).transpose()?.map(str::to_owned),
+        issuer_format: issuer.and_then(|node| xml::attribute(node, "Format")).map(str::to_owned),
         status: shape::status(root)?.into_iter().take(2).map(str::to_owned).collect(),
         status_message: said.map(str::to_owned),
     })

@@ -1,0 +1,1 @@
+//! The checks of the profile, one at a time and together.
