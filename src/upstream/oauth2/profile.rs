@@ -37,10 +37,7 @@ pub(super) fn subject(profile: &Object, path: &Path) -> Result<(String, &'static
 
 /// A text that can be an id; what programs write for "nothing" cannot (LINK-021).
 fn is_id(text: &str) -> bool {
-    !text.trim().is_empty()
-        && text.len() <= 255
-        && !text.chars().any(char::is_control)
-        && !is_nothing(text)
+    !text.trim().is_empty() && text.len() <= 255 && !text.chars().any(char::is_control) && !is_nothing(text)
 }
 
 impl OAuth2 {

@@ -1,1 +1,0 @@
-//! The checks of the profile, one at a time and together.
