@@ -116,6 +116,8 @@ pub enum UserMessage {
     ProviderUnavailable,
     /// The provider's answer failed a check.
     ProviderAnswerRefused,
+    /// What a provider said of a logout failed a check.
+    LogoutRefused,
     /// The provider is switched off or unknown.
     ProviderNotOffered,
     /// The account may not sign in (suspended, deleted).
@@ -148,6 +150,7 @@ impl UserMessage {
             Self::ProviderDenied => "The provider did not sign you in",
             Self::ProviderUnavailable => "The provider did not answer",
             Self::ProviderAnswerRefused => "We could not accept the provider's answer",
+            Self::LogoutRefused => "We could not accept this sign-out",
             Self::ProviderNotOffered => "This way to sign in is not offered",
             Self::AccountNotActive => "This account cannot sign in",
             Self::NotInvited => "You do not have access yet",
@@ -181,6 +184,9 @@ impl UserMessage {
             }
             Self::ProviderAnswerRefused => {
                 "The answer did not pass our checks, so we did not sign you in. Try again; if it stays, give your administrator the reference below."
+            }
+            Self::LogoutRefused => {
+                "What the provider sent did not pass our checks, so nothing was changed here. You can sign out on our start page; if this stays, give your administrator the reference below."
             }
             Self::ProviderNotOffered => "Choose another way to sign in.",
             Self::AccountNotActive => {

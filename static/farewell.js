@@ -1,12 +1,14 @@
-// Goes on as soon as every app has answered, or has had its time. Without scripts the page's own refresh does,
-// and its link always.
+// Goes on as soon as every app has answered, or has had its time. Without scripts the page's own refresh does
+// where the way is a link, and the link or button always.
 (function () {
-  var link = document.querySelector("a[data-onward]");
+  var way = document.querySelector("[data-onward]");
   var gone = false;
   function go() {
-    if (gone || !link) return;
+    if (gone || !way) return;
     gone = true;
-    window.location.replace(link.href);
+    // A field may be called "submit" and hide the method of that name.
+    if (way instanceof HTMLFormElement) HTMLFormElement.prototype.submit.call(way);
+    else window.location.replace(way.href);
   }
   window.addEventListener("load", go);
   window.setTimeout(go, 5000);

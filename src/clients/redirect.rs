@@ -187,6 +187,11 @@ impl ValidatedRedirect {
         &self.uri
     }
 
+    /// What is returned with the answer, untouched.
+    pub fn state(&self) -> Option<&str> {
+        self.state.as_deref()
+    }
+
     /// What a page that may end here names in `form-action`: the origin, or the bare scheme of an app's own
     /// scheme and of an IPv6 address, which the grammar of sources cannot name (CSP Level 3 §2.3.1; Chromium
     /// applies the directive to the redirect after a POST too).

@@ -1,7 +1,7 @@
 //! The application's request: checked once, then handed to the dispatcher.
 
 use crate::failure::Failure;
-use crate::flow::browser::Browser;
+use crate::flow::browser::{Browser, WishCookie};
 use crate::flow::refusals::Refused;
 use crate::flow::state::FlowState;
 use crate::flow::{App, Outcome, Snapshot, request, resume};
@@ -9,6 +9,7 @@ use crate::jose::{Expected, Expiry, TokenType};
 use crate::protocol::authorization::{self, Refusal};
 use crate::protocol::{AuthorizationRequest, Parameters};
 use crate::tokens::claims::HintClaims;
+use crate::tokens::handle::Digest;
 
 /// Begins a sign-in. Where a session fits and nothing is to be asked, it also ends it.
 ///
@@ -42,7 +43,14 @@ pub async fn authorize(
     flow.subject = subject;
     flow.idp_hint = sent.get("idp_hint").map(str::to_owned);
     flow.pushed = effective.pushed.map(|digest| digest.as_str().to_owned());
-    resume::dispatch(app, &snapshot, browser, flow, false).await
+    let client = Digest::of(flow.request.client.as_str());
+    let wish = browser.wish.as_ref().filter(|wish| wish.client == client);
+    if let (None, Some(wish)) = (&flow.idp_hint, wish) {
+        flow.idp_hint = Some(wish.provider.to_string());
+    }
+    let mut outcome = resume::dispatch(app, &snapshot, browser, flow, false).await?;
+    outcome.changes.wish = wish.map(|_| WishCookie::Forget);
+    Ok(outcome)
 }
 
 /// The person whom an `id_token_hint` names, by the `sub` that the client knows. It may have expired (OIDC Core §3.1.2.1), but it is ours and it

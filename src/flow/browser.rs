@@ -2,7 +2,7 @@
 //! the business of `http::cookies`.
 
 use crate::ids::ProviderId;
-use crate::tokens::handle::{Flow, Handle, Invitation, SessionSecret};
+use crate::tokens::handle::{Digest, Flow, Handle, Invitation, SessionSecret};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -17,6 +17,9 @@ pub struct Browser {
     pub invitation: Option<Handle<Invitation>>,
     /// The provider that it used last; a convenience, never a proof.
     pub last_used: Option<ProviderId>,
+    /// At which provider the application's next sign-in is to begin; a convenience, as if the application had
+    /// named it.
+    pub wish: Option<Wish>,
     /// The prefix of the address that it comes from, for the ring of refusals.
     pub source: String,
 }
@@ -32,6 +35,26 @@ pub struct Changes {
     pub invitation: Option<InvitationCookie>,
     /// The provider that it used last.
     pub last_used: Option<ProviderId>,
+    /// At which provider the next sign-in is to begin.
+    pub wish: Option<WishCookie>,
+}
+
+/// Where a sign-in is to begin that the application has not asked for yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    /// The provider.
+    pub provider: ProviderId,
+    /// Digest of the client's id.
+    pub client: Digest,
+}
+
+/// A change of the cookie that keeps a [`Wish`].
+#[derive(Debug)]
+pub enum WishCookie {
+    /// To be kept, for minutes.
+    Keep(Wish),
+    /// Fulfilled.
+    Forget,
 }
 
 /// A change of the invitation's cookie.
@@ -79,6 +102,7 @@ impl Changes {
         self.session = later.session.or_else(|| self.session.take());
         self.invitation = later.invitation.or_else(|| self.invitation.take());
         self.last_used = later.last_used.or_else(|| self.last_used.take());
+        self.wish = later.wish.or_else(|| self.wish.take());
     }
     /// Forgets a flow.
     pub fn forget_flow(&mut self, handle: &Handle<Flow>) {

@@ -12,6 +12,7 @@ use crate::flow::browser::{Browser, InvitationCookie, SessionCookie};
 use crate::flow::refusals::Refused;
 use crate::flow::sessions::{self, SignIn, SignedIn};
 use crate::flow::state::{self, Joining, Stage, start_again};
+use crate::flow::unsolicited::unsolicited;
 use crate::flow::{App, Outcome, Snapshot, Step, resume, sign_in};
 use crate::ids::{AccountId, ClientId, IdentityId, ProviderId, SessionId};
 use crate::linking::{self, Admission, Decision, EmailFact, Holder};
@@ -39,6 +40,9 @@ pub async fn callback(
 ) -> Result<Outcome, Refused> {
     let snapshot = app.now();
     let state = parameters.get("state").or_else(|| parameters.get("RelayState"));
+    if let Some(outcome) = unsolicited(&snapshot, provider, &parameters, state.map(String::as_str))? {
+        return Ok(outcome);
+    }
     let (mut flow, away, attempt) = state::open_answer(app, browser, state.map(String::as_str)).await?;
     if away.provider.as_str() != provider {
         let failure = Failure::new(
@@ -359,6 +363,7 @@ fn session_of(request: &Vouching, account: &AccountId, identity: IdentityId, sec
             acr: said.acr.clone(),
             amr: said.amr.clone(),
             upstream_session: said.upstream_session.clone(),
+            upstream_name: said.upstream_name.clone(),
         },
         brought: request.session.brought.clone(),
         before: request.session.before.clone(),

@@ -6,6 +6,7 @@ use crate::accounts::Account;
 use crate::audit::Actor;
 use crate::clients::{Client, Location, ValidatedRedirect};
 use crate::flow::browser::{Browser, Changes, SessionCookie};
+use crate::flow::parting::{self, Leaving};
 use crate::flow::refusals::Refused;
 use crate::flow::sessions::{self, Current};
 use crate::flow::{App, Snapshot};
@@ -16,6 +17,7 @@ use crate::protocol::logout::{CurrentSession, Ending, Hint, LogoutFacts, Wrong, 
 use crate::sessions::Proof;
 use crate::store::StoreError;
 use crate::tokens::claims::HintClaims;
+use crate::upstream::Departure;
 use std::sync::Arc;
 use url::Url;
 
@@ -40,6 +42,24 @@ pub enum LogoutStep {
         /// The provider where a session of its own may go on.
         provider: Option<String>,
     },
+    /// They are signed out, and go to the provider to sign out there too.
+    Leave {
+        /// The provider's name, for people.
+        name: String,
+        /// How.
+        departure: Departure,
+        /// What the browser must load so that other applications notice.
+        frames: Vec<Frame>,
+    },
+}
+
+/// What did not work at the provider. Here the person is signed out.
+#[derive(Debug)]
+pub enum Trouble {
+    /// Not all that is signed in there could be signed out.
+    Partial,
+    /// It could not be asked, refused, or its answer does not hold.
+    Unconfirmed(Box<Refused>),
 }
 
 /// A way on.
@@ -69,6 +89,8 @@ pub struct LoggedOut {
     pub client: Option<Arc<Client>>,
     /// What was wrong with the request.
     pub wrong: Option<Wrong>,
+    /// What did not work at the provider.
+    pub trouble: Option<Trouble>,
     /// What the browser takes along.
     pub changes: Changes,
 }
@@ -100,28 +122,52 @@ pub async fn logout(
     let wrong = decision.wrong;
     let client = client.filter(|_| !matches!(wrong, Some(Wrong::Hint | Wrong::Client)));
     let mut frames = Vec::new();
-    let mut provider = None;
+    let mut proof = None;
     match (decision.ending, current) {
         (Ending::Ask, Some(current)) if !confirmed => {
             let account = Box::new(current.account);
             let redirect = decision.onward.map(|onward| onward.redirect);
             let step = LogoutStep::Ask { account, redirect, request };
-            return Ok(LoggedOut { step, client, wrong, changes: Changes::none() });
+            return Ok(LoggedOut { step, client, wrong, trouble: None, changes: Changes::none() });
         }
         (_, Some(current)) => {
-            let latest = Proof::latest(&current.session.proofs);
-            provider = latest.map(|proof| snapshot.provider_name(&proof.provider));
+            proof = Proof::latest(&current.session.proofs).cloned();
             let (session, told) = end(app, current).await?;
             frames = told.iter().filter_map(|id| frame(&snapshot, id, &session)).collect();
         }
         (_, None) => {}
     }
+    let mut changes = Changes { session: Some(SessionCookie::Forget), ..Changes::none() };
+    let mut trouble = None;
+    let entry = proof.as_ref().and_then(|proof| snapshot.upstreams.get(&proof.provider));
+    if let (Some(proof), Some(entry)) = (&proof, entry.filter(|entry| entry.policy.enabled)) {
+        let leaving = Leaving {
+            session: proof.upstream_session.as_deref(),
+            name: proof.upstream_name.as_ref().map(|name| name.written.as_str()),
+            client: client.as_deref(),
+            onward: decision.onward.as_ref().map(|way| (&way.redirect, way.vouched || confirmed)),
+        };
+        match parting::leave(app, &snapshot, browser, &entry, leaving).await {
+            Ok(Some((departure, along))) => {
+                changes.then(along);
+                let step = LogoutStep::Leave { name: entry.display.name, departure, frames };
+                return Ok(LoggedOut { step, client, wrong, trouble, changes });
+            }
+            Ok(None) => {}
+            Err(failure) => {
+                let refused = Refused::from(failure).at(&entry.id);
+                trouble = Some(Trouble::Unconfirmed(Box::new(refused)));
+            }
+        }
+    }
     let onward = decision.onward.map(|onward| Onward {
         location: onward.redirect.with_state(),
-        by_itself: onward.vouched || confirmed,
+        // The person is to read what did not work.
+        by_itself: (onward.vouched || confirmed) && trouble.is_none(),
     });
-    let changes = Changes { session: Some(SessionCookie::Forget), ..Changes::none() };
-    Ok(LoggedOut { step: LogoutStep::Done { onward, frames, provider }, client, wrong, changes })
+    let provider = proof.map(|proof| snapshot.provider_name(&proof.provider));
+    let step = LogoutStep::Done { onward, frames, provider };
+    Ok(LoggedOut { step, client, wrong, trouble, changes })
 }
 
 /// Ends the session; its clients. Of many who do it at once one is given them.
@@ -140,7 +186,7 @@ async fn end(app: &App, current: Current) -> Result<(SessionId, Vec<ClientId>), 
 
 /// What a client wants the browser to load (OIDC Front-Channel Logout §2): with `iss`, and `sid` as in its ID
 /// tokens, if it must know the session, and without either if not.
-fn frame(snapshot: &Snapshot, client: &ClientId, session: &SessionId) -> Option<Frame> {
+pub(super) fn frame(snapshot: &Snapshot, client: &ClientId, session: &SessionId) -> Option<Frame> {
     let client = snapshot.client(client.as_str())?;
     let mut url = Url::parse(client.logout.frontchannel_uri.as_deref()?).ok()?;
     if client.logout.frontchannel_session_required {

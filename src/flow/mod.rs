@@ -30,6 +30,7 @@ pub mod keys;
 pub mod lineage;
 pub mod logout;
 pub mod logout_delivery;
+pub mod parting;
 pub mod push;
 pub mod read;
 pub mod refusals;
@@ -45,6 +46,7 @@ pub mod standing;
 pub mod state;
 pub mod subjects;
 pub mod token;
+pub mod unsolicited;
 pub mod upkeep;
 pub mod upstream_logout;
 pub mod userinfo;
@@ -53,7 +55,7 @@ use crate::accounts::Directory;
 use crate::clients::entitlement::Offer;
 use crate::clients::origins::Origins;
 use crate::clients::redirect::Reply;
-use crate::clients::{Client, ResourceServer};
+use crate::clients::{Client, Location, ResourceServer};
 use crate::config::Settings;
 use crate::context::{Context, Timestamp};
 use crate::failure::Failure;
@@ -344,6 +346,13 @@ async fn build(
 pub enum Step {
     /// Back to the application.
     Client(Reply),
+    /// To where the application begins a sign-in.
+    Start {
+        /// Its name, for people.
+        name: String,
+        /// The place.
+        location: Location,
+    },
     /// To a provider.
     Provider {
         /// Its name, for people.

@@ -191,43 +191,67 @@ pub fn end(
     Ok(told)
 }
 
-/// Whose sessions a logout at a provider means (OIDC Back-Channel Logout §2.6): its own session, the person,
-/// or both.
+/// Whose sessions a logout at a provider means (OIDC Back-Channel Logout §2.6, SAML Core §3.7.3.2): its own
+/// sessions, the person, or both. All that is named must fit.
 #[derive(Debug, Clone, Copy)]
 pub struct AtProvider<'a> {
     /// The provider, which has proved that it is the one that says so.
     pub provider: &'a ProviderId,
-    /// The provider's session (`sid`).
-    pub session: Option<&'a str>,
+    /// The provider's sessions (`sid`, SessionIndex); all of the person's if empty.
+    pub sessions: &'a [String],
     /// The person's identity there (`sub`), as it is linked here.
     pub identity: Option<&'a Identity>,
+    /// The key of the name that the proof noted (NameID).
+    pub name: Option<&'a str>,
+}
+
+impl AtProvider<'_> {
+    /// Whether a session stands on what has ended there: by its latest proof.
+    fn means(&self, session: &Session) -> bool {
+        Proof::latest(&session.proofs).is_some_and(|proof| {
+            let there = proof.upstream_session.as_ref();
+            proof.provider == *self.provider
+                && self.identity.is_none_or(|identity| proof.identity == identity.id)
+                && self
+                    .name
+                    .is_none_or(|name| proof.upstream_name.as_ref().is_some_and(|own| own.key == name))
+                && (self.sessions.is_empty() || there.is_some_and(|own| self.sessions.contains(own)))
+        })
+    }
+}
+
+/// A session that ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// The session.
+    pub session: SessionId,
+    /// The clients that had joined it to be told of its end.
+    pub joined: Vec<ClientId>,
+    /// All clients to which something was granted in it.
+    pub granted: Vec<ClientId>,
 }
 
 /// Ends the sessions whose latest proof stands on what the provider has ended, with all that follows; those
-/// that ended. With neither session nor identity nothing is meant, and nothing ends.
+/// that ended. Where nobody and nothing is named, nothing is meant, and nothing ends.
 ///
 /// # Errors
 /// When the store fails.
-pub fn end_upstream(
-    tx: &mut Tx<'_>,
-    at: &AtProvider<'_>,
-    now: Timestamp,
-) -> Result<Vec<SessionId>, StoreError> {
-    let found = match (at.session, at.identity) {
-        (Some(session), _) => tx.sessions_by_upstream(at.provider, session)?,
-        (None, Some(identity)) => tx.sessions_of(&identity.account)?,
-        (None, None) => Vec::new(),
-    };
-    let mut ended = Vec::new();
-    for session in found {
-        let meant = Proof::latest(&session.proofs).is_some_and(|proof| {
-            proof.provider == *at.provider
-                && at.identity.is_none_or(|identity| proof.identity == identity.id)
-                && at.session.is_none_or(|own| proof.upstream_session.as_deref() == Some(own))
-        });
-        if meant && end(tx, &session.id, &session.account, Actor::System, "upstream.logout", now)?.is_some() {
-            ended.push(session.id);
+pub fn end_upstream(tx: &mut Tx<'_>, at: &AtProvider<'_>, now: Timestamp) -> Result<Vec<Ended>, StoreError> {
+    let mut found = Vec::new();
+    match (at.sessions, at.identity, at.name) {
+        ([], Some(identity), _) => found = tx.sessions_of(&identity.account)?,
+        ([], None, Some(name)) => found = tx.sessions_by_upstream_name(at.provider, name)?,
+        (sessions, ..) => {
+            for session in sessions {
+                found.extend(tx.sessions_by_upstream(at.provider, session)?);
+            }
         }
+    }
+    let mut ended = Vec::new();
+    for session in found.into_iter().filter(|session| at.means(session)) {
+        let granted = tx.clients_in(&session.id)?;
+        let joined = end(tx, &session.id, &session.account, Actor::System, "upstream.logout", now)?;
+        ended.extend(joined.map(|joined| Ended { session: session.id, joined, granted }));
     }
     Ok(ended)
 }

@@ -20,10 +20,16 @@ use std::time::Duration;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-/// The purpose under which flows are sealed.
-const PURPOSE: &str = "flow";
-/// The purpose under which large flows are sealed for the database.
-const PENDING: &str = "flow.pending";
+/// The purposes under which something of this kind is sealed, so that none passes for another.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Purpose {
+    /// For the browser's cookie.
+    pub cookie: &'static str,
+    /// For the database, where it is too large for a cookie.
+    pub row: &'static str,
+}
+/// Those of flows.
+const FLOW: Purpose = Purpose { cookie: "flow", row: "flow.pending" };
 /// The largest cookie, in bytes; browsers keep 4 KiB with name and attributes (RFC 6265 §6.1).
 const LARGEST: usize = 3 * 1024;
 /// For how long after its end a flow still leads back to the application.
@@ -235,20 +241,59 @@ pub async fn open_answer(
 
 /// Opens the cookie of a short name, whatever its stage; `None` where there is none that we sealed.
 async fn open_cookie(app: &App, browser: &Browser, short: &str) -> Result<Option<FlowState>, Failure> {
+    let plain = unsealed(app, browser, FLOW, short).await?;
+    Ok(plain.and_then(|plain| serde_json::from_slice(&plain).ok()))
+}
+
+/// What was sealed for this browser under a short name and for this purpose; `None` where there is nothing, or
+/// nothing that we sealed.
+///
+/// # Errors
+/// When the store fails.
+pub(super) async fn unsealed(
+    app: &App,
+    browser: &Browser,
+    purpose: Purpose,
+    short: &str,
+) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
     let Some(value) = browser.flows.get(short) else { return Ok(None) };
     if let Some(key) = value.strip_prefix(ROW) {
         let digest = Digest::of(key);
         let now = app.context.now();
         let row = app.store.read::<_, StoreError, _>(move |tx| tx.pending(&digest, now)).await?;
-        return Ok(row.and_then(|sealed| unseal(app, PENDING, key, &sealed)));
+        return Ok(row.and_then(|sealed| app.sealer.open(purpose.row, key.as_bytes(), &sealed)));
     }
     let Ok(sealed) = URL_SAFE_NO_PAD.decode(value) else { return Ok(None) };
-    Ok(unseal(app, PURPOSE, short, &sealed))
+    Ok(app.sealer.open(purpose.cookie, short.as_bytes(), &sealed))
 }
 
-fn unseal(app: &App, purpose: &str, bound_to: &str, sealed: &[u8]) -> Option<FlowState> {
-    let plain = app.sealer.open(purpose, bound_to.as_bytes(), sealed)?;
-    serde_json::from_slice(&plain).ok()
+/// Seals something for this browser under a short name; the cookie's value. What is too large for a cookie
+/// becomes a row.
+///
+/// # Errors
+/// When sealing fails, or the row cannot be stored.
+pub(super) async fn sealed(
+    app: &App,
+    browser: &Browser,
+    purpose: Purpose,
+    short: &str,
+    plain: &[u8],
+    expires_at: Timestamp,
+) -> Result<String, Failure> {
+    let sealed = app.sealer.seal(purpose.cookie, short.as_bytes(), plain, &app.context)?;
+    let value = URL_SAFE_NO_PAD.encode(sealed);
+    if value.len() <= LARGEST {
+        return Ok(value);
+    }
+    // One row for a name: a later state takes the place of the earlier one.
+    let earlier = browser.flows.get(short).and_then(|value| value.strip_prefix(ROW)).map(str::to_owned);
+    let key = earlier.unwrap_or_else(|| app.context.secret_text());
+    let digest = Digest::of(&key);
+    let sealed = app.sealer.seal(purpose.row, key.as_bytes(), plain, &app.context)?;
+    app.store
+        .write(move |tx| -> Result<_, StoreError> { tx.put_pending(&digest, &sealed, expires_at) })
+        .await?;
+    Ok(format!("{ROW}{key}"))
 }
 
 /// Seals a flow for its browser. The oldest of its other flows give way if there are too many.
@@ -266,20 +311,7 @@ pub async fn keep(
     let plain = serde_json::to_vec(flow)
         .map_err(|error| Failure::internal("flow.state", "a flow cannot be written").caused_by(error))?;
     let plain = Zeroizing::new(plain);
-    let sealed = app.sealer.seal(PURPOSE, short.as_bytes(), &plain, &app.context)?;
-    let mut value = URL_SAFE_NO_PAD.encode(sealed);
-    if value.len() > LARGEST {
-        // One row for a flow: a later state takes the place of the earlier one.
-        let earlier = browser.flows.get(short).and_then(|value| value.strip_prefix(ROW)).map(str::to_owned);
-        let key = earlier.unwrap_or_else(|| app.context.secret_text());
-        let digest = Digest::of(&key);
-        let sealed = app.sealer.seal(PENDING, key.as_bytes(), &plain, &app.context)?;
-        let expires_at = flow.expires_at;
-        app.store
-            .write(move |tx| -> Result<_, StoreError> { tx.put_pending(&digest, &sealed, expires_at) })
-            .await?;
-        value = format!("{ROW}{key}");
-    }
+    let value = sealed(app, browser, FLOW, short, &plain, flow.expires_at).await?;
     let mut changes = Changes::none();
     for short in surplus(app, browser, short).await {
         changes.flows.insert(short, FlowCookie::Forget);
@@ -308,7 +340,7 @@ async fn surplus(app: &App, browser: &Browser, current: &str) -> Vec<String> {
     others.split_off(room.min(others.len())).into_iter().map(|(_, short)| short).collect()
 }
 
-fn same(a: &str, b: &str) -> bool {
+pub(super) fn same(a: &str, b: &str) -> bool {
     a.as_bytes().ct_eq(b.as_bytes()).into()
 }
 

@@ -1,18 +1,65 @@
-//! A logout that begins at a provider (OIDC Back-Channel Logout 1.0): the provider's kind proves the word, then
-//! one transaction uses it up and ends the sessions whose latest proof stood on what has ended there.
+//! What reaches our logout address for a provider. A logout that begins there: the provider's kind proves the
+//! word, then one transaction uses it up and ends the sessions whose latest proof stood on what has ended there
+//! (OIDC Back-Channel Logout 1.0, SAML Core §3.7.3.2). Or the answer to one that began here (`parting`).
+//!
+//! Whose sessions are meant is said by the notice alone, never by the browser that carries it.
 
+use crate::context::Timestamp;
 use crate::failure::{Failure, UserMessage};
-use crate::flow::App;
+use crate::flow::browser::{Browser, Changes, SessionCookie};
+use crate::flow::logout::{Frame, LoggedOut, LogoutStep, Trouble, frame};
+use crate::flow::parting::{self, Parting};
 use crate::flow::refusals::Refused;
-use crate::flow::sessions::{self, AtProvider};
+use crate::flow::sessions::{self, AtProvider, Ended};
+use crate::flow::{App, Snapshot};
 use crate::ids::{ProviderId, SessionId};
-use crate::store::StoreError;
+use crate::store::{StoreError, Tx};
 use crate::tokens::handle::Digest;
-use crate::upstream::Trace;
+use crate::upstream::{
+    CallbackMethod, Departure, Entry, LogoutHeard, LogoutMessage, LogoutNotice, LogoutOutcome, Trace,
+};
 use std::collections::BTreeMap;
 
-/// Takes what a provider's server sent to our logout address; the sessions that it ended. A session or person
-/// that we do not know is no error: then nobody is signed in here (§2.8).
+/// What was sent, as far as it is known before it is looked into.
+#[derive(Debug)]
+pub struct Arrival {
+    /// How it came.
+    pub method: CallbackMethod,
+    /// The query, not decoded.
+    pub query: String,
+    /// Parameters of the query (for GET) or fields of the form (for POST).
+    pub parameters: BTreeMap<String, String>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub enum Heard {
+    /// The provider's server said so; these sessions ended.
+    Server(Vec<SessionId>),
+    /// The provider said so through the browser, which takes our answer back.
+    Browser {
+        /// The provider's name, for people.
+        name: String,
+        /// What the browser must load so that applications notice.
+        frames: Vec<Frame>,
+        /// The answer.
+        departure: Departure,
+        /// What the browser takes along.
+        changes: Changes,
+    },
+    /// It was the answer to a logout that this browser took there: where the person goes now.
+    Returned(Box<LoggedOut>),
+}
+
+/// Whether what is sent to this provider's logout address comes through people's browsers. Nobody is told more
+/// than a page where there is no such provider.
+pub fn by_browser(snapshot: &Snapshot, provider: &str) -> bool {
+    let entry = provider.parse::<ProviderId>().ok().and_then(|id| snapshot.upstreams.get(&id));
+    entry.is_some_and(|entry| entry.upstream.logs_out_by_browser())
+}
+
+/// Takes what was sent to the logout address of a provider. A session or person that we do not know is no error:
+/// then nobody is signed in here (OIDC Back-Channel Logout §2.8).
 ///
 /// A provider that is switched off still has its say: it ends what it began.
 ///
@@ -20,40 +67,174 @@ use std::collections::BTreeMap;
 /// [`Refused`]; then every session goes on. `temporarily_unavailable` when the store or the provider fails.
 pub async fn upstream_logout(
     app: &App,
+    browser: &Browser,
     provider: &str,
-    form: &BTreeMap<String, String>,
-) -> Result<Vec<SessionId>, Refused> {
+    arrival: Arrival,
+) -> Result<Heard, Refused> {
     let snapshot = app.now();
     let entry = provider.parse::<ProviderId>().ok().and_then(|id| snapshot.upstreams.get(&id));
     let entry = entry
         .ok_or_else(|| Failure::invalid_request("upstream.logout_request", "there is no such provider"))?;
-    let mut trace = Trace::default();
-    let notice = match entry.upstream.inbound_logout(&app.context, form, &mut trace).await {
-        Ok(notice) => notice,
-        Err(failure) => return Err(Refused::from(failure).at(&entry.id).traced(trace)),
+    let Arrival { method, query, parameters } = arrival;
+    let handle = parameters.get("state").or_else(|| parameters.get("RelayState")).map(String::as_str);
+    let open = parting::open(app, browser, &entry.id, handle).await?;
+    let message = LogoutMessage {
+        method,
+        query,
+        address: parting::address(&snapshot, &entry.id),
+        pending: open.as_ref().and_then(|(parting, _)| parting.kind_state()),
+        parameters,
     };
-    let (id, now) = (entry.id.clone(), app.context.now());
-    let ended = app.store.write(move |tx| -> Result<Option<Vec<SessionId>>, StoreError> {
-        let (what, until) = &notice.replay;
-        // The provider's id keeps two providers' values apart.
-        if !tx.use_once("replay", &Digest::of(&format!("{id}\n{what}")), *until)? {
-            return Ok(None);
+    let mut trace = Trace::default();
+    let heard = entry.upstream.inbound_logout(&app.context, &message, &mut trace).await;
+    match (heard, open) {
+        (Ok(LogoutHeard::Notice(notice)), _) => taken(app, &snapshot, browser, &entry, notice, trace).await,
+        (Ok(LogoutHeard::Answer(outcome)), Some((parting, handle))) => {
+            let trouble = match outcome {
+                LogoutOutcome::Complete => None,
+                LogoutOutcome::Partial | LogoutOutcome::Failed => Some(Trouble::Partial),
+            };
+            let mut changes = Changes::none();
+            changes.forget_flow(&handle);
+            Ok(returned(&snapshot, &entry, &parting, trouble, changes))
         }
-        let identity = match &notice.subject {
-            None => None,
-            Some(key) => match tx.identity(key)? {
-                Some(identity) => Some(identity),
-                None => return Ok(Some(Vec::new())),
-            },
-        };
-        let at =
-            AtProvider { provider: &id, session: notice.session.as_deref(), identity: identity.as_ref() };
-        sessions::end_upstream(tx, &at, now).map(Some)
-    });
-    ended.await?.ok_or_else(|| {
-        let failure = Failure::invalid_request("upstream.replay", "the logout token was accepted before");
-        Refused::from(Failure { user: UserMessage::ProviderAnswerRefused, ..failure })
-            .at(&entry.id)
-            .traced(trace)
-    })
+        (Ok(LogoutHeard::Answer(_)), None) => {
+            let failure = Failure::internal("flow.state", "a kind took an answer that nobody waited for");
+            Err(Refused::from(failure).at(&entry.id).traced(trace))
+        }
+        // Here the person is signed out, and the true answer may still come.
+        (Err(failure), Some((parting, _))) => {
+            let refused = Refused::from(failure).at(&entry.id).traced(trace);
+            let trouble = Some(Trouble::Unconfirmed(Box::new(refused)));
+            Ok(returned(&snapshot, &entry, &parting, trouble, Changes::none()))
+        }
+        (Err(failure), None) => Err(Refused::from(failure).at(&entry.id).traced(trace)),
+    }
+}
+
+/// The browser is back from the provider.
+fn returned(
+    snapshot: &Snapshot,
+    entry: &Entry,
+    parting: &Parting,
+    trouble: Option<Trouble>,
+    changes: Changes,
+) -> Heard {
+    let client = parting.client(snapshot);
+    let mut onward = parting.onward(client.as_deref());
+    if trouble.is_some()
+        && let Some(onward) = &mut onward
+    {
+        // The person is to read what did not work.
+        onward.by_itself = false;
+    }
+    let provider = trouble.as_ref().map(|_| entry.display.name.clone());
+    let step = LogoutStep::Done { onward, frames: Vec::new(), provider };
+    Heard::Returned(Box::new(LoggedOut { step, client, wrong: None, trouble, changes }))
+}
+
+/// A logout that began at the provider.
+async fn taken(
+    app: &App,
+    snapshot: &Snapshot,
+    browser: &Browser,
+    entry: &Entry,
+    mut notice: LogoutNotice,
+    trace: Trace,
+) -> Result<Heard, Refused> {
+    let reply = notice.reply.take();
+    let brought = browser.session.as_ref().map(|secret| secret.digest());
+    let (id, now) = (entry.id.clone(), app.context.now());
+    let settled = app.store.write(move |tx| settle(tx, &id, &notice, brought.as_ref(), now)).await;
+    let refused = |failure: Failure| Refused::from(failure).at(&entry.id).traced(trace.clone());
+    let settled = match settled {
+        Ok(Some(settled)) => Ok(settled),
+        Ok(None) => {
+            let failure = Failure::invalid_request("upstream.replay", "the word was accepted before");
+            let user = UserMessage::LogoutRefused;
+            return Err(refused(Failure { user, ..failure }));
+        }
+        Err(error) => Err(Failure::from(error)),
+    };
+    match (settled, reply) {
+        (Err(failure), None) => Err(refused(failure)),
+        (Ok(settled), None) => {
+            Ok(Heard::Server(settled.ended.into_iter().map(|ended| ended.session).collect()))
+        }
+        (settled, Some(reply)) => {
+            let outcome = match &settled {
+                Ok(settled) if told(snapshot, settled) => LogoutOutcome::Complete,
+                Ok(_) => LogoutOutcome::Partial,
+                // It hears that it did not work, and can go on with its other services.
+                Err(failure) => {
+                    tracing::error!(failure = failure.for_operator(), provider = %entry.id, "a logout failed");
+                    LogoutOutcome::Failed
+                }
+            };
+            let departure =
+                entry.upstream.answer_logout(&app.context, &reply, outcome).await.map_err(refused)?;
+            let (mut frames, mut changes) = (Vec::new(), Changes::none());
+            if let Ok(settled) = settled {
+                for Ended { session, joined, .. } in &settled.ended {
+                    frames.extend(joined.iter().filter_map(|client| frame(snapshot, client, session)));
+                }
+                if settled.this_browser {
+                    changes.session = Some(SessionCookie::Forget);
+                }
+            }
+            Ok(Heard::Browser { name: entry.display.name.clone(), frames, departure, changes })
+        }
+    }
+}
+
+/// What ended.
+#[derive(Debug, Default)]
+struct Settled {
+    ended: Vec<Ended>,
+    /// One of them was the session of the browser that carried the word.
+    this_browser: bool,
+}
+
+/// The transaction: use up the word, end what it means. `None` if it was used before.
+fn settle(
+    tx: &mut Tx<'_>,
+    provider: &ProviderId,
+    notice: &LogoutNotice,
+    brought: Option<&Digest>,
+    now: Timestamp,
+) -> Result<Option<Settled>, StoreError> {
+    let (what, until) = &notice.replay;
+    // The provider's id keeps two providers' values apart.
+    if !tx.use_once("replay", &Digest::of(&format!("{provider}\n{what}")), *until)? {
+        return Ok(None);
+    }
+    let identity = match &notice.identity {
+        None => None,
+        Some(key) => match tx.identity(key)? {
+            Some(identity) => Some(identity),
+            None => return Ok(Some(Settled::default())),
+        },
+    };
+    let brought = match brought {
+        Some(secret) => tx.session_by_secret(secret)?.map(|session| session.id),
+        None => None,
+    };
+    let at = AtProvider {
+        provider,
+        sessions: &notice.sessions,
+        identity: identity.as_ref(),
+        name: notice.name.as_deref(),
+    };
+    let ended = sessions::end_upstream(tx, &at, now)?;
+    let this_browser = brought.is_some_and(|brought| ended.iter().any(|ended| ended.session == brought));
+    Ok(Some(Settled { ended, this_browser }))
+}
+
+/// Whether each application that had joined can be told that it is over. One with neither address keeps the
+/// session that it may have of its own.
+fn told(snapshot: &Snapshot, settled: &Settled) -> bool {
+    let clients = settled.ended.iter().flat_map(|ended| &ended.granted);
+    clients
+        .filter_map(|id| snapshot.find(id.as_str()))
+        .all(|client| client.logout.backchannel_uri.is_some() || client.logout.frontchannel_uri.is_some())
 }

@@ -4,9 +4,9 @@
 //! A request that brings one of our names twice is refused: it is not ours to guess which one is true.
 
 use crate::failure::{Failure, UserMessage};
-use crate::flow::browser::{Browser, Changes, FlowCookie, InvitationCookie, SessionCookie};
+use crate::flow::browser::{Browser, Changes, FlowCookie, InvitationCookie, SessionCookie, Wish, WishCookie};
 use crate::ids::ProviderId;
-use crate::tokens::handle::Handle;
+use crate::tokens::handle::{Digest, Handle};
 use actix_web::cookie::{Cookie, SameSite, time::Duration as CookieAge};
 use actix_web::http::header::{COOKIE, HeaderMap};
 use std::collections::BTreeSet;
@@ -16,9 +16,11 @@ const SESSION: &str = "cs_session";
 const FLOW: &str = "cs_flow_";
 const LAST: &str = "cs_last";
 const INVITATION: &str = "cs_invitation";
+const WISH: &str = "cs_wish";
 const HOST: &str = "__Host-";
 /// Cookies of flows that are looked at; browsers that bring more lose the rest.
 const MOST_FLOWS: usize = 16;
+const MINUTES: Duration = Duration::from_secs(300);
 const A_DAY: Duration = Duration::from_secs(24 * 3600);
 const A_YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -37,7 +39,7 @@ pub fn read(headers: &HeaderMap, secure: bool) -> Result<Browser, Failure> {
         for pair in text.split(';') {
             let Some((name, value)) = pair.trim().split_once('=') else { continue };
             let Some(name) = name.strip_prefix(prefix) else { continue };
-            if ![SESSION, LAST, INVITATION].contains(&name) && !name.starts_with(FLOW) {
+            if ![SESSION, LAST, INVITATION, WISH].contains(&name) && !name.starts_with(FLOW) {
                 continue;
             }
             if !seen.insert(name.to_owned()) {
@@ -55,11 +57,19 @@ pub fn read(headers: &HeaderMap, secure: bool) -> Result<Browser, Failure> {
                 Some(_) => {}
                 None if name == SESSION => browser.session = Handle::parse(value),
                 None if name == INVITATION => browser.invitation = Handle::parse(value),
+                None if name == WISH => browser.wish = wish(value),
                 None => browser.last_used = ProviderId::new(value).ok(),
             }
         }
     }
     Ok(browser)
+}
+
+/// `provider.digest`. Whoever could plant it could as well link to the application with `idp_hint`.
+fn wish(value: &str) -> Option<Wish> {
+    let (provider, client) = value.split_once('.')?;
+    let provider = ProviderId::new(provider).ok()?;
+    Some(Wish { provider, client: Digest::from_stored(client.to_owned()) })
 }
 
 fn is_short(text: &str) -> bool {
@@ -96,6 +106,16 @@ pub fn written(changes: &Changes, secure: bool) -> Vec<Cookie<'static>> {
         }
         Some(InvitationCookie::Forget) => {
             cookies.push(cookie(INVITATION, "", Some(Duration::ZERO), SameSite::Lax, secure));
+        }
+        None => {}
+    }
+    match &changes.wish {
+        Some(WishCookie::Keep(Wish { provider, client })) => {
+            let value = format!("{provider}.{}", client.as_str());
+            cookies.push(cookie(WISH, &value, Some(MINUTES), SameSite::Lax, secure));
+        }
+        Some(WishCookie::Forget) => {
+            cookies.push(cookie(WISH, "", Some(Duration::ZERO), SameSite::Lax, secure));
         }
         None => {}
     }
@@ -147,6 +167,19 @@ mod tests {
         assert!(browser.session.is_some());
         assert_eq!(browser.flows.len(), 1);
         assert_eq!(browser.last_used.unwrap().as_str(), "globex");
+    }
+
+    #[test]
+    fn a_wish_survives_its_way_through_the_browser() {
+        let wish = Wish { provider: "acme".parse().unwrap(), client: Digest::of("notes") };
+        let changes = Changes { wish: Some(WishCookie::Keep(wish.clone())), ..Changes::none() };
+        let text = written(&changes, false)[0].to_string();
+        assert!(text.ends_with("; HttpOnly; SameSite=Lax; Path=/; Max-Age=300"), "{text}");
+        let brought = text.split_once(';').unwrap().0;
+        assert_eq!(read(&headers(&[brought]), false).unwrap().wish, Some(wish));
+        for bad in ["cs_wish=acme", "cs_wish=.abc", "cs_wish=A B.abc"] {
+            assert_eq!(read(&headers(&[bad]), false).unwrap().wish, None, "{bad}");
+        }
     }
 
     #[test]

@@ -11,8 +11,8 @@ use crate::flow::sign_in::{self, List};
 use crate::flow::state::{FlowState, Stage};
 use crate::flow::{Outcome, Snapshot, Step};
 use crate::http::pages::{
-    AboutLink, AppLink, AutoPostPage, CancelWay, DeparturePage, ErrorPage, Field, Href, Icon, Page,
-    ProviderButton, SignInForm, StartAgainPage, content_security_policy, form_target,
+    AboutLink, AppLink, AutoPostPage, DeparturePage, ErrorPage, Field, Href, Icon, Page, ProviderButton,
+    SignInForm, StartAgainPage, Way, content_security_policy, form_target,
 };
 use crate::http::{Site, cookies, csrf, request};
 use crate::ids::ReferenceId;
@@ -149,15 +149,16 @@ fn posted(site: &Site, reply: &Reply) -> Option<AutoPostPage> {
         action: Href::parse(reply.uri())?,
         targets: form_target(&url).into_iter().collect(),
         fields: reply.parameters().map(|(name, value)| Field::new(name, value)).collect(),
+        ancestors: Vec::new(),
     })
 }
 
 /// A link that answers an application, or, where it wants a form, the form.
-pub fn reply_by_hand(site: &Site, reply: &Reply) -> Option<CancelWay> {
+pub fn reply_by_hand(site: &Site, reply: &Reply) -> Option<Way> {
     match reply.mode() {
-        ResponseMode::Query => Href::parse(reply.location().as_str()).map(CancelWay::Link),
+        ResponseMode::Query => Href::parse(reply.location().as_str()).map(Way::Link),
         ResponseMode::FormPost => {
-            posted(site, reply).map(|form| CancelWay::Form { action: form.action, fields: form.fields })
+            posted(site, reply).map(|form| Way::Form { action: form.action, fields: form.fields })
         }
     }
 }
@@ -183,6 +184,7 @@ pub fn moved(site: &Site, outcome: Outcome) -> HttpResponse {
     let issuer = &site.app.now().settings.issuer;
     match outcome.step {
         Step::Client(answer) => reply(site, &answer, changes),
+        Step::Start { location, .. } => to_client(site, &location, changes),
         Step::SignIn(flow) => {
             see_other(site, &issuer.at(&format!("/sign-in?flow={}", flow.expose())), changes)
         }
@@ -194,7 +196,7 @@ pub fn moved(site: &Site, outcome: Outcome) -> HttpResponse {
         Step::Continue(flow) => {
             see_other(site, &issuer.at(&format!("/continue?flow={}#", flow.expose())), changes)
         }
-        Step::Provider { name, departure } => depart(site, name, departure, None, changes),
+        Step::Provider { name, departure } => depart(site, name, departure, None, Vec::new(), changes),
     }
 }
 
@@ -204,19 +206,48 @@ pub fn moved_from_form(site: &Site, request: &HttpRequest, outcome: Outcome, nam
     let by_page = form_of_a_browser(request);
     let named = if by_page { &[] } else { named };
     match outcome.step {
-        Step::Provider { name, departure } => depart(site, name, departure, Some(named), &outcome.changes),
+        Step::Provider { name, departure } => {
+            depart(site, name, departure, Some(named), Vec::new(), &outcome.changes)
+        }
         Step::Client(answer) if by_page && answer.mode() == ResponseMode::Query => {
-            let location = answer.location();
-            match Url::parse(location.as_str()) {
-                Ok(url) => {
-                    let name = url.host_str().unwrap_or_else(|| url.scheme()).to_owned();
-                    depart(site, name, Departure::RedirectTo(url), Some(named), &outcome.changes)
-                }
-                Err(_) => to_client(site, &location, &outcome.changes),
-            }
+            by_link(site, None, &answer.location(), named, &outcome.changes)
+        }
+        Step::Start { name, location } if by_page => {
+            by_link(site, Some(name), &location, named, &outcome.changes)
         }
         step => moved(site, Outcome { step, changes: outcome.changes }),
     }
+}
+
+/// To an application by a page, under its name or its host's.
+fn by_link(
+    site: &Site,
+    name: Option<String>,
+    location: &Location,
+    named: &[&str],
+    changes: &Changes,
+) -> HttpResponse {
+    match Url::parse(location.as_str()) {
+        Ok(url) => {
+            let name = name.unwrap_or_else(|| url.host_str().unwrap_or_else(|| url.scheme()).to_owned());
+            depart(site, name, Departure::RedirectTo(url), Some(named), Vec::new(), changes)
+        }
+        Err(_) => to_client(site, location, changes),
+    }
+}
+
+/// The browser goes on to a provider in the course of a logout. A provider that signs people out by frames may
+/// show the page, if there is one.
+pub fn leave(
+    site: &Site,
+    request: &HttpRequest,
+    name: String,
+    departure: Departure,
+    ancestors: Vec<String>,
+    changes: &Changes,
+) -> HttpResponse {
+    let named = form_of_a_browser(request).then_some::<&[&str]>(&[]);
+    depart(site, name, departure, named, ancestors, changes)
 }
 
 fn depart(
@@ -224,6 +255,7 @@ fn depart(
     name: String,
     departure: Departure,
     named: Option<&[&str]>,
+    ancestors: Vec<String>,
     changes: &Changes,
 ) -> HttpResponse {
     let frame = site.assets().frame();
@@ -235,7 +267,9 @@ fn depart(
     match departure {
         Departure::RedirectTo(url) if may_redirect(&url) => see_other(site, url.as_str(), changes),
         Departure::RedirectTo(url) => match Href::absolute(&url) {
-            Some(href) => page(site, StatusCode::OK, &DeparturePage { frame, name, href }, changes),
+            Some(href) => {
+                page(site, StatusCode::OK, &DeparturePage { frame, name, href, ancestors }, changes)
+            }
             None => see_other(site, url.as_str(), changes),
         },
         Departure::PostForm { action, fields } => {
@@ -249,6 +283,7 @@ fn depart(
                 targets: form_target(&action).into_iter().collect(),
                 action: href,
                 fields: fields.into_iter().map(|(name, value)| Field::new(name, value)).collect(),
+                ancestors,
             };
             page(site, StatusCode::OK, &form, changes)
         }

@@ -24,9 +24,9 @@ pub enum Caller {
     FlowForm,
     /// A person by their session's cookie; a form of ours where it changes anything.
     Session,
-    /// A provider, through the browser that departed to it: state and cookie are checked.
+    /// A provider, through a browser: state and cookie of one that departed to it, or the provider's signature.
     Provider,
-    /// A provider's server, by its signature.
+    /// A provider by its signature, from its server or through a browser.
     Upstream,
     /// A client, by its credentials.
     Client,
@@ -101,6 +101,7 @@ pub fn public() -> Vec<Row> {
         POST "/sign-in"                       FlowForm    Never   true  sign_in::post;
         GET  "/upstream/{provider}/callback"  Provider    Never   true  callback::get;
         POST "/upstream/{provider}/callback"  Provider    Never   true  callback::post;
+        GET  "/upstream/{provider}/logout"    Provider    Never   true  upstream_logout::get;
         // Not limited: all that a provider tells comes from a few addresses, and a word lost keeps a session alive.
         POST "/upstream/{provider}/logout"    Upstream    Never   false upstream_logout::post;
         GET  "/continue"                      FlowBrowser Never   true  resume::get;

@@ -15,6 +15,12 @@ pub const MAX_VALUE: usize = 2048;
 /// The longest decoded value of the parameters that carry tokens or lists, in bytes.
 pub const MAX_LONG_VALUE: usize = 8 * 1024;
 
+/// The longest form that carries a provider's message, in bytes, and the longest such message.
+pub const MAX_MESSAGE: usize = 512 * 1024;
+
+/// Parameters that carry whole messages of providers (SAML Bindings §3.4, §3.5): base64, which some break into
+/// lines.
+const MESSAGES: &[&str] = &["SAMLRequest", "SAMLResponse"];
 /// Parameters that carry tokens or lists and so may be longer.
 const LONG: &[&str] = &[
     "access_token",
@@ -74,7 +80,19 @@ impl<'a> Parameters<'a> {
     /// `request.too_large`: more than [`MAX_ENCODED`] bytes or [`MAX_COUNT`] parameters;
     /// `request.encoding`: a broken percent escape or broken UTF-8.
     pub fn decode(encoded: &'a str) -> Result<Self, Failure> {
-        if encoded.len() > MAX_ENCODED {
+        Self::decode_within(encoded, MAX_ENCODED)
+    }
+
+    /// The same for the form of a provider's message, which may be as long as [`MAX_MESSAGE`].
+    ///
+    /// # Errors
+    /// As [`Parameters::decode`].
+    pub fn decode_message(encoded: &'a str) -> Result<Self, Failure> {
+        Self::decode_within(encoded, MAX_MESSAGE)
+    }
+
+    fn decode_within(encoded: &'a str, most: usize) -> Result<Self, Failure> {
+        if encoded.len() > most {
             return Err(Failure::invalid_request("request.too_large", "the request is too long"));
         }
         let mut pairs: Vec<Pair<'a>> = Vec::with_capacity(8);
@@ -180,7 +198,11 @@ fn add<'a>(pairs: &mut Vec<Pair<'a>>, name: Cow<'a, str>, value: Cow<'a, str>) {
 }
 
 fn defect_of(name: &str, value: &str) -> Option<Defect> {
-    let limit = if LONG.contains(&name) { MAX_LONG_VALUE } else { MAX_VALUE };
+    let limit = match name {
+        name if MESSAGES.contains(&name) => MAX_MESSAGE,
+        name if LONG.contains(&name) => MAX_LONG_VALUE,
+        _ => MAX_VALUE,
+    };
     if value.len() > limit || name.len() > 256 {
         Some(Defect::TooLong)
     } else if name.chars().any(char::is_control)
@@ -192,9 +214,10 @@ fn defect_of(name: &str, value: &str) -> Option<Defect> {
     }
 }
 
-/// White space of JSON (RFC 8259 §2), which may stand in the one parameter that is JSON (OIDC Core §5.5).
+/// White space of JSON (RFC 8259 §2), which may stand in the one parameter that is JSON (OIDC Core §5.5), and line
+/// breaks within base64.
 fn is_space(name: &str, c: char) -> bool {
-    name == "claims" && matches!(c, '\t' | '\n' | '\r')
+    (name == "claims" || MESSAGES.contains(&name)) && matches!(c, '\t' | '\n' | '\r')
 }
 
 /// Decodes one name or value: `+` is a space, `%XX` a byte, and the bytes must be UTF-8. `None` on a broken
@@ -273,6 +296,22 @@ mod tests {
         assert_eq!(reason(&"x".repeat(MAX_ENCODED + 1)), "request.too_large");
         let many: String = (0..=MAX_COUNT).map(|i| format!("p{i}=1&")).collect();
         assert_eq!(reason(&many), "request.too_large");
+    }
+
+    #[test]
+    fn a_provider_s_message_may_be_long_and_nothing_beside_it() {
+        let reason = |encoded: &str| match Parameters::decode_message(encoded).and_then(|p| p.check()) {
+            Ok(()) => "ok",
+            Err(failure) => failure.reason,
+        };
+        let long = "x".repeat(MAX_ENCODED * 4);
+        assert_eq!(reason(&format!("SAMLResponse={long}&RelayState=r")), "ok");
+        assert_eq!(reason(&format!("SAMLResponse={long}%0D%0A{long}")), "ok");
+        assert_eq!(reason(&format!("RelayState={long}")), "request.too_long");
+        assert_eq!(reason("RelayState=a%0D%0Ab"), "request.control_character");
+        assert_eq!(reason(&format!("SAMLResponse={}", "x".repeat(MAX_MESSAGE))), "request.too_large");
+        assert_eq!(super::tests::reason(&format!("SAMLRequest={long}")), "request.too_large");
+        assert_eq!(reason("SAMLResponse=a&SAMLResponse=b"), "request.duplicate_parameter");
     }
 
     #[test]

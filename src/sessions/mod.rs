@@ -28,6 +28,18 @@ pub struct Proof {
     /// The provider's session, for logout from there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream_session: Option<String>,
+    /// By what name the provider knows the person in that session, where a logout needs it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream_name: Option<UpstreamName>,
+}
+
+/// A provider's name for a person (SAML's NameID with its format and qualifiers), in the writing of its kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpstreamName {
+    /// The same for all writings of one name: by this a logout that begins there is matched.
+    pub key: String,
+    /// As it was written: so it is sent back.
+    pub written: String,
 }
 
 impl Proof {

@@ -7,7 +7,7 @@ use super::tx::{Tx, on};
 use crate::accounts::AccountStatus;
 use crate::clients::{Consent, Grant};
 use crate::context::Timestamp;
-use crate::ids::{AccountId, ClientId, GrantId};
+use crate::ids::{AccountId, ClientId, GrantId, SessionId};
 use diesel::prelude::*;
 
 #[derive(Queryable, Selectable, Insertable)]
@@ -90,6 +90,18 @@ impl Tx<'_> {
             .select(Row::as_select())
             .load(c))?;
         rows.into_iter().map(Row::domain).collect()
+    }
+
+    /// The clients to which something is granted in a session.
+    pub fn clients_in(&mut self, session: &SessionId) -> Result<Vec<ClientId>, StoreError> {
+        let clients: Vec<String> = on!(self, c => grants::table
+            .filter(grants::session.eq(session.as_str()))
+            .filter(grants::revoked_at.is_null())
+            .select(grants::client)
+            .distinct()
+            .order(grants::client.asc())
+            .load(c))?;
+        clients.iter().map(|client| parse(client, "grants.client")).collect()
     }
 
     /// Whether what the grant gave may be used: it exists, is not revoked, and its account is active.

@@ -88,7 +88,7 @@ pub struct LogoutReport {
     pub troubles: Vec<Delivery>,
 }
 
-/// The name under which a provider's own session is found.
+/// The name under which a provider's own session, or its name for a person, is found.
 pub(super) fn upstream_key(provider: &ProviderId, session: &str) -> String {
     Digest::of(&format!("{provider}\n{session}")).as_str().to_owned()
 }
@@ -256,6 +256,27 @@ impl Tx<'_> {
             .select(sessions::id)
             .order(sessions::id.asc())
             .load(c))?;
+        self.sessions_named(ids)
+    }
+
+    /// Live sessions whose latest proof is of this provider and notes this name of the person (its key), ended
+    /// ones left out.
+    pub fn sessions_by_upstream_name(
+        &mut self,
+        provider: &ProviderId,
+        name: &str,
+    ) -> Result<Vec<Session>, StoreError> {
+        let key = upstream_key(provider, name);
+        let ids: Vec<String> = on!(self, c => sessions::table
+            .filter(sessions::upstream_name.eq(&key))
+            .filter(sessions::revoked_at.is_null())
+            .select(sessions::id)
+            .order(sessions::id.asc())
+            .load(c))?;
+        self.sessions_named(ids)
+    }
+
+    fn sessions_named(&mut self, ids: Vec<String>) -> Result<Vec<Session>, StoreError> {
         let mut found = Vec::new();
         for id in ids {
             found.extend(self.session(&parse(&id, "sessions.id")?)?);

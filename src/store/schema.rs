@@ -72,6 +72,7 @@ diesel::table! {
         expires_at -> BigInt,
         revoked_at -> Nullable<BigInt>,
         upstream -> Nullable<Text>,
+        upstream_name -> Nullable<Text>,
     }
 }
 

@@ -43,6 +43,12 @@ fn upstream(proofs: &[Proof]) -> Option<String> {
     latest.upstream_session.as_deref().map(|session| upstream_key(&latest.provider, session))
 }
 
+/// The person's name at the provider behind the latest proof.
+fn upstream_name(proofs: &[Proof]) -> Option<String> {
+    let latest = Proof::latest(proofs)?;
+    latest.upstream_name.as_ref().map(|name| upstream_key(&latest.provider, &name.key))
+}
+
 impl Tx<'_> {
     /// Adds a session under the digest of its cookie's secret.
     ///
@@ -61,6 +67,7 @@ impl Tx<'_> {
                 sessions::expires_at.eq(session.expires_at.0),
                 sessions::revoked_at.eq(session.revoked_at.map(|at| at.0)),
                 sessions::upstream.eq(upstream(&session.proofs)),
+                sessions::upstream_name.eq(upstream_name(&session.proofs)),
             ))
             .on_conflict_do_nothing()
             .execute(c))?;
@@ -136,6 +143,7 @@ impl Tx<'_> {
                 sessions::secret.eq(renewed.as_str()),
                 sessions::proofs.eq(&text),
                 sessions::upstream.eq(upstream(proofs)),
+                sessions::upstream_name.eq(upstream_name(proofs)),
                 sessions::last_seen_at.eq(now.0),
             ))
             .execute(c))?;

@@ -4,6 +4,7 @@
 use crate::accounts::{EmailAddress, IdentityKey, Profile, Target};
 use crate::context::Timestamp;
 use crate::ids::ProviderId;
+use crate::sessions::UpstreamName;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An address that the provider asserted as verified **and** whose domain the configuration declares the
@@ -89,6 +90,8 @@ pub struct Authentication {
     pub amr: Vec<String>,
     /// Its session (`sid`, SessionIndex).
     pub upstream_session: Option<String>,
+    /// By what name it knows the person in that session, where a logout needs it.
+    pub upstream_name: Option<UpstreamName>,
 }
 
 impl ExternalIdentity {

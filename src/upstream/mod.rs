@@ -7,6 +7,7 @@ mod list;
 mod answers;
 mod checks;
 pub mod identity;
+mod logout;
 pub mod mapping;
 pub mod registry;
 pub mod settings;
@@ -16,13 +17,13 @@ kinds! { oidc, oauth2 }
 #[allow(dead_code, unused)] // until `kinds!` has it
 mod saml;
 
+pub use logout::{LogoutHeard, LogoutMessage, LogoutNotice, LogoutOutcome, LogoutWish};
 pub use registry::{Entry, Registry};
 pub use settings::{Linking, Provider, ProviderDisplay, ProviderPolicy, Provisioning};
 
-use crate::accounts::IdentityKey;
 use crate::context::{Context, Timestamp};
 use crate::failure::Failure;
-use crate::ids::ProviderId;
+use crate::ids::{ClientId, ProviderId};
 use async_trait::async_trait;
 use identity::ExternalIdentity;
 use std::collections::BTreeMap;
@@ -165,17 +166,6 @@ pub struct Vouched {
     pub replay: Option<(String, Timestamp)>,
 }
 
-/// A logout that began at the provider, which has proved that it says so: its own session, the person, or both.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogoutNotice {
-    /// The person, as the provider knows them.
-    pub subject: Option<IdentityKey>,
-    /// The provider's own session.
-    pub session: Option<String>,
-    /// What must never be accepted twice from this provider, until when.
-    pub replay: (String, Timestamp),
-}
-
 /// A document that a provider's kind publishes (such as SAML metadata).
 #[derive(Debug, Clone)]
 pub struct Published {
@@ -239,17 +229,50 @@ pub trait Upstream: Send + Sync {
         callback: &Callback,
         trace: &mut Trace,
     ) -> Result<Vouched, Failure>;
-    /// Validates what the provider's server sent to our logout address; every check is a step of the trace.
+    /// What an answer is taken for that names no departure of ours: `None` for one whose state was lost; else the
+    /// client for which a sign-in of our own is to begin, or why not. Nothing of the message is trusted.
+    fn unsolicited(&self, _parameters: &BTreeMap<String, String>) -> Option<Result<ClientId, Failure>> {
+        None
+    }
+    /// Whether its words about logouts come through the person's browser, which wants to see a page, and not from
+    /// the provider's server.
+    fn logs_out_by_browser(&self) -> bool {
+        false
+    }
+    /// Validates what reached our logout address; every check is a step of the trace.
     ///
     /// # Errors
     /// `upstream.logout_request` from kinds that have no such thing.
     async fn inbound_logout(
         &self,
         _context: &Context,
-        _form: &BTreeMap<String, String>,
+        _message: &LogoutMessage,
         _trace: &mut Trace,
-    ) -> Result<LogoutNotice, Failure> {
+    ) -> Result<LogoutHeard, Failure> {
         Err(Failure::invalid_request("upstream.logout_request", "this kind of provider tells of no logouts"))
+    }
+    /// How the browser takes our answer back to a provider that asked through it; `reply` is the notice's own.
+    ///
+    /// # Errors
+    /// Where the kind never asks that way, or its answer cannot be made.
+    async fn answer_logout(
+        &self,
+        _context: &Context,
+        _reply: &[u8],
+        _outcome: LogoutOutcome,
+    ) -> Result<Departure, Failure> {
+        Err(Failure::internal(
+            "upstream.logout_request",
+            "this kind of provider is not answered by the browser",
+        ))
+    }
+    /// How the browser goes to the provider to sign out there too; `None` if the provider has no such thing, or
+    /// the settings do not want it.
+    ///
+    /// # Errors
+    /// When the request cannot be made.
+    async fn begin_logout(&self, _context: &Context, _wish: &LogoutWish) -> Result<Option<Begun>, Failure> {
+        Ok(None)
     }
     /// A document of ours for this provider.
     async fn published(&self, _context: &Context) -> Option<Published> {

@@ -505,10 +505,16 @@ async fn a_provider_ends_the_sessions_that_stand_on_its_own() {
     let end = async |sid: Option<&'static str>, identity: Option<Identity>| {
         let ended = house.write(move |tx| {
             let globex = "globex".parse().unwrap();
-            let at = AtProvider { provider: &globex, session: sid, identity: identity.as_ref() };
+            let sessions: Vec<String> = sid.map(str::to_owned).into_iter().collect();
+            let at = AtProvider {
+                provider: &globex,
+                sessions: &sessions,
+                identity: identity.as_ref(),
+                name: None,
+            };
             sessions::end_upstream(tx, &at, now)
         });
-        ended.await
+        ended.await.into_iter().map(|ended| ended.session).collect::<Vec<_>>()
     };
     assert_eq!(end(None, None).await, [], "nothing is meant");
     assert_eq!(end(Some("another"), None).await, []);

@@ -232,6 +232,7 @@ impl House {
                 acr: None,
                 amr: vec!["pwd".to_owned()],
                 upstream_session: None,
+                upstream_name: None,
             }],
             created_at: now,
             last_seen_at: now,

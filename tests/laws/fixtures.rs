@@ -78,6 +78,7 @@ pub fn proof(identity: &Identity) -> Proof {
         acr: None,
         amr: vec!["pwd".to_owned()],
         upstream_session: None,
+        upstream_name: None,
     }
 }
 

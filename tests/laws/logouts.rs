@@ -7,8 +7,8 @@ use countersign::accounts::{AccountStatus, IdentityKey};
 use countersign::clients::{Grant, SigningAlg};
 use countersign::context::Timestamp;
 use countersign::ids::ClientId;
-use countersign::sessions::Session;
 use countersign::sessions::notice::{Delivery, DeliveryState, Party};
+use countersign::sessions::{Session, UpstreamName};
 use countersign::store::{LOGOUTS_KEPT, Store};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -25,6 +25,7 @@ laws!(
     a_report_tells_what_came_of_it,
     what_came_of_it_is_forgotten_after_a_week,
     a_session_is_found_by_the_provider_s_own,
+    a_session_is_found_by_the_provider_s_name_for_its_person,
 );
 
 const LATER: Timestamp = Timestamp(NOW.0 + 1);
@@ -305,6 +306,43 @@ async fn what_came_of_it_is_forgotten_after_a_week(place: Place) {
         // The session ran out long ago and was swept with its clients: nothing is told.
         assert_eq!(tx.session(&open.id)?, None);
         assert_eq!(tx.part_client(&id("one"), end)?, 0);
+        Ok(())
+    })
+    .await
+    .unwrap();
+}
+
+async fn a_session_is_found_by_the_provider_s_name_for_its_person(place: Place) {
+    fn named(key: &str) -> Option<UpstreamName> {
+        Some(UpstreamName { key: key.to_owned(), written: format!("written {key}") })
+    }
+    let store = place.store();
+    write(&store, |tx| {
+        let a = account();
+        tx.insert_account(&a)?;
+        let (mut s, secret) = (session(&a.id), digest());
+        s.proofs[0].upstream_name = named("alice");
+        tx.insert_session(&s, &secret)?;
+        tx.insert_session(&session(&a.id), &digest())?;
+        let by = |tx: &mut countersign::store::Tx<'_>, at: &str, name: &str| {
+            tx.sessions_by_upstream_name(&provider(at), name)
+        };
+        assert_eq!(by(tx, "globex", "alice")?, [s.clone()]);
+        assert_eq!(by(tx, "other", "alice")?, []);
+        assert_eq!(by(tx, "globex", "Alice")?, []);
+        assert_eq!(tx.sessions_by_upstream(&provider("globex"), "alice")?, [], "a name is no session");
+        // A later proof by another provider takes its place.
+        let key: IdentityKey = identity(&a.id, "other", "2").key;
+        let mut later = proof(&identity(&a.id, key.provider.as_str(), "2"));
+        later.auth_time = LATER;
+        let proofs = [s.proofs.clone(), vec![later]].concat();
+        assert!(tx.renew_session(&s.id, &secret, &digest(), &proofs, LATER)?);
+        assert_eq!(by(tx, "globex", "alice")?, []);
+        let (mut ended, secret) = (session(&a.id), digest());
+        ended.proofs[0].upstream_name = named("bob");
+        tx.insert_session(&ended, &secret)?;
+        tx.end_session(&ended.id, LATER)?;
+        assert_eq!(by(tx, "globex", "bob")?, []);
         Ok(())
     })
     .await

@@ -141,8 +141,19 @@ fn the_policy_names_the_targets_and_nothing_else() {
         "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self'; \
          frame-src https://notes.example; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
     );
+    assert_eq!(
+        policies["signed-out-leaving"],
+        "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self'; \
+         frame-src https://notes.example; form-action https://acme.example; frame-ancestors 'none'; base-uri 'none'"
+    );
+    assert_eq!(
+        policies["signed-out-answer"],
+        "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; \
+         frame-ancestors https://acme.example; base-uri 'none'"
+    );
     for (name, policy) in policies {
-        assert!(name == "signed-out-apps" || !policy.contains("frame-src"), "{name}: {policy}");
+        let framed = ["signed-out-apps", "signed-out-leaving"].contains(&name);
+        assert!(framed || !policy.contains("frame-src"), "{name}: {policy}");
         assert!(!policy.contains("unsafe") && !policy.contains('*'), "{name}: {policy}");
     }
 }

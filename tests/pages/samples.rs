@@ -118,7 +118,7 @@ pub fn samples(words: &Words) -> Vec<(&'static str, Box<dyn Page>)> {
         form: words.form(providers),
         notice: None,
         about: Vec::new(),
-        cancel: words.app().map(|app| CancelWay::Link(app.href)),
+        cancel: words.app().map(|app| Way::Link(app.href)),
     };
     let message = |message: UserMessage| ErrorPage {
         title: words.say(message.title()),
@@ -148,7 +148,9 @@ pub fn samples(words: &Words) -> Vec<(&'static str, Box<dyn Page>)> {
         apps: Vec::new(),
         sources: Vec::new(),
         back_to_app: words.app(),
+        leaving: None,
         by_itself: false,
+        ancestors: Vec::new(),
     };
     let home = || HomePage {
         frame: frame(),
@@ -167,7 +169,7 @@ pub fn samples(words: &Words) -> Vec<(&'static str, Box<dyn Page>)> {
         (
             "chooser-form",
             Box::new(ChooserPage {
-                cancel: Some(CancelWay::Form {
+                cancel: Some(Way::Form {
                     action: Href::parse("https://notes.example/callback").unwrap(),
                     fields: words.fields(&[("error", "access_denied"), ("state", "xyz")]),
                 }),
@@ -243,6 +245,45 @@ pub fn samples(words: &Words) -> Vec<(&'static str, Box<dyn Page>)> {
                 ..signed_out()
             }),
         ),
+        (
+            "signed-out-leaving",
+            Box::new(SignedOutPage {
+                provider: None,
+                apps: vec![AppLink { name: words.say("Notes"), ..words.app().expect("an app") }],
+                sources: vec!["https://notes.example".to_owned()],
+                leaving: Some(Leaving {
+                    name: words.say("Acme"),
+                    to_sign_out: true,
+                    way: Way::Form {
+                        action: Href::parse("https://acme.example/slo").expect("a URL"),
+                        fields: words.fields(&[("SAMLRequest", "PHNhbWxwOkxvZ291dFJlcXVlc3QvPg==")]),
+                    },
+                    targets: vec!["https://acme.example".to_owned()],
+                }),
+                by_itself: true,
+                back_to_app: None,
+                ..signed_out()
+            }),
+        ),
+        (
+            "signed-out-answer",
+            Box::new(SignedOutPage {
+                provider: None,
+                leaving: Some(Leaving {
+                    name: words.say("Acme"),
+                    to_sign_out: false,
+                    way: Way::Link(Href::parse("https://acme.example/slo?SAMLResponse=x").expect("a URL")),
+                    targets: Vec::new(),
+                }),
+                back_to_app: None,
+                ancestors: vec!["https://acme.example".to_owned()],
+                ..signed_out()
+            }),
+        ),
+        (
+            "signed-out-trouble",
+            Box::new(SignedOutPage { provider: None, notice: Some(notice()), ..signed_out() }),
+        ),
         ("logout-notice", Box::new(LogoutConfirmPage { notice: Some(notice()), onward: None, ..confirm() })),
         (
             "departure",
@@ -250,6 +291,7 @@ pub fn samples(words: &Words) -> Vec<(&'static str, Box<dyn Page>)> {
                 frame: frame(),
                 name: words.say("Globex"),
                 href: words.app().map_or_else(|| local("/"), |app| app.href),
+                ancestors: Vec::new(),
             }),
         ),
         (
@@ -261,6 +303,7 @@ pub fn samples(words: &Words) -> Vec<(&'static str, Box<dyn Page>)> {
                 fields: words
                     .fields(&[("SAMLRequest", "PHNhbWxwOkF1dGhuUmVxdWVzdC8+"), ("RelayState", "csst_x")]),
                 targets: vec!["https://acme.example".to_owned()],
+                ancestors: Vec::new(),
             }),
         ),
         ("home", Box::new(home())),

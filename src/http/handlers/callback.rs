@@ -46,7 +46,7 @@ async fn finish(
     method: CallbackMethod,
     encoded: &str,
 ) -> Result<Outcome, Refused> {
-    let parameters = Parameters::decode(encoded)?;
+    let parameters = Parameters::decode_message(encoded)?;
     if let Err(failure) = parameters.check() {
         return Err(callback::malformed(&site.app, browser, parameters.get("state"), failure).await);
     }

@@ -3,16 +3,17 @@
 use crate::clients::Client;
 use crate::failure::Failure;
 use crate::flow::browser::Browser;
-use crate::flow::logout::{self, Frame, LoggedOut, LogoutStep, Onward};
+use crate::flow::logout::{self, Frame, LoggedOut, LogoutStep, Onward, Trouble};
 use crate::flow::refusals::{self, Concerning, Refused};
 use crate::http::handlers::visitor;
 use crate::http::pages::{
-    AppLink, Field, Href, LogoutConfirmPage, Notice, SignedOutPage, Texts, form_target,
+    AppLink, Field, Href, Leaving, LogoutConfirmPage, Notice, SignedOutPage, Texts, Way, form_target,
 };
 use crate::http::{Site, csrf, delivery, request};
 use crate::ids::ReferenceId;
 use crate::protocol::logout::Wrong;
 use crate::protocol::{LogoutRequest, Parameters};
+use crate::upstream::Departure;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use std::collections::BTreeSet;
@@ -78,16 +79,32 @@ async fn decide(
         csrf::check_token(&app.sealer, app.context.now(), FORM, binding, parameters.get("csrf"))?;
     }
     let redirect_uri = wanted.post_logout_redirect_uri.clone();
-    let LoggedOut { step, client, wrong, changes } = logout::logout(app, browser, wanted, confirmed).await?;
-    let client = client.as_deref();
-    let notice = match wrong {
+    let outcome = logout::logout(app, browser, wanted, confirmed).await?;
+    let client = outcome.client.clone();
+    let wrong = match outcome.wrong {
         Some(wrong) => {
-            let reference = recorded(site, browser, wrong, client, redirect_uri.as_deref()).await;
+            let reference = recorded(site, browser, wrong, client.as_deref(), redirect_uri.as_deref()).await;
             Some(notice(site.assets().frame().t, wrong, reference))
         }
         None => None,
     };
+    shown(site, request, browser, outcome, wrong, binding).await
+}
+
+/// The answer to a logout, asked for here or come back from a provider. `notice`: what was wrong with the
+/// request; `binding`: to what a form's token is bound.
+pub(super) async fn shown(
+    site: &Site,
+    request: &HttpRequest,
+    browser: &Browser,
+    outcome: LoggedOut,
+    wrong: Option<Notice>,
+    binding: &str,
+) -> Result<HttpResponse, Refused> {
+    let LoggedOut { step, client, trouble, changes, .. } = outcome;
+    let app = &site.app;
     let frame = site.assets().frame();
+    let client = client.as_deref();
     let home = client.and_then(|client| delivery::app_link(client, None));
     Ok(match step {
         LogoutStep::Done { onward: Some(Onward { location, by_itself: true }), frames, .. }
@@ -98,15 +115,42 @@ async fn decide(
         LogoutStep::Done { onward, frames, provider } => {
             let by_itself = onward.as_ref().is_some_and(|onward| onward.by_itself);
             let onward = onward.and_then(|onward| link(client, &onward));
+            let told = match (trouble, &provider) {
+                (Some(trouble), Some(name)) => Some(trouble_notice(site, browser, trouble, name).await),
+                _ => None,
+            };
             let (apps, sources) = loaded(&frames);
             let page = SignedOutPage {
                 frame,
-                provider,
-                notice,
+                // What the notice says already is not said twice.
+                provider: provider.filter(|_| told.is_none()),
+                notice: wrong.or(told),
                 apps,
                 sources,
                 by_itself: by_itself && onward.is_some(),
                 back_to_app: onward.or(home),
+                leaving: None,
+                ancestors: Vec::new(),
+            };
+            delivery::page(site, StatusCode::OK, &page, &changes)
+        }
+        LogoutStep::Leave { name, departure, frames } if frames.is_empty() && wrong.is_none() => {
+            delivery::leave(site, request, name, departure, Vec::new(), &changes)
+        }
+        LogoutStep::Leave { name, departure, frames } => {
+            let leaving = leaving(name, departure, true)?;
+            let (apps, sources) = loaded(&frames);
+            let page = SignedOutPage {
+                frame,
+                provider: None,
+                // What was wrong is to be read first.
+                by_itself: wrong.is_none(),
+                notice: wrong,
+                apps,
+                sources,
+                back_to_app: None,
+                leaving: Some(leaving),
+                ancestors: Vec::new(),
             };
             delivery::page(site, StatusCode::OK, &page, &changes)
         }
@@ -119,7 +163,7 @@ async fn decide(
                 action: delivery::local(site, "/logout")?,
                 csrf: csrf::token(&app.sealer, &app.context, FORM, binding)?,
                 fields: request.pairs().map(|(name, value)| Field::new(name, value)).collect(),
-                notice,
+                notice: wrong,
                 onward: redirect
                     .as_ref()
                     .zip(client)
@@ -132,6 +176,46 @@ async fn decide(
     })
 }
 
+/// The way on to a provider, on a page.
+pub(super) fn leaving(name: String, departure: Departure, to_sign_out: bool) -> Result<Leaving, Failure> {
+    let href = |url: &Url| {
+        Href::absolute(url).ok_or_else(|| Failure::internal("http.path", "a provider's address is no link"))
+    };
+    let (way, targets) = match departure {
+        Departure::RedirectTo(url) => (Way::Link(href(&url)?), Vec::new()),
+        Departure::PostForm { action, fields } => {
+            let fields = fields.into_iter().map(|(name, value)| Field::new(name, value)).collect();
+            (Way::Form { action: href(&action)?, fields }, form_target(&action).into_iter().collect())
+        }
+    };
+    Ok(Leaving { name, to_sign_out, way, targets })
+}
+
+/// What did not work at the provider; recorded where an operator may want to look into it.
+async fn trouble_notice(site: &Site, browser: &Browser, trouble: Trouble, provider: &str) -> Notice {
+    let t = site.assets().frame().t;
+    match trouble {
+        Trouble::Partial => Notice {
+            title: t.signed_out_partial_title(provider),
+            text: t.signed_out_partial_text(),
+            reference: None,
+        },
+        Trouble::Unconfirmed(refused) => {
+            let about = Concerning {
+                provider: refused.0.provider.as_ref(),
+                source: &browser.source,
+                steps: refused.0.trace.steps(),
+                ..Concerning::default()
+            };
+            Notice {
+                title: t.signed_out_unconfirmed_title(provider),
+                text: t.signed_out_unconfirmed_text(),
+                reference: Some(refusals::record(&site.app, &refused.0.failure, about).await),
+            }
+        }
+    }
+}
+
 /// The way on as a link.
 fn link(client: Option<&Client>, onward: &Onward) -> Option<AppLink> {
     let href = Href::parse(onward.location.as_str())?;
@@ -140,7 +224,7 @@ fn link(client: Option<&Client>, onward: &Onward) -> Option<AppLink> {
 
 /// What the page loads, and the sources that its policy names. A page whose origin cannot be named is left
 /// out; its client could not be registered.
-fn loaded(frames: &[Frame]) -> (Vec<AppLink>, Vec<String>) {
+pub(super) fn loaded(frames: &[Frame]) -> (Vec<AppLink>, Vec<String>) {
     let (mut apps, mut sources) = (Vec::new(), BTreeSet::new());
     for frame in frames {
         if let (Some(href), Some(source)) = (Href::absolute(&frame.url), form_target(&frame.url)) {

@@ -8,8 +8,8 @@ mod parts;
 mod texts;
 
 pub use parts::{
-    AboutLink, AppLink, Brand, CancelWay, Field, Frame, Href, Icon, Notice, ProviderButton, ScopeLine,
-    SignInForm, form_target, initial, sentence, shown,
+    AboutLink, AppLink, Brand, Field, Frame, Href, Icon, Notice, ProviderButton, ScopeLine, SignInForm, Way,
+    form_target, initial, sentence, shown,
 };
 pub use texts::{ENGLISH, Texts};
 
@@ -40,6 +40,10 @@ pub trait Page: Send {
     fn frame_sources(&self) -> &[String] {
         &[]
     }
+    /// Who may show it in a frame: sources for `frame-ancestors`.
+    fn frame_ancestors(&self) -> &[String] {
+        &[]
+    }
 }
 
 /// The page's Content-Security-Policy (CSP Level 3): nothing inline, nothing foreign, forms only to its own
@@ -66,7 +70,16 @@ pub fn content_security_policy(page: &dyn Page) -> String {
         policy.push(' ');
         policy.push_str(source);
     }
-    policy.push_str("; frame-ancestors 'none'; base-uri 'none'");
+    policy.push_str("; frame-ancestors");
+    let mut ancestors = page.frame_ancestors().iter().filter(|source| is_source(source)).peekable();
+    if ancestors.peek().is_none() {
+        policy.push_str(" 'none'");
+    }
+    for source in ancestors {
+        policy.push(' ');
+        policy.push_str(source);
+    }
+    policy.push_str("; base-uri 'none'");
     policy
 }
 
@@ -85,7 +98,10 @@ fn is_source(text: &str) -> bool {
 }
 
 macro_rules! page {
-    ($name:ident $(, targets $($targets:ident).+)? $(, script $script:literal)? $(, home $home:literal)?) => {
+    (
+        $name:ident $(, targets $($targets:ident).+)? $(, script $script:literal)? $(, home $home:literal)?
+        $(, ancestors $ancestors:ident)?
+    ) => {
         impl Page for $name {
             fn render(&self) -> Result<String, askama::Error> {
                 Template::render(self)
@@ -98,6 +114,9 @@ macro_rules! page {
             })?
             $(fn posts_home(&self) -> bool {
                 $home
+            })?
+            $(fn frame_ancestors(&self) -> &[String] {
+                &self.$ancestors
             })?
         }
     };
@@ -131,7 +150,7 @@ pub struct ChooserPage {
     /// What the app says of itself.
     pub about: Vec<AboutLink>,
     /// Back to the app with `access_denied`.
-    pub cancel: Option<CancelWay>,
+    pub cancel: Option<Way>,
 }
 page!(ChooserPage, targets form.targets);
 
@@ -272,8 +291,25 @@ pub struct SignedOutPage {
     pub sources: Vec<String>,
     /// Back to the app.
     pub back_to_app: Option<AppLink>,
+    /// On to a provider, before everything else.
+    pub leaving: Option<Leaving>,
     /// Whether it goes there by itself.
     pub by_itself: bool,
+    /// Who may show it in a frame: the provider that signs its people out by frames.
+    pub ancestors: Vec<String>,
+}
+
+/// From the signed-out page on to a provider.
+#[derive(Debug)]
+pub struct Leaving {
+    /// The provider.
+    pub name: String,
+    /// Whether it is to sign out there too; else the provider asked, and gets its answer.
+    pub to_sign_out: bool,
+    /// How.
+    pub way: Way,
+    /// Where the form leads ([`form_target`]); none for a link.
+    pub targets: Vec<String>,
 }
 
 impl SignedOutPage {
@@ -281,6 +317,15 @@ impl SignedOutPage {
     /// Browsers count from when everything has loaded.
     fn pause(&self) -> u8 {
         if self.apps.is_empty() { 0 } else { 1 }
+    }
+    /// The address to which it goes by itself, where that is no form.
+    fn onward(&self) -> Option<&Href> {
+        let way = match &self.leaving {
+            Some(Leaving { way: Way::Link(href), .. }) => Some(href),
+            Some(Leaving { way: Way::Form { .. }, .. }) => None,
+            None => self.back_to_app.as_ref().map(|app| &app.href),
+        };
+        way.filter(|_| self.by_itself)
     }
 }
 
@@ -291,8 +336,17 @@ impl Page for SignedOutPage {
     fn has_script(&self) -> bool {
         self.by_itself && !self.apps.is_empty()
     }
+    fn form_targets(&self) -> &[String] {
+        self.leaving.as_ref().map_or(&[], |leaving| &leaving.targets)
+    }
+    fn posts_home(&self) -> bool {
+        self.form_targets().is_empty()
+    }
     fn frame_sources(&self) -> &[String] {
         &self.sources
+    }
+    fn frame_ancestors(&self) -> &[String] {
+        &self.ancestors
     }
 }
 
@@ -307,8 +361,10 @@ pub struct DeparturePage {
     pub name: String,
     /// Where to.
     pub href: Href,
+    /// Who may show it in a frame.
+    pub ancestors: Vec<String>,
 }
-page!(DeparturePage);
+page!(DeparturePage, ancestors ancestors);
 
 /// A form that posts itself, with a button where scripts are off.
 #[derive(Debug, Template)]
@@ -324,8 +380,10 @@ pub struct AutoPostPage {
     pub fields: Vec<Field>,
     /// Where it may lead ([`form_target`]).
     pub targets: Vec<String>,
+    /// Who may show it in a frame.
+    pub ancestors: Vec<String>,
 }
-page!(AutoPostPage, targets targets, script true, home false);
+page!(AutoPostPage, targets targets, script true, home false, ancestors ancestors);
 
 /// What stands at `/`.
 #[derive(Debug, Template)]

@@ -154,9 +154,9 @@ pub struct AppLink {
     pub href: Href,
 }
 
-/// How a person gives up: what the app is told goes to it in the way that it asked for.
+/// A way to an app or a provider that carries something along, in the way that the other side asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CancelWay {
+pub enum Way {
     /// By a link.
     Link(Href),
     /// By a form (OAuth 2.0 Form Post Response Mode).

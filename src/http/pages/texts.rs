@@ -108,6 +108,11 @@ texts! {
         "You may still be signed in at {provider}. On a shared computer, sign out there too.";
     signed_out_apps = "These apps are told to sign you out";
     signed_out_onward(app) = "You are being taken back to {app}.";
+    signed_out_leaving(provider) = "Next, {provider} signs you out as well.";
+    signed_out_partial_title(provider) = "{provider} could not sign you out everywhere";
+    signed_out_partial_text = "You are signed out here, but some services that use the same sign-in did not confirm. To be safe, close all windows of this browser.";
+    signed_out_unconfirmed_title(provider) = "{provider} did not confirm the sign-out";
+    signed_out_unconfirmed_text = "You are signed out here. There, your session may go on.";
 
     home_title(brand) = "Welcome to {brand}";
     home_text = "Apps send you here to sign in with an account that you already have. There is nothing to do on this page: open the app you want to use.";

@@ -117,7 +117,8 @@ pub(super) fn check(
             .collect(),
         _ => Vec::new(),
     };
-    let authentication = Authentication { auth_time, acr, amr, upstream_session: text("sid", 255) };
+    let authentication =
+        Authentication { auth_time, acr, amr, upstream_session: text("sid", 255), upstream_name: None };
     Ok(Proven { subject, authentication, expires_at })
 }
 

@@ -9,9 +9,8 @@ use crate::failure::{Failure, OAuthCode};
 use crate::ids::ProviderId;
 use crate::jose::json::Object;
 use crate::upstream::checks::{Checks, show};
-use crate::upstream::{LogoutNotice, Trace};
+use crate::upstream::{CallbackMethod, LogoutMessage, LogoutNotice, Trace};
 use serde_json::Value;
-use std::collections::BTreeMap;
 
 /// The member of `events` that makes a token a logout token (§2.4).
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
@@ -30,12 +29,14 @@ impl Oidc {
     pub(super) async fn logout_notice(
         &self,
         context: &Context,
-        form: &BTreeMap<String, String>,
+        message: &LogoutMessage,
         trace: &mut Trace,
     ) -> Result<LogoutNotice, Failure> {
-        // §2.5: in the form; other fields are ignored
-        let token = form
+        // §2.5: in the form of a POST; other fields are ignored
+        let token = message
+            .parameters
             .get("logout_token")
+            .filter(|_| message.method == CallbackMethod::Post)
             .ok_or_else(|| Failure::invalid_request("upstream.logout_request", "there is no logout_token"))?;
         let mut checks = Checks::new(trace);
         let checks = &mut checks;
@@ -117,13 +118,15 @@ fn check(claims: &Object, expected: &Expected<'_>, checks: &mut Checks<'_>) -> R
     )?;
 
     Ok(LogoutNotice {
-        subject: subject.map(|subject| IdentityKey {
+        identity: subject.map(|subject| IdentityKey {
             provider: expected.provider.clone(),
             issuer: expected.issuer.to_owned(),
             subject: subject.to_owned(),
             format: String::new(),
         }),
-        session: session.map(str::to_owned),
+        name: None,
+        sessions: session.map(str::to_owned).into_iter().collect(),
+        reply: None,
         replay: (format!("logout:{}", jti.unwrap_or_default()), ends),
     })
 }
@@ -168,8 +171,8 @@ mod tests {
     #[test]
     fn a_valid_token_says_who_and_which_session() {
         let notice = run(&valid()).unwrap();
-        assert_eq!(notice.subject.unwrap().subject, "alice");
-        assert_eq!(notice.session.as_deref(), Some("s1"));
+        assert_eq!(notice.identity.unwrap().subject, "alice");
+        assert_eq!(notice.sessions, ["s1"]);
         assert_eq!(notice.replay, ("logout:j1".to_owned(), Timestamp::from_secs(NOW + 150)));
         for only in ["sub", "sid"] {
             let mut claims = valid();
@@ -242,9 +245,9 @@ mod tests {
             claims.insert(name.to_owned(), value.clone());
             if let Ok(notice) = run(&claims) {
                 prop_assert!(name != "nonce");
-                let said = notice.subject.map(|key| Value::from(key.subject));
+                let said = notice.identity.map(|key| Value::from(key.subject));
                 prop_assert_eq!(said.as_ref(), claims.get("sub"));
-                let session = notice.session.map(Value::from);
+                let session = notice.sessions.into_iter().next().map(Value::from);
                 prop_assert_eq!(session.as_ref(), claims.get("sid"));
             }
         }

@@ -22,12 +22,14 @@ use crate::jose::{Alg, JwkSet};
 use crate::outbound::cached::Cached;
 use crate::upstream::mapping::Mapping;
 use crate::upstream::settings::Common;
-use crate::upstream::{BeginRequest, Begun, Callback, Health, LogoutNotice, Parts, Trace, Upstream, Vouched};
+use crate::upstream::{
+    BeginRequest, Begun, Callback, Health, LogoutHeard, LogoutMessage, Parts, Trace, Upstream, Vouched,
+};
 use async_trait::async_trait;
 use metadata::Discovered;
 use secrecy::SecretString;
 use settings::Userinfo;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use url::Url;
 
@@ -119,11 +121,11 @@ impl Upstream for Provider {
     async fn inbound_logout(
         &self,
         context: &Context,
-        form: &BTreeMap<String, String>,
+        message: &LogoutMessage,
         trace: &mut Trace,
-    ) -> Result<LogoutNotice, Failure> {
+    ) -> Result<LogoutHeard, Failure> {
         self.refresh_ahead(context);
-        self.0.logout_notice(context, form, trace).await
+        self.0.logout_notice(context, message, trace).await.map(LogoutHeard::Notice)
     }
 
     fn health(&self) -> Health {

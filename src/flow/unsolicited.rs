@@ -1,0 +1,60 @@
+//! An answer that nobody asked for (SAML's IdP-initiated sign-in). It is never a proof: whoever holds one could
+//! sign others in as themselves. Where the settings want it, it is what a link would be: a wish to begin a
+//! sign-in, by an application's own start, at that provider. Nothing of the message is used.
+
+use crate::failure::{Failure, OAuthCode, UserMessage};
+use crate::flow::browser::{Changes, Wish, WishCookie};
+use crate::flow::refusals::Refused;
+use crate::flow::{Outcome, Snapshot, Step, apps};
+use crate::ids::{ClientId, ProviderId};
+use crate::tokens::handle::{Digest, Flow, Handle};
+use std::collections::BTreeMap;
+
+/// What an answer leads to that names no departure of ours; `None` if it is to be taken as one whose state was
+/// lost, as with all kinds of providers that know nothing else.
+///
+/// # Errors
+/// The kind's own, where it is not switched on; `client.unknown`, `client.disabled`, `client.start`,
+/// `provider.not_offered`. Nothing is used up by any of them.
+pub fn unsolicited(
+    snapshot: &Snapshot,
+    provider: &str,
+    parameters: &BTreeMap<String, String>,
+    state: Option<&str>,
+) -> Result<Option<Outcome>, Refused> {
+    if state.and_then(Handle::<Flow>::parse).is_some() {
+        return Ok(None);
+    }
+    let entry = provider.parse::<ProviderId>().ok().and_then(|id| snapshot.upstreams.get(&id));
+    let Some(entry) = entry.filter(|entry| entry.policy.enabled) else { return Ok(None) };
+    let Some(wanted) = entry.upstream.unsolicited(parameters) else { return Ok(None) };
+    let begun = wanted.and_then(|client| start(snapshot, &entry.id, &client));
+    begun.map(Some).map_err(|failure| Refused::from(failure).at(&entry.id))
+}
+
+/// To where the application begins a sign-in.
+fn start(snapshot: &Snapshot, provider: &ProviderId, id: &ClientId) -> Result<Outcome, Failure> {
+    let refuse =
+        |reason, user, note: &'static str| Failure::new(OAuthCode::InvalidRequest, reason, user, note);
+    let client = snapshot.find(id.as_str()).ok_or_else(|| {
+        refuse("client.unknown", UserMessage::UnknownApp, "the client to start does not exist")
+    })?;
+    if client.disabled {
+        return Err(refuse(
+            "client.disabled",
+            UserMessage::UnknownApp,
+            "the client to start is switched off",
+        ));
+    }
+    if !client.providers.is_empty() && !client.providers.contains(provider) {
+        let note = "the provider is not open to the client to start";
+        return Err(refuse("provider.not_offered", UserMessage::ProviderNotOffered, note));
+    }
+    let location = apps::start(snapshot, id.as_str(), None, None)?.ok_or_else(|| {
+        let note = "the client to start has neither initiate_login_uri nor home_uri";
+        refuse("client.start", UserMessage::AppMisconfigured, note)
+    })?;
+    let wish = Wish { provider: provider.clone(), client: Digest::of(id.as_str()) };
+    let changes = Changes { wish: Some(WishCookie::Keep(wish)), ..Changes::none() };
+    Ok(Outcome { step: Step::Start { name: client.name.clone(), location }, changes })
+}
