@@ -98,16 +98,7 @@ pub(super) struct Names(pub BTreeMap<String, Vec<Source>>);
 
 impl<'de> Deserialize<'de> for Names {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(
-            untagged,
-            expecting = "an attribute's name, { friendly_name = \"…\" }, { name_id = \"<format>\" }, or a list of them"
-        )]
-        enum Several {
-            One(Source),
-            Many(Vec<Source>),
-        }
-        let table: BTreeMap<String, Several> = BTreeMap::deserialize(deserializer)?;
+        let table: BTreeMap<String, Sources> = BTreeMap::deserialize(deserializer)?;
         if table.len() > MAX_SHORT {
             return Err(de::Error::custom(format_args!("at most {MAX_SHORT} short names")));
         }
@@ -123,16 +114,44 @@ impl<'de> Deserialize<'de> for Names {
                     "`{short}` has a meaning of its own; choose another name"
                 )));
             }
-            let sources = match sources {
-                Several::One(source) => vec![source],
-                Several::Many(sources) => sources,
-            };
+            let Sources(sources) = sources;
             if sources.len() > MAX_SOURCES {
                 return Err(de::Error::custom(format_args!("`{short}`: at most {MAX_SOURCES} attributes")));
             }
             names.insert(short, sources);
         }
         Ok(Self(names))
+    }
+}
+
+/// One place, or a list of them.
+struct Sources(Vec<Source>);
+
+impl<'de> Deserialize<'de> for Sources {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Sources;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(
+                    "an attribute's name, { friendly_name = \"…\" }, { name_id = \"<format>\" }, or a list of them",
+                )
+            }
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<Sources, E> {
+                named(name).map(|name| Sources(vec![Source::Name(name)]))
+            }
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Sources, A::Error> {
+                Source::deserialize(de::value::MapAccessDeserializer::new(map)).map(|one| Sources(vec![one]))
+            }
+            fn visit_seq<A: de::SeqAccess<'de>>(self, mut list: A) -> Result<Sources, A::Error> {
+                let mut sources = Vec::new();
+                while let Some(source) = list.next_element()? {
+                    sources.push(source);
+                }
+                Ok(Sources(sources))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
     }
 }
 
@@ -268,5 +287,202 @@ fn json(values: &[String]) -> Value {
     match values {
         [one] => Value::from(one.as_str()),
         several => Value::from(several.to_vec()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::upstream::Trace;
+    use crate::upstream::mapping::Mapping;
+    use crate::upstream::saml::xml;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn statement(inner: &str) -> String {
+        format!(
+            r#"<saml:Assertion xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion" xmlns:xsi="{XSI}"><saml:AttributeStatement>{inner}</saml:AttributeStatement></saml:Assertion>"#
+        )
+    }
+
+    fn try_read(inner: &str) -> Result<Read, &'static str> {
+        let text = statement(inner);
+        let document = xml::parse(&text).unwrap();
+        let mut trace = Trace::default();
+        read(Element::root(&document), &mut Checks::new(&mut trace)).map_err(|failure| {
+            assert_eq!(trace.steps().last().map(|step| step.check.as_str()), Some(failure.reason));
+            failure.reason
+        })
+    }
+
+    fn one(name: &str, values: &[&str]) -> String {
+        let values: String = values
+            .iter()
+            .map(|value| format!("<saml:AttributeValue>{value}</saml:AttributeValue>"))
+            .collect();
+        format!(r#"<saml:Attribute Name="{name}">{values}</saml:Attribute>"#)
+    }
+
+    fn name_id() -> NameId {
+        NameId {
+            value: "alice@acme.test".to_owned(),
+            format: None,
+            name_qualifier: None,
+            sp_name_qualifier: None,
+        }
+    }
+
+    fn claims_of(inner: &str, names: &str) -> Value {
+        Value::Object(claims(&try_read(inner).unwrap(), &toml::from_str(names).unwrap(), &name_id()))
+    }
+
+    #[test]
+    fn one_value_is_a_text_and_any_other_number_a_list() {
+        let inner = one("a", &["x"]) + &one("b", &["x", "y"]) + &one("c", &[]) + &one("d", &[""]);
+        let claims = claims_of(&inner, "short = 'a'\nmany = 'b'");
+        assert_eq!(claims["attributes"], json!({"a": "x", "b": ["x", "y"], "c": [], "d": ""}));
+        assert_eq!((&claims["short"], &claims["many"]), (&json!("x"), &json!(["x", "y"])));
+        assert_eq!(claims["name_id"], "alice@acme.test");
+        assert_eq!(claims["name_id_format"], UNSPECIFIED);
+    }
+
+    #[test]
+    fn a_name_that_stands_twice_has_the_values_of_both_and_none_wins() {
+        for inner in [
+            one("mail", &["a@x.test"]) + &one("mail", &["b@x.test"]),
+            one("mail", &["a@x.test", "b@x.test"]),
+            one("mail", &["a@x.test"]) + &one("other", &[]) + &one("mail", &["b@x.test", "a@x.test"]),
+            one("mail", &["a@x.test"])
+                + "</saml:AttributeStatement><saml:AttributeStatement>"
+                + &one("mail", &["b@x.test"]),
+            one("mail", &["a@x.test"]).replace("Name=", r#"NameFormat="urn:a" Name="#)
+                + &one("mail", &["b@x.test"]),
+        ] {
+            let claims = claims_of(&inner, "email = 'mail'");
+            assert_eq!(claims["email"], json!(["a@x.test", "b@x.test"]));
+            let Value::Object(claims) = claims else { panic!("an object") };
+            assert_eq!(Mapping::default().apply(&claims).unwrap().email, None, "two addresses are none");
+        }
+        assert_eq!(claims_of(&one("mail", &["a@x.test"]).repeat(2), "email = 'mail'")["email"], "a@x.test");
+    }
+
+    #[test]
+    fn friendly_names_are_kept_apart_from_names() {
+        let friendly = one("urn:oid:1", &["x"]).replace("Name=", r#"FriendlyName="mail" Name="#);
+        let claims =
+            claims_of(&(friendly + &one("mail", &["y"])), "a = 'mail'\nb = { friendly_name = 'mail' }");
+        assert_eq!((&claims["a"], &claims["b"]), (&json!("y"), &json!("x")));
+        assert_eq!(claims["friendly"], json!({"mail": "x"}));
+    }
+
+    #[test]
+    fn the_first_source_that_has_values_gives_them() {
+        let names = "email = ['none', 'empty', 'mail', { name_id = 'urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified' }]";
+        let inner = one("empty", &[]) + &one("mail", &["a@x.test"]);
+        assert_eq!(claims_of(&inner, names)["email"], "a@x.test");
+        assert_eq!(claims_of(&one("empty", &[]), names)["email"], "alice@acme.test");
+        let other = names.replace("unspecified", "emailAddress");
+        assert_eq!(claims_of("", &other).get("email"), None, "the NameID has another format");
+    }
+
+    #[test]
+    fn types_are_not_believed_and_nil_is_nothing() {
+        let nil = r#"<saml:Attribute Name="a"><saml:AttributeValue xsi:nil="true"/><saml:AttributeValue xsi:nil="1">x</saml:AttributeValue></saml:Attribute>"#;
+        assert_eq!(claims_of(nil, "")["attributes"], json!({"a": []}));
+        let typed = one("a", &["007"])
+            .replace("<saml:AttributeValue>", r#"<saml:AttributeValue xsi:type="xs:integer">"#);
+        assert_eq!(claims_of(&typed, "")["attributes"], json!({"a": "007"}));
+        let not_nil =
+            one("a", &["x"]).replace("<saml:AttributeValue>", r#"<saml:AttributeValue xsi:nil="false">"#);
+        assert_eq!(claims_of(&not_nil, "")["attributes"], json!({"a": "x"}));
+    }
+
+    #[test]
+    fn what_is_no_text_is_left_out_with_all_its_attribute() {
+        let named = r#"<saml:NameID NameQualifier="https://idp.test" SPNameQualifier="https://us.test">p1</saml:NameID>"#;
+        assert_eq!(
+            claims_of(&one("t", &[named]), "")["attributes"],
+            json!({"t": "https://idp.test!https://us.test!p1"})
+        );
+        assert_eq!(
+            claims_of(&one("t", &["<saml:NameID>p1</saml:NameID>"]), "")["attributes"],
+            json!({"t": "!!p1"})
+        );
+        for odd in [
+            "<x/>",
+            "a<x/>b",
+            "<saml:NameID>a</saml:NameID><saml:NameID>b</saml:NameID>",
+            "<saml:NameID>a<x/></saml:NameID>",
+            &"x".repeat(MAX_VALUE + 1),
+        ] {
+            assert_eq!(claims_of(&one("a", &["y", odd]), "")["attributes"], json!({}), "{odd:.40}");
+        }
+        assert_eq!(claims_of("<saml:EncryptedAttribute/>", "")["attributes"], json!({}));
+        assert_eq!(
+            claims_of(r#"<saml:Attribute Name="a"><x>y</x></saml:Attribute>"#, "")["attributes"],
+            json!({})
+        );
+    }
+
+    #[test]
+    fn names_and_numbers_are_bounded() {
+        let refused = Err("saml.attributes");
+        assert_eq!(try_read("<saml:Attribute/>").map(drop), refused);
+        assert_eq!(try_read(&one(" ", &[])).map(drop), refused);
+        assert_eq!(try_read(&one(&"n".repeat(MAX_NAME + 1), &[])).map(drop), refused);
+        assert_eq!(try_read(&one(&"n".repeat(MAX_NAME), &[])).map(drop), Ok(()));
+        assert_eq!(try_read(&one("a", &[]).repeat(MAX_ATTRIBUTES)).map(drop), Ok(()));
+        assert_eq!(try_read(&one("a", &[]).repeat(MAX_ATTRIBUTES + 1)).map(drop), refused);
+        assert_eq!(try_read(&one("a", &["x"; MAX_VALUES])).map(drop), Ok(()));
+        assert_eq!(try_read(&one("a", &["x"; MAX_VALUES + 1])).map(drop), refused);
+    }
+
+    #[test]
+    fn as_many_values_as_are_read_can_be_mapped() {
+        let values: Vec<String> = (0..MAX_VALUES).map(|number| format!("g{number}")).collect();
+        let values: Vec<&str> = values.iter().map(String::as_str).collect();
+        let inner = one("groups", &values).replace("Name=", r#"FriendlyName="groups" Name="#);
+        let Value::Object(claims) = claims_of(&inner, "groups = 'groups'") else { panic!("an object") };
+        assert!(Mapping::default().apply(&claims).is_ok());
+    }
+
+    #[test]
+    fn short_names_are_checked_where_they_stand() {
+        let parse = |text: &str| toml::from_str::<Names>(text).map_err(|error| error.message().to_owned());
+        let good =
+            "email = 'urn:oid:0.9.2342.19200300.100.1.3'\ngroups = ['a', { friendly_name = 'b' }]\nnone = []";
+        assert_eq!(parse(good).unwrap().0.len(), 3);
+        for (text, word) in [
+            ("attributes = 'a'", "meaning of its own"),
+            ("Email = 'a'", "a-z"),
+            ("email = ''", "1 to 1024"),
+            ("email = ' a'", "no space"),
+            ("email = 7", "an attribute's name"),
+            ("email = { friendly_name = 'a', name_id = 'b' }", "an attribute's name"),
+            ("email = { freindly_name = 'a' }", "unknown field"),
+            ("email = [7]", "an attribute's name"),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.contains(word), "{text}: {error}");
+        }
+    }
+
+    proptest! {
+        /// Law: reading is total, and the order of attributes and values changes nothing but the order of lists.
+        #[test]
+        fn the_order_chooses_nothing(parts in proptest::collection::vec(("[ab]", proptest::collection::vec("[xyz]", 0..3)), 0..5)) {
+            let write = |parts: &[(String, Vec<String>)]| -> String {
+                parts.iter().map(|(name, values)| one(name, &values.iter().map(String::as_str).collect::<Vec<_>>())).collect()
+            };
+            let mut turned = parts.clone();
+            turned.reverse();
+            turned.iter_mut().for_each(|(_, values)| values.reverse());
+            let sorted = |inner: &str| {
+                let mut read = try_read(inner).unwrap();
+                read.by_name.values_mut().for_each(|values| values.sort());
+                read.by_name
+            };
+            prop_assert_eq!(sorted(&write(&parts)), sorted(&write(&turned)));
+        }
     }
 }

@@ -13,6 +13,7 @@
 mod attributes;
 mod encryption;
 mod open;
+mod presets;
 mod profile;
 mod shape;
 mod signature;
