@@ -55,6 +55,8 @@ pub(super) fn check(
         acr: latest.class.clone(),
         amr: Vec::new(),
         upstream_session: latest.session.clone(),
+        // known only once the NameID is: see `finish`
+        upstream_name: None,
     };
     let session_ends = statements.iter().filter_map(|statement| statement.ends).min();
     Ok(Authenticated { authentication, session_ends })
