@@ -33,7 +33,7 @@ pub(super) struct Signed {
 /// What a message is opened with. All of it comes from the configuration of the pending sign-in's provider.
 #[derive(Debug, Clone)]
 pub(super) struct Trust {
-    /// Certificates that may have signed; never empty.
+    /// Certificates that may have signed; never empty. The first sixteen count.
     pub certificates: Arc<Vec<Certificate>>,
     /// Signature algorithms by URI; always of the allow-list, [`signature::algorithm::Algorithm::ALL`].
     pub algorithms: BTreeSet<&'static str>,
@@ -89,15 +89,23 @@ pub(super) struct Envelope {
 }
 
 /// Messages that are verified at the same time: as many as there are processors. Others wait.
-static ROOM: LazyLock<Semaphore> =
-    LazyLock::new(|| Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from)));
+static ROOM: LazyLock<Arc<Semaphore>> =
+    LazyLock::new(|| Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from))));
 
 /// Runs work that blocks for a millisecond or two off the async threads, bounded. A panic in it is a refusal.
 async fn aside<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
-    let _room =
-        ROOM.acquire().await.map_err(|_| Failure::internal("saml.internal", "there is no room left"))?;
+    let room = Arc::clone(&ROOM)
+        .acquire_owned()
+        .await
+        .map_err(|_| Failure::internal("saml.internal", "there is no room left"))?;
+    // The room is given back when the work ends, also where nobody waits for it any more.
+    let work = move || {
+        let done = work();
+        drop(room);
+        done
+    };
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|gone| {
         Err(refused("saml.sig.invalid", "the verifier gave up on the message").caused_by(gone))
     })
@@ -118,7 +126,7 @@ pub(super) async fn open(bytes: Vec<u8>, trust: Trust, keys: DecryptionKeys) -> 
 /// # Errors
 /// As [`open`].
 pub(super) fn open_now(bytes: &[u8], trust: &Trust, keys: &DecryptionKeys) -> Result<Answer, Failure> {
-    let text = xml::decode(bytes, &xml::MESSAGE)?;
+    let text = &*xml::normal(xml::decode(bytes, &xml::MESSAGE)?, &xml::MESSAGE)?;
     let document = xml::parse(text)?;
     let response = shape::response(&document, trust)?;
     let own = response.signature.as_ref();
@@ -189,17 +197,18 @@ fn encrypted(
     keys: &DecryptionKeys,
 ) -> Result<String, Failure> {
     let text = encryption::decrypt(node, response_signed, keys)?;
-    let document = xml::parse(&text).map_err(encryption::inside)?;
+    let text = &*xml::normal(&text, &xml::MESSAGE).map_err(encryption::inside)?;
+    let document = xml::parse(text).map_err(encryption::inside)?;
     match shape::decrypted(&document, trust)? {
         Some(signature) => {
-            let mut verified = signature::verify(&text, &[&signature], trust)?.into_iter();
+            let mut verified = signature::verify(text, &[&signature], trust)?.into_iter();
             verified.next().ok_or_else(unsigned)
         }
         None if trust.signed.assertion || !response_signed => {
             Err(refused("saml.sig.assertion_required", "the assertion within the encryption is not signed")
                 .expected("a signed assertion", "none"))
         }
-        None => signature::assertion_of(&text),
+        None => signature::assertion_of(text),
     }
 }
 
@@ -226,7 +235,7 @@ pub(super) fn verify_root_now(
     (namespace, name): (&str, &str),
     trust: &Trust,
 ) -> Result<String, Failure> {
-    let text = xml::decode(bytes, limits)?;
+    let text = &*xml::normal(xml::decode(bytes, limits)?, limits)?;
     let document = xml::parse_within(text, limits)?;
     let signature = shape::message(&document, namespace, name, trust)?.ok_or_else(unsigned)?;
     let mut verified = signature::verify(text, &[&signature], trust)?.into_iter();

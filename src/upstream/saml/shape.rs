@@ -6,7 +6,7 @@
 
 mod signature;
 
-pub(super) use signature::Signature;
+pub(super) use signature::{Signature, is_id};
 
 use super::ns;
 use super::open::Trust;

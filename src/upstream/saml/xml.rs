@@ -12,6 +12,7 @@ mod scan;
 use crate::failure::Failure;
 use crate::upstream::checks::refused;
 use roxmltree::{Document, Node, ParsingOptions};
+use std::borrow::Cow;
 
 /// How much a text may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +31,11 @@ pub(super) struct Limits {
     pub namespaces_in_scope: usize,
     /// Declarations of namespaces in all.
     pub namespaces: usize,
+    /// Bytes of one namespace. Canonicalisation repeats a namespace at each element that uses it, so a long one, declared
+    /// once, would be digested thousands of times.
+    pub namespace_bytes: usize,
+    /// Whether comments may stand between elements. Within text they split it: [`text`] refuses them everywhere.
+    pub comments: bool,
     /// Whether a UTF-8 byte order mark may stand before the text; it is taken off.
     pub byte_order_mark: bool,
 }
@@ -43,10 +49,13 @@ pub(super) const MESSAGE: Limits = Limits {
     attributes: 16_384,
     namespaces_in_scope: 64,
     namespaces: 16_384,
+    namespace_bytes: 256,
+    comments: false,
     byte_order_mark: false,
 };
 
-/// What metadata of one provider may hold. Large vendors write a byte order mark before theirs.
+/// What metadata of one provider may hold. Large vendors write a byte order mark before theirs, and administrators write
+/// comments into theirs.
 pub(super) const METADATA: Limits = Limits {
     bytes: 4 * 1024 * 1024,
     depth: 32,
@@ -55,6 +64,8 @@ pub(super) const METADATA: Limits = Limits {
     attributes: 131_072,
     namespaces_in_scope: 64,
     namespaces: 65_536,
+    namespace_bytes: 256,
+    comments: true,
     byte_order_mark: true,
 };
 
@@ -75,6 +86,31 @@ pub(super) fn decode<'a>(bytes: &'a [u8], limits: &Limits) -> Result<&'a str, Fa
     }
 }
 
+/// A text as every reader of XML has to take it before it looks at it: ends of lines are line feeds (XML 1.0 §2.11), and white
+/// space in the values of attributes is spaces (§3.3.3). Not every reader does; of this text all see the same.
+///
+/// # Errors
+/// As [`parse`].
+pub(super) fn normal<'a>(text: &'a str, limits: &Limits) -> Result<Cow<'a, str>, Failure> {
+    let spaced = scan::scan(text, limits)?;
+    if spaced.is_empty() && !text.contains('\r') {
+        return Ok(Cow::Borrowed(text));
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut done = 0;
+    for value in spaced {
+        out.push_str(&lines(text.get(done..value.start).unwrap_or("")));
+        out.push_str(&lines(text.get(value.clone()).unwrap_or("")).replace(['\t', '\n'], " "));
+        done = value.end;
+    }
+    out.push_str(&lines(text.get(done..).unwrap_or("")));
+    Ok(Cow::Owned(out))
+}
+
+fn lines(text: &str) -> String {
+    text.replace("\r\n", "\n").replace('\r', "\n")
+}
+
 /// A message of a browser as a tree.
 ///
 /// # Errors
@@ -90,7 +126,7 @@ pub(super) fn parse(text: &str) -> Result<Document<'_>, Failure> {
 /// As [`parse`].
 pub(super) fn parse_within<'a>(text: &'a str, limits: &Limits) -> Result<Document<'a>, Failure> {
     scan::scan(text, limits)?;
-    let nodes = u32::try_from(limits.elements.saturating_mul(2).saturating_add(2)).unwrap_or(u32::MAX);
+    let nodes = u32::try_from(limits.elements.saturating_mul(4).saturating_add(8)).unwrap_or(u32::MAX);
     let options = ParsingOptions { allow_dtd: false, nodes_limit: nodes, ..ParsingOptions::default() };
     Document::parse_with_options(text, options).map_err(|error| match error {
         roxmltree::Error::NodesLimitReached => refused("saml.xml.limits", "the text has too many nodes"),
@@ -167,8 +203,11 @@ pub(super) fn attribute<'a>(node: Node<'a, '_>, name: &str) -> Option<&'a str> {
 
 /// Whether all text directly within an element is white space.
 pub(super) fn only_elements(node: Node<'_, '_>) -> bool {
-    node.children()
-        .all(|child| child.is_element() || child.text().is_some_and(|t| t.trim_matches(SPACES).is_empty()))
+    node.children().all(|child| {
+        child.is_element()
+            || child.is_comment()
+            || child.text().is_some_and(|t| t.trim_matches(SPACES).is_empty())
+    })
 }
 
 /// White space of XML 1.0 §2.3.

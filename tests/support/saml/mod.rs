@@ -24,7 +24,7 @@ pub use message::{
 pub use metadata::{KeyDescriptor, Metadata};
 pub use request::Request;
 pub use sign::{KeyInfo, Signature, redigest, resign, sign};
-pub use tree::{attribute, edit, inner, outer};
+pub use tree::{Tree, attribute, edit, inner, outer};
 
 use countersign::context::Timestamp;
 use std::time::Duration;

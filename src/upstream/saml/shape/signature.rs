@@ -124,7 +124,7 @@ impl Signature {
 }
 
 /// An NCName of ASCII (xs:ID, SAML Core §1.3.4), of a length that anybody uses.
-pub(super) fn is_id(id: &str) -> bool {
+pub(in crate::upstream::saml) fn is_id(id: &str) -> bool {
     id.len() <= 256
         && id.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && id.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))

@@ -37,6 +37,9 @@ pub(in crate::upstream::saml) struct Query {
     pub relay_state: Option<String>,
 }
 
+/// The one encoding there is (SAML Bindings §3.4.4).
+const DEFLATE: &str = "urn:oasis:names:tc:SAML:2.0:bindings:URL-Encoding:DEFLATE";
+
 /// Characters of a query at most.
 const LONGEST: usize = 64 * 1024;
 
@@ -76,6 +79,13 @@ pub(in crate::upstream::saml) fn verify(kind: Kind, raw: &str, trust: &Trust) ->
         refused("saml.encoding", "the query carries no message").expected(kind.parameter(), "none")
     })?;
     let relay_state = only(raw, "RelayState")?;
+    if let Some(encoding) = only(raw, "SAMLEncoding")?.map(decoded).transpose()?
+        && encoding != DEFLATE
+    {
+        return Err(
+            refused("saml.encoding", "the message is encoded in another way").expected(DEFLATE, encoding)
+        );
+    }
     let (Some(algorithm), Some(signature)) = (only(raw, "SigAlg")?, only(raw, "Signature")?) else {
         return Err(
             refused("saml.sig.missing", "the query is not signed").expected("SigAlg and Signature", "none")

@@ -4,6 +4,7 @@ use super::algorithm::{Algorithm, Digest};
 use super::certificate::{Curve, PublicKey};
 use crate::failure::Failure;
 use crate::upstream::saml::open::Certificate;
+use crate::upstream::saml::shape::is_id;
 use crate::upstream::saml::{ns, xml};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{self as aws, KeyPair as _};
@@ -103,9 +104,12 @@ impl SigningKey {
     /// # Errors
     /// `saml.sign`, and those of [`xml::parse_within`] for metadata, since what we write passes our own reader.
     pub fn sign_root(&self, text: &str) -> Result<String, Failure> {
+        let text = &*xml::normal(text, &xml::METADATA)?;
         let document = xml::parse_within(text, &xml::METADATA)?;
         let root = document.root_element();
-        let id = xml::attribute(root, "ID").ok_or_else(|| failed("the root has no ID"))?;
+        let id = xml::attribute(root, "ID")
+            .filter(|id| is_id(id))
+            .ok_or_else(|| failed("the root has no ID that can be referred to"))?;
         let issuer = xml::child(root, ns::ASSERTION, "Issuer")?;
         let at = match (issuer, root.first_child()) {
             (Some(issuer), _) => issuer.range().end,

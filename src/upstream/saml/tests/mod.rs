@@ -1,6 +1,8 @@
 //! Messages of the stand-in provider, opened; each refusal beside a valid twin.
 
 mod opening;
+mod reading;
+mod shapes;
 
 use super::encryption::{DecryptionKey, DecryptionKeys};
 use super::open::{Answer, Certificate, Opened, Signed, Trust, open_now};

@@ -76,7 +76,7 @@ fn a_refusal_of_the_provider_needs_no_assertion() {
     refused_for("saml.assertion.count", &script.response.xml(""));
 }
 
-fn service() -> DecryptionKeys {
+pub(super) fn service() -> DecryptionKeys {
     let (_, der) = x509_cert::der::pem::decode_vec(Key::service().private_pem().as_bytes()).unwrap();
     DecryptionKeys { keys: vec![Arc::new(DecryptionKey::new(&der).unwrap())], cbc: false }
 }
@@ -122,7 +122,7 @@ fn what_we_sign_verifies_as_a_whole() {
                 text.as_bytes(),
                 &xml::MESSAGE,
                 (ns::PROTOCOL, "LogoutRequest"),
-                &trust(&[by.clone()]),
+                &trust(std::slice::from_ref(by)),
             )
         };
         assert_eq!(verify(&signed, &key).map_err(|f| f.for_operator()), Ok(text.clone()));

@@ -3,6 +3,7 @@
 use super::Limits;
 use crate::failure::Failure;
 use crate::upstream::checks::refused;
+use std::ops::Range;
 
 pub(super) fn malformed(note: &'static str) -> Failure {
     refused("saml.xml.malformed", note)
@@ -50,16 +51,23 @@ struct Scan<'a> {
     attributes: usize,
     namespaces: usize,
     in_scope: usize,
+    /// Values of attributes in which white space stands that reading turns into spaces.
+    spaced: Vec<Range<usize>>,
 }
 
-/// Refuses what a message may not hold.
-pub(super) fn scan(text: &str, limits: &Limits) -> Result<(), Failure> {
+/// Refuses what a message may not hold. Gives where the values of attributes are in which a tab or the end of a line
+/// stands, in order.
+pub(super) fn scan(text: &str, limits: &Limits) -> Result<Vec<Range<usize>>, Failure> {
     if text.len() > limits.bytes {
         return Err(limit("bytes", limits.bytes, text.len()));
     }
+    // UTF-16 without its mark is UTF-8 with these.
+    if text.contains('\0') {
+        return Err(encoding("the text holds null characters"));
+    }
     // XML 1.0 §2.2
     if let Some(bad) = text.chars().find(
-        |c| matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}'),
+        |c| matches!(c, '\u{1}'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}'),
     ) {
         return Err(malformed("the text holds a character that XML does not have")
             .expected("characters of XML 1.0", format!("U+{:04X}", u32::from(bad))));
@@ -73,6 +81,7 @@ pub(super) fn scan(text: &str, limits: &Limits) -> Result<(), Failure> {
         attributes: 0,
         namespaces: 0,
         in_scope: 0,
+        spaced: Vec::new(),
     };
     scan.declaration()?;
     while let Some(found) = scan.rest().find('<') {
@@ -86,7 +95,7 @@ pub(super) fn scan(text: &str, limits: &Limits) -> Result<(), Failure> {
     if !scan.open.is_empty() {
         return Err(malformed("the text ends within an element"));
     }
-    Ok(())
+    Ok(scan.spaced)
 }
 
 impl<'a> Scan<'a> {
@@ -176,17 +185,43 @@ impl<'a> Scan<'a> {
             if self.open.last().is_some_and(|(name, _)| SIGNATURE_VALUES.contains(name)) {
                 return Err(refused("saml.sig.malformed", "there is a comment within a signature's values"));
             }
-            Err(refused("saml.xml.comment", "there is a comment"))
+            if !self.limits.comments {
+                return Err(refused("saml.xml.comment", "there is a comment"));
+            }
+            self.comment()
         } else if self.rest().starts_with("<![CDATA[") {
             Err(content("there is a CDATA section"))
         } else if self.rest().starts_with("<!") {
-            Err(doctype("there is a document type or a part of one"))
+            let declared = ["DOCTYPE", "ENTITY", "ELEMENT", "ATTLIST", "NOTATION"];
+            let word = self.rest().get(2..).unwrap_or("");
+            // Compared by bytes, since a slice of text may not begin or end within a character.
+            if declared
+                .iter()
+                .any(|d| word.as_bytes().get(..d.len()).is_some_and(|w| w.eq_ignore_ascii_case(d.as_bytes())))
+            {
+                return Err(doctype("there is a document type or a part of one"));
+            }
+            Err(malformed("there is a directive that XML does not have"))
         } else if self.rest().starts_with("<?") {
             Err(content("there is a processing instruction"))
         } else {
             self.at += 1;
             self.start()
         }
+    }
+
+    /// A comment, where one may stand (XML 1.0 §2.5).
+    fn comment(&mut self) -> Result<(), Failure> {
+        let (text, _) = self
+            .rest()
+            .get(4..)
+            .and_then(|rest| rest.split_once("-->"))
+            .ok_or_else(|| malformed("a comment does not end"))?;
+        if text.contains("--") || text.ends_with('-') {
+            return Err(malformed("there are two dashes in a comment"));
+        }
+        self.at += 4 + text.len() + 3;
+        Ok(())
     }
 
     /// A start tag, behind its `<`.
@@ -202,7 +237,7 @@ impl<'a> Scan<'a> {
         if self.elements > self.limits.elements {
             return Err(limit("elements", self.limits.elements, self.elements));
         }
-        let mut own = 0;
+        let mut declared: Vec<&str> = Vec::new();
         let mut locals: Vec<&str> = Vec::new();
         let empty = loop {
             let spaced = self.spaces();
@@ -223,7 +258,11 @@ impl<'a> Scan<'a> {
             self.spaces();
             let value = self.value()?;
             if self.declares(attribute_name, value)? {
-                own += 1;
+                // roxmltree takes the second declaration of the default namespace.
+                if declared.contains(&attribute_name) {
+                    return Err(malformed("a namespace is declared twice at one element"));
+                }
+                declared.push(attribute_name);
                 self.in_scope += 1;
                 self.namespaces += 1;
                 if self.in_scope > self.limits.namespaces_in_scope {
@@ -252,10 +291,10 @@ impl<'a> Scan<'a> {
             }
         };
         if empty {
-            self.in_scope -= own;
+            self.in_scope -= declared.len();
             return Ok(());
         }
-        self.open.push((local_name(name), own));
+        self.open.push((local_name(name), declared.len()));
         if self.open.len() > self.limits.depth {
             return Err(limit("elements within one another", self.limits.depth, self.open.len()));
         }
@@ -299,6 +338,9 @@ impl<'a> Scan<'a> {
             return Err(malformed("there is a `<` in an attribute's value"));
         }
         references(value)?;
+        if value.contains(['\t', '\n', '\r']) {
+            self.spaced.push(self.at..self.at + value.len());
+        }
         self.at += value.len() + 1;
         Ok(value)
     }
@@ -314,6 +356,9 @@ impl<'a> Scan<'a> {
         };
         if matches!(prefix, Some("xml" | "xmlns")) || matches!(value, XML | XMLNS) {
             return Err(malformed("a reserved prefix or namespace is declared"));
+        }
+        if value.len() > self.limits.namespace_bytes {
+            return Err(limit("bytes of a namespace", self.limits.namespace_bytes, value.len()));
         }
         if value == XINCLUDE {
             return Err(content("the namespace of XInclude is declared"));

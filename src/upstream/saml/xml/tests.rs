@@ -1,1 +1,305 @@
 use super::*;
+use proptest::prelude::*;
+
+fn reason(text: &str) -> Option<&'static str> {
+    parse(text).err().map(|failure| failure.reason)
+}
+
+#[track_caller]
+fn refuses(reason_wanted: &str, text: &str) {
+    assert_eq!(reason(text), Some(reason_wanted), "{}", text.get(..text.len().min(300)).unwrap_or(text));
+}
+
+#[track_caller]
+fn takes(text: &str) {
+    if let Err(failure) = parse(text) {
+        panic!("{}: {text}", failure.for_operator());
+    }
+}
+
+#[test]
+fn plain_xml_is_taken() {
+    takes("<a/>");
+    takes("  <a\n b='1'\tc = \"2\" >x</a >\r\n ");
+    takes("<?xml version=\"1.0\"?><a/>");
+    takes("<?xml version='1.0' encoding='utf-8' standalone='yes' ?>\n<a/>");
+    takes("<p:a xmlns:p=\"urn:x\" p:b='1' xml:lang='de' xml:space='preserve'><c xmlns=''/></p:a>");
+    takes("<a b='&lt;&amp;&#x41;&#10;&quot;&apos;'>&gt;&#128512;é\u{10FFFF}</a>");
+}
+
+#[test]
+fn whatever_is_no_xml_to_the_last_byte_is_refused() {
+    for text in [
+        "",
+        " ",
+        "x",
+        "<",
+        "<a",
+        "<a>",
+        "<a></b>",
+        "<a><b></a></b>",
+        "<a/>x",
+        "x<a/>",
+        "<a/><b/>",
+        "<a/></a>",
+        "</a>",
+        "<a b/>",
+        "<a b=1/>",
+        "<a b='1'c='2'/>",
+        "<a b='<'/>",
+        "<a b='1",
+        "<a>]]></a>",
+        "<a>&</a>",
+        "<a>&amp</a>",
+        "<a>&#0;</a>",
+        "<a>&#xD800;</a>",
+        "<a>&#x110000;</a>",
+        "<a>&#99999999999999999999;</a>",
+        "<a>&#;</a>",
+        "<a>&#x;</a>",
+        "<a>&#+5;</a>",
+        "<a>\u{1}</a>",
+        "<a>\u{ffff}</a>",
+        "<p:a/>",
+        "<a p:b='1'/>",
+        "< a/>",
+        "<a / >",
+        "<a></ a>",
+        "<!x><a/>",
+        "<a><!x></a>",
+    ] {
+        refuses("saml.xml.malformed", text);
+    }
+}
+
+#[test]
+fn names_that_change_when_written_anew_are_refused() {
+    for text in [
+        "<a:/>",
+        "<:a/>",
+        "<a:b:c xmlns:a='urn:x'/>",
+        "<a ::b='1'/>",
+        "<a :b='1'/>",
+        "<a b:='1'/>",
+        "<x:a xmlns:x='urn:x' x:y:z='1'/>",
+        "<1a/>",
+        "<a -b='1'/>",
+        "<é/>",
+        "<xmlns:a/>",
+        "<a xmlns:xml='http://www.w3.org/XML/1998/namespace'/>",
+        "<a xmlns:xmlns='urn:x'/>",
+        "<a xmlns:p='http://www.w3.org/2000/xmlns/'/>",
+        "<a xmlns='http://www.w3.org/XML/1998/namespace'/>",
+        "<a xmlns:p='urn:x' xmlns:p='urn:y'/>",
+        "<a xmlns='urn:x' xmlns='urn:y'/>",
+    ] {
+        refuses("saml.xml.malformed", text);
+    }
+}
+
+#[test]
+fn nothing_stands_in_a_message_that_readers_could_see_differently() {
+    for text in [
+        "<!DOCTYPE a><a/>",
+        "<!doctype a><a/>",
+        "<!DOCTYPE a [<!ENTITY x 'y'>]><a>&x;</a>",
+        "<!ENTITY x 'y'><a/>",
+        "<a>&x;</a>",
+        "<a b='&x;'/>",
+        "<a>&xxe;&amp;</a>",
+    ] {
+        refuses("saml.xml.doctype", text);
+    }
+    for text in ["<!---><a/>", "<!-- x --><a/>", "<a>x<!-- y -->z</a>", "<a/><!-- -->"] {
+        refuses("saml.xml.comment", text);
+    }
+    for text in
+        ["<a><?x y?></a>", "<?x?><a/>", "<a/><?x?>", "<a><![CDATA[x]]></a>", " <?xml version='1.0'?><a/>"]
+    {
+        refuses("saml.xml.content", text);
+    }
+    refuses("saml.xml.content", "<a xml:base='http://x/'/>");
+    refuses("saml.xml.content", "<a xmlns:i='http://www.w3.org/2001/XInclude'><i:include href='x'/></a>");
+    for text in ["<a xmlns:x='urn:x' ID='1' x:ID='2'/>", "<a xmlns:x='urn:x' x:id='2'/>", "<a xml:id='x'/>"] {
+        refuses("saml.xml.attribute", text);
+    }
+    refuses("saml.xml.attribute", "<a xmlns:x='urn:x' xmlns:y='urn:y' x:b='1' y:b='2'/>");
+    for text in [
+        "<a xmlns:x='x'/>",
+        "<a xmlns='../x'/>",
+        "<a xmlns:x=''/>",
+        "<a xmlns:x=':x'/>",
+        "<a xmlns:x='urn:'/>",
+        "<a xmlns:x='1:x'/>",
+        "<a xmlns:x='urn:x y'/>",
+        "<a xmlns:x='urn:&amp;'/>",
+        "<a xmlns:x='urn:é'/>",
+        "<a xmlns:x='urn:\"'/>",
+        "<a xmlns:x=\" urn:x\"/>",
+    ] {
+        refuses("saml.c14n.failed", text);
+    }
+}
+
+#[test]
+fn the_text_is_utf8_and_says_nothing_else() {
+    for text in [
+        "<?xml version='1.1'?><a/>",
+        "<?xml version='1.0' encoding='UTF-16'?><a/>",
+        "<?xml version='1.0' encoding='ISO-8859-1'?><a/>",
+        "<?xml version='1.0' encoding='UTF-7'?><a/>",
+        "<?xml encoding='UTF-8' version='1.0'?><a/>",
+        "<?xml encoding='UTF-8'?><a/>",
+        "<?xml version='1.0' standalone='maybe'?><a/>",
+        "<?xml version='1.0'encoding='UTF-8'?><a/>",
+        "<?xml version='1.0' encoding=UTF-8?><a/>",
+        "<?xml version='1.0' x='y'?><a/>",
+        "<?xml-stylesheet href='x'?><a/>",
+        "<?xml?><a/>",
+        "<?xml version='1.0'",
+        "<\0a\0/\0>\0",
+    ] {
+        refuses("saml.xml.encoding", text);
+    }
+    let bytes =
+        |bytes: &[u8], limits: &Limits| decode(bytes, limits).map(str::to_owned).map_err(|f| f.reason);
+    assert_eq!(bytes(b"<a/>", &MESSAGE), Ok("<a/>".to_owned()));
+    assert_eq!(bytes(b"\xef\xbb\xbf<a/>", &MESSAGE), Err("saml.xml.encoding"));
+    assert_eq!(bytes(b"\xef\xbb\xbf<a/>", &METADATA), Ok("<a/>".to_owned()));
+    assert_eq!(bytes(b"\xfe\xff\0<\0a\0/\0>", &METADATA), Err("saml.xml.encoding"));
+    assert_eq!(bytes(b"<a>\xc0\xaf</a>", &MESSAGE), Err("saml.xml.encoding"));
+    assert_eq!(bytes(b"<a>\xff</a>", &MESSAGE), Err("saml.xml.encoding"));
+    refuses("saml.xml.malformed", "\u{feff}<a/>");
+}
+
+/// Each limit exactly, and one more. What was counted tells that nothing behind the limit was looked at.
+#[test]
+fn everything_is_bounded_and_counted_no_further() {
+    let nested = |n: usize| format!("{}{}", "<a>".repeat(n), "</a>".repeat(n));
+    let many = |n: usize| format!("<a>{}</a>", "<b/>".repeat(n - 1));
+    let wide = |n: usize| format!("<a {}/>", (0..n).map(|i| format!("b{i}='1' ")).collect::<String>());
+    let spaces =
+        |n: usize| format!("<a {}/>", (0..n).map(|i| format!("xmlns:p{i}='urn:x{i}' ")).collect::<String>());
+    let long = |n: usize| format!("<a xmlns='urn:{}'/>", "x".repeat(n - 4));
+    type Make<'a> = &'a dyn Fn(usize) -> String;
+    let cases: [(Make<'_>, usize); 5] = [
+        (&nested, MESSAGE.depth),
+        (&many, MESSAGE.elements),
+        (&wide, MESSAGE.attributes_per_element),
+        (&spaces, MESSAGE.namespaces_in_scope),
+        (&long, MESSAGE.namespace_bytes),
+    ];
+    for (make, limit) in cases {
+        takes(&make(limit));
+        for more in [limit + 1, limit * 4] {
+            let failure = parse(&make(more)).unwrap_err();
+            assert_eq!(failure.reason, "saml.xml.limits");
+            let counted: usize = failure.detail.received.unwrap().parse().unwrap();
+            assert!(counted == limit + 1 || counted == more, "{counted} of {more}");
+        }
+    }
+    let hundred_thousand = (0..100_000).map(|i| format!(" a{i}=''")).collect::<String>();
+    refuses("saml.xml.limits", &format!("<a{hundred_thousand}/>"));
+    refuses("saml.xml.limits", &nested(1_000_000));
+    let attributes = |n: usize| format!("<a>{}</a>", "<b c='' d='' e='' f=''/>".repeat(n / 4));
+    takes(&attributes(MESSAGE.attributes / 2));
+    let namespaces = |n: usize| format!("<a>{}</a>", "<b xmlns='urn:x' xmlns:p='urn:p'/>".repeat(n / 2));
+    takes(&namespaces(MESSAGE.namespaces / 4));
+    let narrow = Limits { attributes: 8, namespaces: 8, bytes: 300, ..MESSAGE };
+    for (make, most) in [(&attributes as Make<'_>, 8), (&namespaces, 8)] {
+        assert!(parse_within(&make(most), &narrow).is_ok());
+        assert_eq!(parse_within(&make(most + 4), &narrow).unwrap_err().reason, "saml.xml.limits");
+    }
+    assert!(parse_within(&format!("<a>{}</a>", "x".repeat(293)), &narrow).is_ok());
+    assert_eq!(
+        parse_within(&format!("<a>{}</a>", "x".repeat(294)), &narrow).unwrap_err().reason,
+        "saml.xml.limits"
+    );
+    assert_eq!(decode(&[b' '; 301], &narrow).unwrap_err().reason, "saml.xml.limits");
+}
+
+#[test]
+fn metadata_may_have_comments_between_elements_and_never_in_text() {
+    let text_of = |source: &'static str| {
+        let document = parse_within(source, &METADATA).map_err(|f| f.reason)?;
+        text(document.root_element()).map(str::to_owned).map_err(|f| f.reason)
+    };
+    assert!(parse_within("<!-- x --><a><!-- y --><b/><!----></a><!-- z -->", &METADATA).is_ok());
+    assert_eq!(text_of("<a>x</a>"), Ok("x".to_owned()));
+    assert_eq!(text_of("<a>x<!-- -->y</a>"), Err("saml.message.shape"));
+    assert_eq!(text_of("<a><!-- -->y</a>"), Err("saml.message.shape"));
+    assert_eq!(text_of("<a><!--y--></a>"), Err("saml.message.shape"));
+    for bad in ["<a><!-- -- --></a>", "<a><!-- ---></a>", "<a><!-- </a>", "<a><!--></a>"] {
+        assert_eq!(text_of(bad), Err("saml.xml.malformed"), "{bad}");
+    }
+    assert_eq!(text_of("<DigestValue><!-- --></DigestValue>"), Err("saml.sig.malformed"));
+}
+
+#[test]
+fn line_ends_and_white_space_in_values_are_normal_before_anybody_reads() {
+    let cases = [
+        ("<a b='x'>y\nz\t</a>", "<a b='x'>y\nz\t</a>"),
+        (
+            "<a\r\n b='1\r\n2\n\n3\t4\r5' c=\"\t\"\td='\r'>\r\n\r \n</a>\r",
+            "<a\n b='1 2  3 4 5' c=\" \"\td=' '>\n\n \n</a>\n",
+        ),
+        ("<a b='&#13;&#10;&#9;é\té'>&#13;</a>", "<a b='&#13;&#10;&#9;é é'>&#13;</a>"),
+    ];
+    for (text, wanted) in cases {
+        assert_eq!(normal(text, &MESSAGE).unwrap(), wanted);
+        assert_eq!(normal(wanted, &MESSAGE).unwrap(), wanted);
+        let (before, after) = (parse(text).unwrap(), parse(wanted).unwrap());
+        for name in ["b", "c", "d"] {
+            assert_eq!(attribute(before.root_element(), name), attribute(after.root_element(), name));
+        }
+        assert_eq!(before.root_element().text(), after.root_element().text());
+    }
+    assert!(matches!(normal("<a>\n</a>", &MESSAGE), Ok(Cow::Borrowed(_))));
+    assert_eq!(normal("<a>", &MESSAGE).unwrap_err().reason, "saml.xml.malformed");
+}
+
+#[test]
+fn elements_are_found_by_namespace_and_as_often_as_they_may_stand() {
+    let source =
+        "<r xmlns='urn:x' xmlns:p='urn:x' xmlns:q='urn:q' q:c='0' b='1'><a>x</a><q:a>y</q:a><p:c/><c/>t</r>";
+    let document = parse(source).unwrap();
+    let root = document.root_element();
+    assert_eq!(text(only_child(root, "urn:x", "a").unwrap()).unwrap(), "x");
+    assert_eq!(text(only_child(root, "urn:q", "a").unwrap()).unwrap(), "y");
+    assert!(child(root, "urn:y", "a").unwrap().is_none());
+    assert_eq!(only_child(root, "urn:y", "a").unwrap_err().reason, "saml.message.shape");
+    assert_eq!(child(root, "urn:x", "c").unwrap_err().reason, "saml.message.shape");
+    assert_eq!(attribute(root, "b"), Some("1"));
+    assert_eq!(attribute(root, "c"), None);
+    assert_eq!(text(root).unwrap_err().reason, "saml.message.shape");
+    assert!(!only_elements(root));
+    assert_eq!(elements(root).count(), 4);
+    assert_eq!(children(root, "urn:x", "c").count(), 2);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    /// Whatever comes, reading ends, and with a tree or a reason.
+    #[test]
+    fn nothing_that_comes_ends_a_thread(text in "\\PC{0,60}", soup in "[<>/!?&;#x='\"a:\\[\\]\\- \u{0}é-]{0,60}") {
+        let _ = parse(&text);
+        let _ = parse(&soup);
+        let _ = parse_within(&soup, &METADATA);
+        let _ = parse(&format!("<a>{soup}</a>"));
+        let _ = parse(&format!("<a {soup}/>"));
+        let _ = parse(&format!("<?xml {soup}?><a/>"));
+        let _ = decode(soup.as_bytes(), &MESSAGE);
+    }
+
+    /// The first pass takes nothing apart differently than the tree's reader: elements and attributes are as many.
+    #[test]
+    fn both_passes_see_the_same(soup in "(<[ab]( x='[a&;#1<]{0,3}')?/?>|</[ab]>|[ a&;]){0,12}") {
+        let text = format!("<r>{soup}</r>");
+        if let Ok(document) = parse(&text) {
+            let elements = document.descendants().filter(Node::is_element).count();
+            let starts = text.matches('<').count() - text.matches("</").count();
+            prop_assert_eq!(elements, starts);
+        }
+    }
+}
