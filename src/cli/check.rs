@@ -88,7 +88,10 @@ fn text(report: &Report, loaded: Option<&Loaded>, answers: Option<&[Answer]>) ->
     }
     for answer in answers.unwrap_or_default() {
         match &answer.trouble {
-            None if answer.asked => text.push_str(&format!("{}: answers\n", answer.provider)),
+            None if answer.asked => {
+                let but = answer.warning.as_ref().map(|why| format!(", but {why}")).unwrap_or_default();
+                text.push_str(&format!("{}: answers{but}\n", answer.provider));
+            }
             None => {
                 text.push_str(&format!("{}: has nothing to be asked ahead of a sign-in\n", answer.provider))
             }
@@ -104,6 +107,7 @@ struct Answer {
     asked: bool,
     reason: Option<&'static str>,
     trouble: Option<String>,
+    warning: Option<String>,
 }
 
 impl Answer {
@@ -114,6 +118,7 @@ impl Answer {
             "asked": self.asked,
             "reason": self.reason,
             "message": self.trouble,
+            "warning": self.warning,
         })
     }
 }
@@ -126,7 +131,11 @@ async fn ask(registry: &Registry, context: &Context) -> Vec<Answer> {
         Answer {
             provider: entry.id.to_string(),
             // plain OAuth 2.0 publishes nothing, so there is nothing to ask for
-            asked: failure.is_some() || entry.upstream.health() == Health::Up,
+            asked: failure.is_some() || matches!(entry.upstream.health(), Health::Up | Health::Warned(_)),
+            warning: match entry.upstream.health() {
+                Health::Warned(why) if failure.is_none() => Some(why),
+                _ => None,
+            },
             reason: failure.as_ref().map(|failure| failure.reason),
             trouble: failure.map(|failure| format!("{} ({})", failure.detail.note, failure.reason)),
         }

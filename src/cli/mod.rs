@@ -13,6 +13,7 @@ mod logouts;
 mod migrate;
 mod output;
 mod registration_token;
+mod saml_key;
 mod serve;
 mod session;
 mod shapes;
@@ -108,6 +109,8 @@ enum Command {
     Role(directory::RoleCommand),
     /// End everything that was given out, for instance after a backup was restored
     NewEpoch(epoch::NewEpoch),
+    /// Make a key by which SAML identity providers know us
+    SamlKey(saml_key::SamlKey),
     /// Tell why a sign-in was refused, by the reference that the person saw
     Trace(trace::Trace),
 }
@@ -258,6 +261,7 @@ async fn dispatch(cli: Cli, out: &Out) -> Result<(), CliError> {
         Command::Session(command) => session::run(command, &global.desk()?, out).await,
         Command::Group(command) => directory::run_group(command, &global.desk()?, out).await,
         Command::Role(command) => directory::run_role(command, &global.desk()?, out).await,
+        Command::SamlKey(wanted) => saml_key::run(&wanted, out),
         Command::NewEpoch(epoch) => epoch::run(epoch, &global.desk()?, out).await,
         Command::Trace(trace) => trace::run(trace, &global.desk()?, out).await,
     }

@@ -112,14 +112,25 @@ pub fn providers(
         if provider.common.allow_loopback && !development {
             refuse_loopback(section);
         }
-        for (key, reference) in provider.kind.secrets() {
-            match references.resolve(&reference.to_string()) {
+        let secrets = provider
+            .kind
+            .secrets()
+            .into_iter()
+            .map(|(key, reference)| (key, reference, references.resolve(&reference.to_string())));
+        let documents = provider
+            .kind
+            .documents()
+            .into_iter()
+            .map(|(key, reference)| (key, reference, references.document(&reference.to_string())));
+        for (key, reference, found) in secrets.chain(documents) {
+            match found {
                 Ok(secret) => {
                     read.secrets.insert(reference.clone(), secret);
                 }
                 Err(error) => report_reference(section, key, place(section, key), &error),
             }
         }
+        provider.kind.relate(&references.base);
         if let Some(path) = &mut provider.common.ca_file {
             *path = references.base.join(&path);
             look_at_ca_file(section, path, references);

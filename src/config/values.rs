@@ -196,6 +196,16 @@ impl References {
     /// # Errors
     /// Any [`ReferenceError`].
     pub fn resolve(&self, text: &str) -> Result<SecretString, ReferenceError> {
+        self.follow(text, MOST_SECRET)
+    }
+    /// The same for a document that is no secret, such as certificates: it may be larger.
+    ///
+    /// # Errors
+    /// Any [`ReferenceError`].
+    pub fn document(&self, text: &str) -> Result<SecretString, ReferenceError> {
+        self.follow(text, MOST_ANY)
+    }
+    fn follow(&self, text: &str, most: u64) -> Result<SecretString, ReferenceError> {
         let reference = self.parse(text)?;
         let (name, value) = match reference {
             Reference::Env(name) => {
@@ -204,7 +214,7 @@ impl References {
             }
             Reference::File(path) => {
                 let name = format!("the file {}", path.display());
-                let read = read_bounded(&path, MOST_SECRET);
+                let read = read_bounded(&path, most);
                 self.files.borrow_mut().note(&path, read.as_ref().ok().map(|bytes| bytes.as_slice()));
                 let bytes = read.map_err(|error| ReferenceError::Unreadable(path, error))?;
                 match std::str::from_utf8(&bytes) {

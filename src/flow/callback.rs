@@ -27,6 +27,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Whether this provider's answer may come by GET. Of one that does not exist the answer is refused later.
+pub fn answers_by_get(app: &App, provider: &str) -> bool {
+    let entry = provider.parse::<ProviderId>().ok().and_then(|id| app.now().upstreams.get(&id));
+    entry.is_none_or(|entry| entry.upstream.answers_by_get())
+}
+
 /// Takes a provider's answer.
 ///
 /// # Errors
@@ -265,22 +271,18 @@ async fn vouch(
 
 /// The transaction: use up the state, load the facts, decide, write.
 fn settle(tx: &mut Tx<'_>, request: &Vouching, secret: Digest) -> Result<SignedIn, Undone> {
+    let identity = &request.vouched.identity;
+    if let Some(replay) = &request.vouched.replay {
+        // The provider's id keeps two providers' values apart.
+        let digest = Digest::of(&format!("{}\n{}", identity.provider(), replay.what));
+        if !tx.use_once("replay", &digest, replay.until)? {
+            let note = "the provider's answer was accepted before";
+            return Err(Undone::Refused(start_again(replay.reason, note)));
+        }
+    }
     let (attempt, until) = &request.attempt;
     if !tx.use_once("state", attempt, *until)? {
         return Err(Undone::Refused(start_again("oidc.state", "the state was used already")));
-    }
-    let identity = &request.vouched.identity;
-    if let Some((what, until)) = &request.vouched.replay {
-        // The provider's id keeps two providers' values apart.
-        let digest = Digest::of(&format!("{}\n{what}", identity.provider()));
-        if !tx.use_once("replay", &digest, *until)? {
-            return Err(Undone::Refused(Failure::new(
-                OAuthCode::AccessDenied,
-                "upstream.replay",
-                UserMessage::ProviderAnswerRefused,
-                "the provider's answer was accepted before",
-            )));
-        }
     }
     let linked = tx.identity(identity.key())?;
     let known = match &linked {

@@ -49,6 +49,7 @@ pub mod token;
 pub mod unsolicited;
 pub mod upkeep;
 pub mod upstream_logout;
+pub mod upstream_metadata;
 pub mod userinfo;
 
 use crate::accounts::Directory;

@@ -17,7 +17,7 @@ const BATCH: u32 = 500;
 const KEYS: Duration = Duration::from_secs(300);
 /// How often it is said that the database is in use.
 const REMEMBER: Duration = Duration::from_secs(60);
-/// How often a provider that has not answered yet is asked again.
+/// How often a provider that has not answered yet is asked again, and any other looks after itself.
 const WARM: Duration = Duration::from_secs(30);
 
 /// Runs until it is dropped.
@@ -119,10 +119,11 @@ async fn warm(app: &Arc<App>) {
         let registry = app.now().upstreams.clone();
         let is_new = !seen.as_ref().is_some_and(|seen| Arc::ptr_eq(seen, &registry));
         for entry in registry.iter().filter(|entry| entry.policy.enabled) {
+            let (app, entry) = (app.clone(), entry.clone());
             if !is_new && !entry.upstream.form_targets().is_empty() {
+                tokio::spawn(async move { entry.upstream.tend(&app.context).await });
                 continue;
             }
-            let (app, entry) = (app.clone(), entry.clone());
             tokio::spawn(async move {
                 if let Err(failure) = entry.upstream.warm(&app.context).await {
                     let (reason, note) = (failure.reason, &failure.detail.note);

@@ -4,7 +4,7 @@
 use crate::flow::discovery::paths;
 use crate::http::handlers::{
     apps, authorize, callback, consent, discovery, home, invitation, logout, program, register, resume,
-    sign_in, statics, upstream_logout,
+    sign_in, statics, upstream_logout, upstream_metadata,
 };
 use actix_web::http::Method;
 use actix_web::{Route, web};
@@ -102,6 +102,7 @@ pub fn public() -> Vec<Row> {
         GET  "/upstream/{provider}/callback"  Provider    Never   true  callback::get;
         POST "/upstream/{provider}/callback"  Provider    Never   true  callback::post;
         GET  "/upstream/{provider}/logout"    Provider    Never   true  upstream_logout::get;
+        GET  "/upstream/{provider}/metadata"  Public      Never   true  upstream_metadata::get;
         // Not limited: all that a provider tells comes from a few addresses, and a word lost keeps a session alive.
         POST "/upstream/{provider}/logout"    Upstream    Never   false upstream_logout::post;
         GET  "/continue"                      FlowBrowser Never   true  resume::get;

@@ -2,7 +2,7 @@
 //! read, check and build a provider of any kind.
 
 /// Everything that follows from the list of kinds. Each word is a folder here with a type `Settings`
-/// (`Deserialize`, `KEYS`, `check`, `secrets`) and a function `build`.
+/// (`Deserialize`, `KEYS`, `check`, `secrets`, `documents`, `relate`) and a function `build`.
 macro_rules! kinds {
     ($($kind:ident),* $(,)?) => {
         $(pub mod $kind;)*
@@ -59,8 +59,19 @@ macro_rules! kinds {
                 pub fn secrets(&self) -> Vec<(&'static str, &SecretRef)> {
                     match self { $(Self::$kind(settings) => settings.secrets(),)* }
                 }
+                /// The documents that are no secrets (certificates, metadata) and that it refers to, each with its key.
+                pub fn documents(&self) -> Vec<(&'static str, &SecretRef)> {
+                    match self { $(Self::$kind(settings) => settings.documents(),)* }
+                }
+                /// Relates the paths in it to the folder of the file in which they stand.
+                pub fn relate(&mut self, base: &std::path::Path) {
+                    match self { $(Self::$kind(settings) => settings.relate(base),)* }
+                }
                 /// Builds the provider.
-                pub(in crate::upstream) fn build(&self, parts: Parts) -> Arc<dyn Upstream> {
+                ///
+                /// # Errors
+                /// What is wrong with the secrets and documents.
+                pub(in crate::upstream) fn build(&self, parts: Parts) -> Result<Arc<dyn Upstream>, Vec<Contradiction>> {
                     match self { $(Self::$kind(settings) => super::$kind::build(settings, parts),)* }
                 }
             }

@@ -13,9 +13,12 @@ pub mod registry;
 pub mod settings;
 mod vouch;
 
-kinds! { oidc, oauth2 }
-#[allow(dead_code, unused)] // until `kinds!` has it
-mod saml;
+kinds! { oidc, oauth2, saml }
+
+/// Keys by which SAML identity providers know us.
+pub mod saml_key {
+    pub use super::saml::{Bits, NewKey, make_key as make};
+}
 
 pub use logout::{LogoutHeard, LogoutMessage, LogoutNotice, LogoutOutcome, LogoutWish};
 pub use registry::{Entry, Registry};
@@ -163,7 +166,18 @@ pub struct Vouched {
     /// Whether the provider's claim filter lets a new account be made; `true` where none is configured.
     pub passes_filter: bool,
     /// What must never be accepted twice from this provider (assertion id, nonce …), until when.
-    pub replay: Option<(String, Timestamp)>,
+    pub replay: Option<Replay>,
+}
+
+/// What must never be accepted twice from one provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replay {
+    /// The value (assertion id, nonce …).
+    pub what: String,
+    /// Until when it must be remembered: later it would be refused for its age.
+    pub until: Timestamp,
+    /// The reason of the refusal.
+    pub reason: &'static str,
 }
 
 /// A document that a provider's kind publishes (such as SAML metadata).
@@ -172,7 +186,7 @@ pub struct Published {
     /// Media type.
     pub content_type: &'static str,
     /// The document.
-    pub body: Vec<u8>,
+    pub body: std::sync::Arc<[u8]>,
 }
 
 /// Whether a provider can be used now.
@@ -182,6 +196,8 @@ pub enum Health {
     Up,
     /// Not asked yet.
     Unknown,
+    /// It can, but somebody should look at it; why.
+    Warned(String),
     /// The reason, for the operator.
     Down(String),
 }
@@ -192,8 +208,8 @@ pub(in crate::upstream) struct Parts {
     pub common: settings::Common,
     /// Rules and profile fields, compiled.
     pub mapping: mapping::Mapping,
-    /// The resolved secrets by key.
-    pub secrets: BTreeMap<&'static str, secrecy::SecretString>,
+    /// The resolved secrets and documents.
+    pub secrets: registry::Found,
     /// The way out to this provider.
     pub outbound: crate::outbound::Outbound,
 }
@@ -209,6 +225,10 @@ pub trait Upstream: Send + Sync {
     /// Whether its answer comes by POST from its own site, which brings no `SameSite=Lax` cookie.
     fn answers_by_post(&self) -> bool {
         false
+    }
+    /// Whether its answer may come by GET. Where it may not, a GET at its callback is no answer at all.
+    fn answers_by_get(&self) -> bool {
+        true
     }
     /// Whether its answer can show when the person proved themselves. One that cannot is of no use where the
     /// application demands a fresh proof.
@@ -274,12 +294,17 @@ pub trait Upstream: Send + Sync {
     async fn begin_logout(&self, _context: &Context, _wish: &LogoutWish) -> Result<Option<Begun>, Failure> {
         Ok(None)
     }
-    /// A document of ours for this provider.
-    async fn published(&self, _context: &Context) -> Option<Published> {
-        None
+    /// A document of ours for this provider. `callback` is our callback's absolute address.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    async fn published(&self, _context: &Context, _callback: &str) -> Result<Option<Published>, Failure> {
+        Ok(None)
     }
     /// Whether it can be used now.
     fn health(&self) -> Health;
+    /// Looks after itself, now and then: refreshes what is due, tells what will run out.
+    async fn tend(&self, _context: &Context) {}
     /// Fetches ahead of need what it will need (discovery, keys).
     async fn warm(&self, _context: &Context) -> Result<(), Failure> {
         Ok(())

@@ -23,19 +23,25 @@ pub struct Entry {
     /// The provider itself.
     pub upstream: Arc<dyn Upstream>,
     settings: Arc<Provider>,
-    secrets: BTreeMap<&'static str, SecretString>,
+    secrets: Found,
 }
+
+/// What references led to.
+pub type Found = BTreeMap<SecretRef, SecretString>;
 
 impl Entry {
     /// The settings it was built from.
     pub fn settings(&self) -> &Provider {
         &self.settings
     }
-    fn same(&self, settings: &Provider, secrets: &BTreeMap<&'static str, SecretString>) -> bool {
-        let exposed = |map: &BTreeMap<&'static str, SecretString>| -> Vec<(&'static str, String)> {
-            map.iter().map(|(key, secret)| (*key, secret.expose_secret().to_owned())).collect()
-        };
-        *self.settings == *settings && exposed(&self.secrets) == exposed(secrets)
+    fn same(&self, settings: &Provider, secrets: &Found) -> bool {
+        *self.settings == *settings
+            && self.secrets.len() == secrets.len()
+            && self
+                .secrets
+                .iter()
+                .zip(secrets)
+                .all(|((one, was), (other, is))| one == other && was.expose_secret() == is.expose_secret())
     }
 }
 
@@ -135,11 +141,11 @@ impl Registry {
     ) -> Result<Entry, Vec<Contradiction>> {
         let common = &settings.common;
         let mut problems = Vec::new();
-        let mut found = BTreeMap::new();
-        for (key, reference) in settings.kind.secrets() {
+        let mut found = Found::new();
+        for (key, reference) in settings.kind.secrets().into_iter().chain(settings.kind.documents()) {
             match secrets(reference) {
                 Ok(secret) => {
-                    found.insert(key, secret);
+                    found.insert(reference.clone(), secret);
                 }
                 Err(message) => problems.push(Contradiction { key, message, help: None }),
             }
@@ -166,7 +172,7 @@ impl Registry {
             mapping: common.mapping(),
             secrets: found.clone(),
             outbound,
-        });
+        })?;
         Ok(Entry {
             id: common.id.clone(),
             display: common.display(),

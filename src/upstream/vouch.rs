@@ -2,14 +2,13 @@
 
 use crate::accounts::email::canonical_domain;
 use crate::accounts::{EmailAddress, IdentityKey};
-use crate::context::Timestamp;
 use crate::failure::{Failure, OAuthCode, UserMessage};
 use crate::jose::json::Object;
-use crate::upstream::Vouched;
 use crate::upstream::checks::{Checks, clean, refused};
 use crate::upstream::identity::{Authentication, ExternalIdentity, vouch_email};
 use crate::upstream::mapping::Mapping;
 use crate::upstream::settings::Common;
+use crate::upstream::{Replay, Vouched};
 
 /// What a kind has checked.
 pub(in crate::upstream) struct Facts {
@@ -26,7 +25,7 @@ pub(in crate::upstream) struct Facts {
     /// About the act of signing in.
     pub authentication: Authentication,
     /// What must never be accepted twice, until when.
-    pub replay: Option<(String, Timestamp)>,
+    pub replay: Option<Replay>,
 }
 
 /// Maps the claims and applies the provider's own limits.

@@ -3,5 +3,8 @@
 #![allow(clippy::type_complexity, reason = "tables of cases with their mutations")]
 
 mod generator;
+mod provider;
+#[path = "../support/publisher.rs"]
+mod publisher;
 #[path = "../support/saml/mod.rs"]
 mod saml;

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 pub struct Report {
     /// Why the store does not answer, if it does not.
     pub store: Option<String>,
-    /// `up`, `unknown`, or why it is down, by provider.
+    /// `up`, what somebody should look at, `unknown`, or why it is down, by provider.
     pub providers: BTreeMap<String, String>,
 }
 
@@ -26,6 +26,7 @@ pub async fn read(app: &App) -> Report {
         .map(|entry| {
             let health = match entry.upstream.health() {
                 Health::Up => "up".to_owned(),
+                Health::Warned(why) => format!("up, but {why}"),
                 Health::Unknown => "unknown".to_owned(),
                 Health::Down(why) => format!("down: {why}"),
             };

@@ -8,10 +8,14 @@ use crate::http::handlers::visitor;
 use crate::http::{Site, delivery, request};
 use crate::protocol::Parameters;
 use crate::upstream::CallbackMethod;
+use actix_web::http::header::ALLOW;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 /// By GET: the answer is in the query.
 pub async fn get(site: web::Data<Site>, request: HttpRequest, provider: web::Path<String>) -> HttpResponse {
+    if !callback::answers_by_get(&site.app, &provider) {
+        return HttpResponse::MethodNotAllowed().insert_header((ALLOW, "POST")).finish();
+    }
     let browser = match visitor(&site, &request).await {
         Ok(browser) => browser,
         Err(refusal) => return refusal,

@@ -14,6 +14,7 @@ pub mod resume;
 pub mod sign_in;
 pub mod statics;
 pub mod upstream_logout;
+pub mod upstream_metadata;
 
 use crate::flow::browser::Browser;
 use crate::flow::refusals::Refused;

@@ -14,7 +14,7 @@ use crate::ids::ProviderId;
 use crate::upstream::checks::{Checks, clean};
 use crate::upstream::identity::Authentication;
 use crate::upstream::mapping::Mapping;
-use crate::upstream::settings::Common;
+use crate::upstream::settings::{Common, Contradiction};
 use crate::upstream::vouch::{Facts, vouch};
 use crate::upstream::{
     BeginRequest, Begun, Callback, CallbackMethod, Demanded, Departure, Health, Parts, Trace, Upstream,
@@ -43,10 +43,13 @@ struct Remembered {
 }
 
 /// Builds a provider of this kind.
-pub(in crate::upstream) fn build(settings: &Settings, parts: Parts) -> Arc<dyn Upstream> {
-    let Parts { common, mapping, mut secrets, outbound } = parts;
-    let secret = secrets.remove("client_secret");
-    Arc::new(OAuth2 { settings: settings.clone(), secret, common, mapping, outbound })
+pub(in crate::upstream) fn build(
+    settings: &Settings,
+    parts: Parts,
+) -> Result<Arc<dyn Upstream>, Vec<Contradiction>> {
+    let Parts { common, mapping, secrets, outbound } = parts;
+    let secret = settings.client_secret.as_ref().and_then(|secret| secrets.get(secret).cloned());
+    Ok(Arc::new(OAuth2 { settings: settings.clone(), secret, common, mapping, outbound }))
 }
 
 #[async_trait]

@@ -150,6 +150,14 @@ impl Settings {
     pub fn secrets(&self) -> Vec<(&'static str, &SecretRef)> {
         self.client_secret.iter().map(|secret| ("client_secret", secret)).collect()
     }
+
+    /// There are no paths.
+    pub fn relate(&mut self, _base: &std::path::Path) {}
+
+    /// None.
+    pub fn documents(&self) -> Vec<(&'static str, &SecretRef)> {
+        Vec::new()
+    }
 }
 
 /// A way into a JSON object: names separated by dots.

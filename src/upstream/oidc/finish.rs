@@ -12,7 +12,7 @@ use crate::jose::json::Object;
 use crate::jose::{VerifiedJws, verify_foreign};
 use crate::upstream::checks::{Checks, clean, refused};
 use crate::upstream::vouch::{Facts, vouch};
-use crate::upstream::{Callback, CallbackMethod, Trace, Vouched};
+use crate::upstream::{Callback, CallbackMethod, Replay, Trace, Vouched};
 use serde_json::Value;
 
 impl Oidc {
@@ -66,7 +66,12 @@ impl Oidc {
             proved_email: self.proved_email(&claims),
             claims,
             authentication: proven.authentication,
-            replay: Some((format!("nonce:{}", remembered.nonce), proven.expires_at)),
+            // the nonce is used up with the state it was made for
+            replay: Some(Replay {
+                what: format!("nonce:{}", remembered.nonce),
+                until: proven.expires_at,
+                reason: "oidc.state",
+            }),
         };
         vouch(&self.common, &self.mapping, facts, checks)
     }

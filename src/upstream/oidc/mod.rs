@@ -21,7 +21,7 @@ use crate::ids::ProviderId;
 use crate::jose::{Alg, JwkSet};
 use crate::outbound::cached::Cached;
 use crate::upstream::mapping::Mapping;
-use crate::upstream::settings::Common;
+use crate::upstream::settings::{Common, Contradiction};
 use crate::upstream::{
     BeginRequest, Begun, Callback, Health, LogoutHeard, LogoutMessage, Parts, Trace, Upstream, Vouched,
 };
@@ -51,8 +51,11 @@ struct Oidc {
 struct Provider(Arc<Oidc>);
 
 /// Builds a provider of this kind.
-pub(in crate::upstream) fn build(settings: &Settings, parts: Parts) -> Arc<dyn Upstream> {
-    let Parts { common, mut mapping, mut secrets, outbound } = parts;
+pub(in crate::upstream) fn build(
+    settings: &Settings,
+    parts: Parts,
+) -> Result<Arc<dyn Upstream>, Vec<Contradiction>> {
+    let Parts { common, mut mapping, secrets, outbound } = parts;
     mapping.email_verified = settings.email_verified.clone();
     let mut wanted: BTreeSet<String> = mapping.reads().into_iter().map(str::to_owned).collect();
     let answered =
@@ -65,17 +68,17 @@ pub(in crate::upstream) fn build(settings: &Settings, parts: Parts) -> Arc<dyn U
     if settings.userinfo == Userinfo::Never {
         wanted.clear();
     }
-    Arc::new(Provider(Arc::new(Oidc {
+    Ok(Arc::new(Provider(Arc::new(Oidc {
         algorithms: settings.algorithms.iter().copied().collect(),
         settings: settings.clone(),
-        secret: secrets.remove("client_secret"),
+        secret: settings.client_secret.as_ref().and_then(|secret| secrets.get(secret).cloned()),
         common,
         mapping,
         outbound,
         wanted,
         discovered: Cached::default(),
         keys: Cached::default(),
-    })))
+    }))))
 }
 
 #[async_trait]

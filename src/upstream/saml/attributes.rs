@@ -34,7 +34,7 @@ const MAX_SOURCES: usize = 16;
 
 /// Where the values of a short name come from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Source {
+pub enum Source {
     /// The attribute with this `Name`.
     Name(String),
     /// The attribute with this `FriendlyName`: convenient, but Core §2.7.3.1 promises nothing about it.
@@ -94,7 +94,7 @@ fn named<E: de::Error>(name: &str) -> Result<String, E> {
 
 /// Short names, each with the places it may come from; the first that has values gives them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Names(pub BTreeMap<String, Vec<Source>>);
+pub struct Names(pub BTreeMap<String, Vec<Source>>);
 
 impl<'de> Deserialize<'de> for Names {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

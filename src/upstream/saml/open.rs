@@ -58,6 +58,8 @@ pub(super) struct Opened {
     /// The one assertion, as it was signed (by itself or as part of the response), decrypted where it came encrypted.
     /// Its own signature is not in it.
     pub assertion: String,
+    /// Whether it came encrypted.
+    pub encrypted: bool,
     /// The response's own statements.
     pub response: Envelope,
 }
@@ -150,16 +152,17 @@ pub(super) fn open_now(bytes: &[u8], trust: &Trust, keys: &DecryptionKeys) -> Re
         None => response.root,
     };
     let envelope = envelope(root, own.is_some())?;
+    let encrypted = matches!(&response.assertion, Some(shape::Assertion::Encrypted(_)));
     let assertion = match (&response.assertion, covered.as_deref()) {
         (None, _) => return Ok(Answer::Declined(envelope)),
         (Some(shape::Assertion::Plain(..)), Some(covered)) => signature::assertion_of(covered)?,
         (Some(shape::Assertion::Plain(..)), None) => verified.next().ok_or_else(unsigned)?,
         (Some(shape::Assertion::Encrypted(_)), _) => {
             let node = xml::only_child(root, ns::ASSERTION, "EncryptedAssertion")?;
-            encrypted(node, own.is_some(), trust, keys)?
+            decrypted(node, own.is_some(), trust, keys)?
         }
     };
-    Ok(Answer::Opened(Opened { assertion, response: envelope }))
+    Ok(Answer::Opened(Opened { assertion, encrypted, response: envelope }))
 }
 
 /// The policy for signatures that can be seen before anything is decrypted.
@@ -190,7 +193,7 @@ fn required(signed: Signed, response: &shape::Response<'_, '_>) -> Result<(), Fa
 }
 
 /// An assertion that came encrypted, in canonical form.
-fn encrypted(
+fn decrypted(
     node: Node<'_, '_>,
     response_signed: bool,
     trust: &Trust,

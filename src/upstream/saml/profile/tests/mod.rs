@@ -97,7 +97,8 @@ impl Case {
             names: &names,
             demanded: &self.demanded,
         };
-        let opened = Opened { assertion: self.assertion.clone(), response: self.response.clone() };
+        let opened =
+            Opened { assertion: self.assertion.clone(), encrypted: false, response: self.response.clone() };
         let mut trace = Trace::default();
         let outcome = check(&opened, &expected, &mut Checks::new(&mut trace));
         // what fails is the trace's last step, and nothing before it failed

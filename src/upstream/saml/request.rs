@@ -1,0 +1,227 @@
+//! The request (SAML Core §3.4.1), by redirect (SAML Bindings §3.4) or POST (§3.5).
+
+use super::metadata::idp::{Address, Described, unusable};
+use super::settings::{Binding, Comparison, Wish};
+use super::signature::query::{self, Kind};
+use super::{Saml, open};
+use crate::context::{Context, Timestamp};
+use crate::failure::{Failure, UserMessage};
+use crate::upstream::{BeginRequest, Begun, Departure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use chrono::DateTime;
+use quick_xml::escape::escape;
+use samael::schema::{
+    AuthnContextClassRef, AuthnContextComparison, AuthnRequest, Issuer, NameIdPolicy, RequestedAuthnContext,
+    Subject, SubjectNameID,
+};
+use samael::traits::ToXml as _;
+use serde::{Deserialize, Serialize};
+use url::{Url, form_urlencoded};
+use zeroize::Zeroizing;
+
+/// The most bytes of a RelayState (SAML Bindings §3.4.3).
+const MOST_RELAY_STATE: usize = 80;
+/// Contexts that are asked for at once.
+const MOST_CONTEXTS: usize = 8;
+
+/// What must be remembered until the answer. It is sealed and bound to the browser by the flow.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Remembered {
+    /// The request's ID, which the answer must name.
+    pub id: String,
+    /// When it was made.
+    pub made_at: Timestamp,
+    /// A new proof was demanded.
+    pub force_authn: bool,
+    /// Contexts of which the answer must show one; any where there is none.
+    pub contexts: Vec<String>,
+}
+
+impl Remembered {
+    /// From what `begin` gave away.
+    pub fn parse(state: &[u8]) -> Result<Self, Failure> {
+        serde_json::from_slice(state).map_err(|_| {
+            let note = "the remembered state of this sign-in cannot be read";
+            Failure { user: UserMessage::StartAgain, ..Failure::invalid_request("saml.state", note) }
+        })
+    }
+}
+
+impl Saml {
+    pub(super) fn begin(
+        &self,
+        context: &Context,
+        request: &BeginRequest,
+        described: &Described,
+    ) -> Result<Begun, Failure> {
+        let address = self.departure(described)?;
+        let (asked, accepted) = self.contexts(request);
+        let passes = |wish: Wish| self.settings.pass.contains(&wish);
+        // SAML has no greatest age: where one counts, only a new proof is surely young enough
+        let force_authn = self.settings.force_authn
+            || (request.force_authentication && passes(Wish::Prompt))
+            || (request.max_age.is_some() && passes(Wish::MaxAge));
+        let remembered = Remembered {
+            // 160 random bits (SAML Core §1.3.4 asks for 128 at least); an ID begins with no digit
+            id: format!("_{}", super::hex(&context.bytes::<20>())),
+            made_at: context.now(),
+            force_authn,
+            contexts: accepted,
+        };
+        let message = AuthnRequest {
+            id: remembered.id.clone(),
+            version: "2.0".to_owned(),
+            issue_instant: DateTime::from_timestamp_millis(remembered.made_at.0).unwrap_or_default(),
+            destination: Some(address.location.to_string()),
+            consent: None,
+            // samael writes the texts of elements as they are
+            issuer: Some(Issuer {
+                value: Some(escape(&self.our_entity_id(&request.callback)).into_owned()),
+                ..Issuer::default()
+            }),
+            signature: None,
+            subject: self.hint(request),
+            name_id_policy: Some(NameIdPolicy {
+                format: self.settings.nameid_format.as_ref().map(|format| format.uri().to_owned()),
+                sp_name_qualifier: None,
+                allow_create: Some(true),
+            }),
+            conditions: None,
+            requested_authn_context: (!asked.is_empty()).then(|| RequestedAuthnContext {
+                authn_context_class_refs: Some(
+                    asked
+                        .iter()
+                        .map(|context| AuthnContextClassRef { value: Some(escape(context).into_owned()) })
+                        .collect(),
+                ),
+                authn_context_decl_refs: None,
+                comparison: Some(match self.settings.authn_context_comparison {
+                    Comparison::Exact => AuthnContextComparison::Exact,
+                    Comparison::Minimum => AuthnContextComparison::Minimum,
+                    Comparison::Better => AuthnContextComparison::Better,
+                    Comparison::Maximum => AuthnContextComparison::Maximum,
+                }),
+            }),
+            force_authn: force_authn.then_some(true),
+            is_passive: (request.silent && passes(Wish::Prompt)).then_some(true),
+            assertion_consumer_service_index: None,
+            assertion_consumer_service_url: Some(request.callback.clone()),
+            protocol_binding: Some(Binding::Post.uri().to_owned()),
+            attribute_consuming_service_index: None,
+            provider_name: None,
+        };
+        let wrong = |note: &'static str| Failure::internal("saml.request", note);
+        let text = message.to_string().map_err(|_| wrong("the request cannot be written"))?;
+        // a declaration would be one thing more that readers of the POST binding could read differently
+        let text = text.split_once("?>").map_or(text.as_str(), |(_, rest)| rest);
+        let state = serde_json::to_vec(&remembered)
+            .map(Zeroizing::new)
+            .map_err(|error| wrong("the state cannot be written").caused_by(error))?;
+        let departure = self.send(address, Kind::Request, text, &request.state)?;
+        Ok(Begun { departure, state })
+    }
+
+    /// Where the request goes.
+    fn departure<'a>(&self, described: &'a Described) -> Result<&'a Address, Failure> {
+        described.sso_by(self.settings.request_binding).ok_or_else(|| {
+            let wanted = self.settings.request_binding.map_or("any", Binding::uri);
+            unusable("saml.metadata.role", "the provider takes no requests by the binding of the settings")
+                .expected(wanted, "not in its metadata")
+        })
+    }
+
+    /// The contexts to ask for, and those that an answer may show. What an application wishes goes on only where
+    /// `acr_map` knows what the provider calls it.
+    fn contexts(&self, request: &BeginRequest) -> (Vec<String>, Vec<String>) {
+        let settings = &self.settings;
+        if !settings.authn_context.is_empty() {
+            let accepted = settings.authn_context.iter().chain(&settings.authn_context_accepted);
+            return (settings.authn_context.clone(), accepted.cloned().collect());
+        }
+        if !settings.pass.contains(&Wish::AcrValues) || self.common.acr_map.is_empty() {
+            return (Vec::new(), Vec::new());
+        }
+        let plain =
+            |text: &&String| !text.is_empty() && text.len() <= 255 && !text.chars().any(char::is_control);
+        let wished: Vec<String> =
+            request.acr_values.iter().filter(plain).take(MOST_CONTEXTS).cloned().collect();
+        (wished.clone(), wished)
+    }
+
+    /// Whom the application has in mind (SAML Core §3.4.1.2), where the settings let it be told.
+    fn hint(&self, request: &BeginRequest) -> Option<Subject> {
+        let hint = request.login_hint.as_ref().filter(|_| self.settings.pass.contains(&Wish::LoginHint))?;
+        let plain = !hint.is_empty() && hint.len() <= 255 && !hint.chars().any(char::is_control);
+        plain.then(|| Subject {
+            name_id: Some(SubjectNameID {
+                format: self.settings.nameid_format.as_ref().map(|format| format.uri().to_owned()),
+                value: escape(hint).into_owned(),
+            }),
+            subject_confirmations: None,
+        })
+    }
+
+    /// Sends a message of ours through the browser, signed where the settings say so.
+    pub(super) fn send(
+        &self,
+        address: &Address,
+        kind: Kind,
+        text: &str,
+        relay_state: &str,
+    ) -> Result<Departure, Failure> {
+        let wrong = |note: &'static str| Failure::internal("saml.request", note);
+        if relay_state.len() > MOST_RELAY_STATE {
+            return Err(wrong("the handle is too long for a RelayState"));
+        }
+        let key = if self.settings.signs_requests() {
+            Some(self.keys.current.as_deref().ok_or_else(|| wrong("there is no key to sign with"))?)
+        } else {
+            None
+        };
+        match address.binding {
+            Binding::Redirect => {
+                let message = open::deflate(text)?;
+                let state = Some(relay_state).filter(|state| !state.is_empty());
+                let query = match key {
+                    Some(key) => query::sign(kind, &message, state, &key.signing)?,
+                    None => unsigned(kind, &message, state),
+                };
+                Ok(Departure::RedirectTo(with_query(&address.location, &query)))
+            }
+            Binding::Post => {
+                let text = match key {
+                    Some(key) => key.signing.sign_root(text)?,
+                    None => text.to_owned(),
+                };
+                let mut fields = vec![(kind.parameter().to_owned(), STANDARD.encode(text))];
+                if !relay_state.is_empty() {
+                    fields.push(("RelayState".to_owned(), relay_state.to_owned()));
+                }
+                Ok(Departure::PostForm { action: address.location.clone(), fields })
+            }
+        }
+    }
+}
+
+/// The query without a signature.
+fn unsigned(kind: Kind, message: &str, relay_state: Option<&str>) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair(kind.parameter(), message);
+    if let Some(state) = relay_state {
+        query.append_pair("RelayState", state);
+    }
+    query.finish()
+}
+
+/// The address with our parameters behind its own.
+fn with_query(location: &Url, query: &str) -> Url {
+    let mut url = location.clone();
+    let whole = match location.query().filter(|own| !own.is_empty()) {
+        Some(own) => format!("{own}&{query}"),
+        None => query.to_owned(),
+    };
+    url.set_query(Some(&whole));
+    url
+}

@@ -1,0 +1,144 @@
+//! The request as the provider gets it.
+
+use super::{BY_HAND, Bench, CALLBACK, OURS};
+use crate::saml::{Key, Request, attribute, inner, uri};
+use countersign::upstream::{BeginRequest, Departure};
+use std::time::Duration;
+
+const SIGNED: &str = "key = \"file:own.pem\"\n";
+
+async fn request(more: &str, change: impl FnOnce(&mut BeginRequest)) -> Request {
+    let bench = Bench::new(&format!("{BY_HAND}{more}"));
+    Request::of(&bench.begin(change).await.unwrap().departure)
+}
+
+fn own(request: &Request, name: &str) -> Option<String> {
+    attribute(&request.xml, "AuthnRequest", name)
+}
+
+#[tokio::test]
+async fn it_says_who_asks_and_where_the_answer_goes() {
+    let bench = Bench::new(BY_HAND);
+    let first = Request::of(&bench.begin(|_| {}).await.unwrap().departure);
+    assert!(first.redirect);
+    assert_eq!(first.issuer, OURS);
+    assert_eq!(first.acs.as_deref(), Some(CALLBACK));
+    assert_eq!(first.destination.as_deref(), Some("https://id.acme.example/sso"));
+    assert_eq!(first.relay_state.as_deref(), Some("csst_state"));
+    assert_eq!(own(&first, "Version").as_deref(), Some("2.0"));
+    assert_eq!(own(&first, "ProtocolBinding").as_deref(), Some(uri::POST));
+    assert_eq!(own(&first, "ForceAuthn"), None);
+    assert_eq!(own(&first, "IsPassive"), None);
+    assert!(own(&first, "IssueInstant").unwrap().ends_with('Z'));
+    // SAML Core §1.3.4: never the same, and beyond guessing; an xs:ID begins with no digit
+    let second = Request::of(&bench.begin(|_| {}).await.unwrap().departure);
+    assert_ne!(first.id, second.id);
+    assert!(first.id.starts_with('_') && first.id.len() == 41, "{}", first.id);
+}
+
+#[tokio::test]
+async fn a_redirect_is_signed_over_its_very_bytes() {
+    let signed = request(SIGNED, |_| {}).await;
+    assert!(signed.signed_by(Key::service().der()), "{}", signed.query);
+    assert!(!signed.signed_by(Key::attacker().der()));
+    // SAML Bindings §3.4.4.1: in this order
+    let names: Vec<&str> = signed.query.split('&').filter_map(|pair| pair.split('=').next()).collect();
+    assert_eq!(names, ["SAMLRequest", "RelayState", "SigAlg", "Signature"]);
+    // and no signature within the message
+    assert!(!signed.xml.contains("Signature"));
+    let bare = request(&format!("{SIGNED}sign_requests = false"), |_| {}).await;
+    assert!(!bare.parameters.contains_key("Signature"));
+}
+
+#[tokio::test]
+async fn what_stands_in_the_address_stays_there() {
+    let sso = "sso_url = \"https://id.acme.example/sso?tenant=a%20b\"\ncertificates = [\"file:idp.pem\"]\n";
+    let bench = Bench::new(&format!("{sso}{SIGNED}"));
+    let departure = bench.begin(|_| {}).await.unwrap().departure;
+    let Departure::RedirectTo(url) = &departure else { panic!("{departure:?}") };
+    assert!(url.as_str().starts_with("https://id.acme.example/sso?tenant=a%20b&SAMLRequest="), "{url}");
+}
+
+#[tokio::test]
+async fn a_form_carries_a_signed_document() {
+    let post = request(&format!("{SIGNED}request_binding = \"post\""), |_| {}).await;
+    assert!(!post.redirect);
+    assert!(post.signed_by(Key::service().der()), "{}", post.xml);
+    assert!(!post.signed_by(Key::attacker().der()));
+    assert_eq!(post.relay_state.as_deref(), Some("csst_state"));
+    let bare = request("request_binding = \"post\"", |_| {}).await;
+    assert!(!bare.xml.contains("Signature"));
+}
+
+#[tokio::test]
+async fn wishes_go_on_as_the_settings_let_them() {
+    let wish = |request: &mut BeginRequest| {
+        request.force_authentication = true;
+        request.silent = true;
+        request.login_hint = Some("alice&bob@acme.example".to_owned());
+    };
+    let usual = request("", wish).await;
+    assert_eq!(own(&usual, "ForceAuthn").as_deref(), Some("true"));
+    assert_eq!(own(&usual, "IsPassive").as_deref(), Some("true"));
+    assert!(!usual.xml.contains("Subject"), "{}", usual.xml);
+
+    let hint = request("pass = [\"login_hint\"]", wish).await;
+    assert_eq!(own(&hint, "ForceAuthn"), None);
+    assert_eq!(own(&hint, "IsPassive"), None);
+    assert_eq!(
+        inner(&hint.xml, "AuthnRequest/Subject/NameID").as_deref(),
+        Some("alice&amp;bob@acme.example")
+    );
+
+    let aged = request("", |request| request.max_age = Some(Duration::from_secs(60))).await;
+    assert_eq!(own(&aged, "ForceAuthn").as_deref(), Some("true"));
+    let always = request("force_authn = true", |_| {}).await;
+    assert_eq!(own(&always, "ForceAuthn").as_deref(), Some("true"));
+}
+
+#[tokio::test]
+async fn contexts_are_asked_for_by_configuration_or_as_the_map_translates_them() {
+    let class = "AuthnRequest/RequestedAuthnContext/AuthnContextClassRef";
+    let ask = |request: &mut BeginRequest| request.acr_values = vec!["urn:acme:mfa".to_owned()];
+    let unknown = request("", ask).await;
+    assert_eq!(inner(&unknown.xml, class), None, "nobody said that these are the provider's words");
+    let known = request("[acr_map]\n\"urn:acme:mfa\" = \"mfa\"\n", ask).await;
+    assert_eq!(inner(&known.xml, class).as_deref(), Some("urn:acme:mfa"));
+    let fixed = request(
+        "authn_context = [\"urn:a\"]\nauthn_context_comparison = \"minimum\"\nauthn_context_accepted = [\"urn:b\"]",
+        ask,
+    )
+    .await;
+    assert_eq!(inner(&fixed.xml, class).as_deref(), Some("urn:a"));
+    assert_eq!(
+        attribute(&fixed.xml, "AuthnRequest/RequestedAuthnContext", "Comparison").as_deref(),
+        Some("minimum")
+    );
+    assert!(!fixed.xml.contains("urn:b"));
+}
+
+#[tokio::test]
+async fn a_format_is_asked_for_where_it_is_configured() {
+    let policy = "AuthnRequest/NameIDPolicy";
+    let free = request("", |_| {}).await;
+    assert_eq!(attribute(&free.xml, policy, "Format"), None);
+    assert_eq!(attribute(&free.xml, policy, "AllowCreate").as_deref(), Some("true"));
+    let asked = request("nameid_format = \"persistent\"", |_| {}).await;
+    assert_eq!(attribute(&asked.xml, policy, "Format").as_deref(), Some(uri::PERSISTENT));
+}
+
+#[tokio::test]
+async fn text_from_the_settings_cannot_become_markup() {
+    let ours = "our_entity_id = \"urn:x:&<>'\\\"\"\nauthn_context = [\"urn:<&>\"]";
+    let odd = request(ours, |_| {}).await;
+    assert_eq!(odd.issuer, "urn:x:&amp;&lt;&gt;&apos;&quot;");
+    assert!(odd.xml.contains("urn:&lt;&amp;&gt;"), "{}", odd.xml);
+}
+
+#[tokio::test]
+async fn a_handle_that_is_no_relay_state_is_not_sent() {
+    let bench = Bench::new(BY_HAND);
+    assert!(bench.begin(|request| request.state = "x".repeat(80)).await.is_ok());
+    let failure = bench.begin(|request| request.state = "x".repeat(81)).await.unwrap_err();
+    assert_eq!(failure.reason, "saml.request");
+}
