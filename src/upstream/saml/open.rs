@@ -95,7 +95,7 @@ static ROOM: LazyLock<Arc<Semaphore>> =
     LazyLock::new(|| Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from))));
 
 /// Runs work that blocks for a millisecond or two off the async threads, bounded. A panic in it is a refusal.
-async fn aside<T: Send + 'static>(
+pub(super) async fn aside<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
     let room = Arc::clone(&ROOM)

@@ -55,3 +55,6 @@ pub(super) fn verify(text: &str, signatures: &[&Signature], trust: &Trust) -> Re
 fn invalid(note: impl Into<std::borrow::Cow<'static, str>>) -> Failure {
     refused("saml.sig.invalid", note)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! Messages of the stand-in provider, opened; each refusal beside a valid twin.
 
+mod encrypted;
+mod findings;
 mod opening;
 mod reading;
 mod shapes;

@@ -76,33 +76,6 @@ fn a_refusal_of_the_provider_needs_no_assertion() {
     refused_for("saml.assertion.count", &script.response.xml(""));
 }
 
-pub(super) fn service() -> DecryptionKeys {
-    let (_, der) = x509_cert::der::pem::decode_vec(Key::service().private_pem().as_bytes()).unwrap();
-    DecryptionKeys { keys: vec![Arc::new(DecryptionKey::new(&der).unwrap())], cbc: false }
-}
-
-#[test]
-fn an_encrypted_assertion_opens_with_our_key_alone() {
-    use super::super::support::Encryption;
-    for (assertion, response) in [(true, false), (false, true), (true, true)] {
-        let mut script = script();
-        script.signed(assertion, response);
-        script.encrypt = Some(Encryption::to(Key::service().der()));
-        let xml = script.xml();
-        let result = opened(&xml, &trust(&[Key::rsa()]), &service());
-        let opened = result.unwrap_or_else(|f| panic!("{}\n{xml}", f.for_operator()));
-        assert!(opened.assertion.contains("alice-persistent"));
-        assert!(!opened.assertion.contains("Signature"));
-        assert_eq!(opened.response.signed, response);
-        refused_for("saml.enc.failed", &xml);
-    }
-    let mut script = script();
-    script.signed(false, false);
-    script.encrypt = Some(Encryption::to(Key::service().der()));
-    let failure = opened(&script.xml(), &trust(&[Key::rsa()]), &service()).unwrap_err();
-    assert_eq!(failure.reason, "saml.sig.assertion_required");
-}
-
 #[test]
 fn what_we_sign_verifies_as_a_whole() {
     use super::super::open::verify_root_now;
@@ -150,5 +123,21 @@ fn a_redirect_is_verified_over_the_octets_that_came() {
         assert_eq!(query::verify(Kind::Request, &twice, &trust).unwrap_err().reason, "saml.encoding");
         let (unsigned, _) = raw.split_once("&Signature").unwrap();
         assert_eq!(query::verify(Kind::Request, unsigned, &trust).unwrap_err().reason, "saml.sig.missing");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_panic_is_a_refusal_and_gives_its_room_back() {
+    use super::super::open::{aside, open};
+    let many = 4 * std::thread::available_parallelism().map_or(2, usize::from);
+    for _ in 0..many {
+        let result: Result<(), _> = aside(|| panic!("a library gave up")).await;
+        assert_eq!(result.unwrap_err().reason, "saml.sig.invalid");
+    }
+    let waiting: Vec<_> = (0..many)
+        .map(|_| open(script().xml().into_bytes(), trust(&[Key::rsa()]), DecryptionKeys::default()))
+        .collect();
+    for answer in futures_util::future::join_all(waiting).await {
+        assert!(matches!(answer, Ok(Answer::Opened(_))));
     }
 }

@@ -370,11 +370,11 @@ fn what_anybody_can_encrypt_for_us_is_worth_nothing() {
         &edited(ASSERTION, |tree| tree.after("Response/Assertion", &injected)),
     );
     let alone = edited(ASSERTION, |tree| tree.replace("Response/Assertion", &injected));
-    let failure = opened(&alone, &trust(&[Key::rsa()]), &opening::service()).unwrap_err();
+    let failure = opened(&alone, &trust(&[Key::rsa()]), &encrypted::service()).unwrap_err();
     assert_eq!(failure.reason, "saml.sig.assertion_required");
     let nested = Encryption::to(Key::service().der()).assertion(&injected);
     let nested = edited(ASSERTION, |tree| tree.replace("Response/Assertion", &nested));
-    let failure = opened(&nested, &trust(&[Key::rsa()]), &opening::service()).unwrap_err();
+    let failure = opened(&nested, &trust(&[Key::rsa()]), &encrypted::service()).unwrap_err();
     assert_eq!(failure.reason, "saml.enc.malformed");
     let inside = edited(ASSERTION, |tree| {
         tree.replace("Response/Assertion", &injected)?;
