@@ -3,7 +3,7 @@
 
 use crate::accounts::reconcile::{Asserted, reconcile, reconcile_emails};
 use crate::accounts::{
-    Account, AccountEmail, AccountStatus, Assignment, Identity, Invitation, Provenance, Target,
+    Account, AccountEmail, AccountStatus, Assignment, Identity, Invitation, Profile, Provenance, Target,
 };
 use crate::audit::{Actor, AuditEvent, AuditKind};
 use crate::context::Timestamp;
@@ -21,7 +21,8 @@ use crate::store::{StoreError, Tx};
 use crate::tokens::handle::{Digest, Handle, SessionSecret};
 use crate::upstream::identity::ExternalIdentity;
 use crate::upstream::{
-    Callback, CallbackMethod, Demanded, Entry, Linking, ProviderPolicy, Provisioning, Trace, Vouched,
+    Callback, CallbackMethod, Demanded, Entry, Linking, ProfileRefresh, ProviderPolicy, Provisioning, Trace,
+    Vouched,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -498,7 +499,10 @@ fn create(
     let account = Account {
         id: request.new_account.clone(),
         status: AccountStatus::Active,
-        profile: identity.profile().clone(),
+        profile: match request.policy.profile_refresh {
+            ProfileRefresh::Never => Profile::default(),
+            _ => identity.profile().clone(),
+        },
         emails: reconcile_emails(&[], identity.provider(), asserted, true),
         created_at: request.now,
         updated_at: request.now,
@@ -538,10 +542,10 @@ fn refresh_account(tx: &mut Tx<'_>, request: &Vouching, id: &AccountId) -> Resul
     let Some(account) = tx.account(id)? else { return Ok(()) };
     let identity = &request.vouched.identity;
     let only_identity = tx.identities_of(id)?.len() == 1;
-    let profile = if only_identity {
-        identity.profile().clone()
-    } else {
-        identity.profile().clone().or(&account.profile)
+    let profile = match request.policy.profile_refresh {
+        ProfileRefresh::Once | ProfileRefresh::Never => account.profile.clone(),
+        ProfileRefresh::Always if only_identity => identity.profile().clone(),
+        ProfileRefresh::Always | ProfileRefresh::Keep => identity.profile().clone().or(&account.profile),
     };
     if profile != account.profile {
         tx.update_profile(id, &profile, request.now)?;

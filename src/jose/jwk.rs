@@ -39,6 +39,8 @@ pub struct SkippedKey {
 #[derive(Debug, Clone)]
 pub(super) struct PublicKey {
     pub kid: Option<String>,
+    /// The one issuer for which it signs, where the set says so (Microsoft's sets of many tenants do).
+    pub issuer: Option<String>,
     pub verifiers: Vec<VerifyingKey>,
 }
 
@@ -105,6 +107,10 @@ impl JwkSet {
     /// The keys that are not used, and why.
     pub fn skipped(&self) -> &[SkippedKey] {
         &self.skipped
+    }
+    /// The issuer for which the key of this name signs, if the set says so of it.
+    pub fn issuer_of(&self, kid: &str) -> Option<&str> {
+        self.keys.iter().find(|key| key.kid.as_deref() == Some(kid)).and_then(|key| key.issuer.as_deref())
     }
     pub(super) fn keys(&self) -> &[PublicKey] {
         &self.keys
@@ -233,7 +239,8 @@ pub(super) fn public_key(jwk: &Value) -> Result<PublicKey, &'static str> {
     if verifiers.is_empty() {
         return Err("its type, curve and algorithm do not go together, or we do not verify with them");
     }
-    Ok(PublicKey { kid, verifiers })
+    let issuer = text("issuer", "its `issuer` is not a text")?.map(str::to_owned);
+    Ok(PublicKey { kid, issuer, verifiers })
 }
 
 fn without_leading_zeros(bytes: &[u8]) -> &[u8] {

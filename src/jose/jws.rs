@@ -13,9 +13,9 @@ const MAX_HEADER: usize = 8 * 1024;
 /// The members of a header that have a meaning here. All others are ignored, above all those that bring a
 /// key or its address: `jku`, `jwk`, `x5u`, `x5c` (RFC 8725 §3.10).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Header {
+pub struct Header<A = Alg> {
     /// The algorithm.
-    pub alg: Alg,
+    pub alg: A,
     /// The key, if it was named.
     pub kid: Option<String>,
     /// The type, as it was written (RFC 7515 §4.1.9).
@@ -24,8 +24,8 @@ pub struct Header {
 
 /// A token taken apart.
 #[derive(Debug)]
-pub(super) struct Compact<'a> {
-    pub header: Header,
+pub(super) struct Compact<'a, A = Alg> {
+    pub header: Header<A>,
     /// What the signature covers.
     pub input: &'a [u8],
     pub payload: Vec<u8>,
@@ -37,6 +37,14 @@ pub(super) struct Compact<'a> {
 /// # Errors
 /// `jose.format`, `jose.alg` (unknown, `none` or HMAC), `jose.kid` (not a text), `jose.crit`.
 pub(super) fn parse(token: &str) -> Result<Compact<'_>, JoseError> {
+    parse_as(token, Alg::parse)
+}
+
+/// The same, with another reading of the algorithm's name.
+pub(super) fn parse_as<A>(
+    token: &str,
+    algorithm: impl FnOnce(&str) -> Option<A>,
+) -> Result<Compact<'_, A>, JoseError> {
     if token.len() > MAX_TOKEN {
         return Err(JoseError::format("the token is too long"));
     }
@@ -48,7 +56,7 @@ pub(super) fn parse(token: &str) -> Result<Compact<'_>, JoseError> {
     if head.len() > MAX_HEADER {
         return Err(JoseError::format("the header is too long"));
     }
-    let header = header(&decode(head, "header")?)?;
+    let header = header(&decode(head, "header")?, algorithm)?;
     let payload = decode(body, "payload")?;
     let signature = decode(sign, "signature")?;
     let input = token.get(..head.len() + 1 + body.len()).unwrap_or_default().as_bytes();
@@ -60,7 +68,7 @@ fn decode(part: &str, name: &str) -> Result<Vec<u8>, JoseError> {
     URL_SAFE_NO_PAD.decode(part).map_err(|_| JoseError::format(format!("the {name} is not base64url")))
 }
 
-fn header(bytes: &[u8]) -> Result<Header, JoseError> {
+fn header<A>(bytes: &[u8], algorithm: impl FnOnce(&str) -> Option<A>) -> Result<Header<A>, JoseError> {
     let object = json::object(bytes).map_err(|error| JoseError::format(format!("the header is {error}")))?;
     // We implement no extension, so each one that must be understood is a reason to refuse (RFC 7515
     // §4.1.11); `b64` must always come with `crit` (RFC 7797 §6), and is refused if it does not, too.
@@ -80,7 +88,7 @@ fn header(bytes: &[u8]) -> Result<Header, JoseError> {
     let alg = text("alg").map_err(refuse("jose.alg"))?;
     let alg = alg
         .as_deref()
-        .and_then(Alg::parse)
+        .and_then(algorithm)
         .ok_or_else(|| JoseError::new("jose.alg", "the algorithm is missing or not one that we verify"))?;
     let kid = text("kid").map_err(refuse("jose.kid"))?;
     let typ = text("typ").map_err(refuse("jose.format"))?;

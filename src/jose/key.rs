@@ -1,6 +1,6 @@
 //! Private keys that sign and public keys that verify, each parsed once.
 
-use super::{Alg, JoseError, jwk};
+use super::{Alg, JoseError, json, jwk};
 use crate::clients::SigningAlg;
 use crate::ids::KeyId;
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
@@ -10,8 +10,13 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, ParsedPublicKey,
     RSA_PKCS1_SHA256, RsaKeyPair,
 };
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::{Jwk, PublicKeyUse, ThumbprintHash};
 use jsonwebtoken::{Algorithm, DecodingKey};
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::pki_types::pem::PemObject as _;
+use serde::Serialize;
 use std::fmt;
 use zeroize::Zeroizing;
 
@@ -129,6 +134,39 @@ impl SigningKey {
         let id = KeyId::new(thumbprint).map_err(|_| JoseError::key("a thumbprint is no key id"))?;
         let public = serde_json::to_string(&jwk).map_err(|_| JoseError::key("a key has no JSON form"))?;
         Ok(Self { id, alg, private, public })
+    }
+
+    /// Reads a private key in PEM form (PKCS#8) of whichever algorithm it is.
+    ///
+    /// # Errors
+    /// `jose.key`; nothing of the key is in it.
+    pub fn from_pem(pem: &str) -> Result<Self, JoseError> {
+        let der = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes())
+            .map_err(|_| JoseError::key("there is no private key in PEM form (PKCS#8, \"BEGIN PRIVATE KEY\")"))?;
+        let der = der.secret_pkcs8_der();
+        [SigningAlg::ES256, SigningAlg::RS256, SigningAlg::EdDSA]
+            .into_iter()
+            .find_map(|alg| Self::from_pkcs8(alg, der).ok())
+            .ok_or_else(|| JoseError::key("the private key is not of P-256, RSA or Ed25519"))
+    }
+
+    /// Signs claims as a compact JWS; the header has the algorithm and the name by which the other side knows the key.
+    ///
+    /// # Errors
+    /// `jose.sign`.
+    pub fn token(&self, kid: Option<&str>, claims: &impl Serialize) -> Result<String, JoseError> {
+        let failed = |_| JoseError::new("jose.sign", "the claims have no JSON form");
+        let mut header = json::Object::new();
+        header.insert("alg".to_owned(), Alg::from(self.alg).as_str().into());
+        header.insert("typ".to_owned(), "JWT".into());
+        if let Some(kid) = kid {
+            header.insert("kid".to_owned(), kid.into());
+        }
+        let header = serde_json::to_vec(&header).map_err(failed)?;
+        let claims = serde_json::to_vec(claims).map_err(failed)?;
+        let input = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
+        let signature = self.sign(input.as_bytes())?;
+        Ok(format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
 
     /// Its `kid`: the thumbprint of its public half (RFC 7638).

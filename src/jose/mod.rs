@@ -2,6 +2,8 @@
 //!
 //! - [`Keyring`]: our own keys; signs our tokens, verifies them when they come back, publishes the JWKS.
 //! - [`verify_foreign`]: what an upstream signed, against the [`JwkSet`] that it published.
+//! - [`verify_shared`]: what an upstream signed with our client secret, where it signs in no other way.
+//! - [`SigningKey::token`]: what we sign towards an upstream, by a key that it knows us by.
 //! - [`json`]: strict JSON, without repeated members, for everything that a stranger signs or sends.
 //!
 //! Signing and verifying go through aws-lc keys that were parsed once. `jsonwebtoken` parses an RSA key
@@ -15,6 +17,7 @@ mod jwk;
 mod jws;
 mod key;
 mod keyring;
+mod shared;
 mod weak;
 #[cfg(test)]
 mod wycheproof;
@@ -25,6 +28,7 @@ pub use jwk::{JwkSet, SkippedKey};
 pub use jws::{Header, MAX_TOKEN};
 pub use key::SigningKey;
 pub use keyring::{Expected, Expiry, Keyring, KeyringKey, TokenType};
+pub use shared::{SharedJws, verify_shared};
 
 use std::borrow::Cow;
 

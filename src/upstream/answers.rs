@@ -39,14 +39,24 @@ pub(in crate::upstream) fn is_json(answer: &Answer) -> bool {
         .is_some_and(|t| t == "application/json" || (t.starts_with("application/") && t.ends_with("+json")))
 }
 
+/// What else counts as an answer of a token endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::upstream) enum Leniency {
+    /// Nothing.
+    None,
+    /// An error under status 200, as Slack gives it, is an error.
+    Errors,
+    /// That, and form-encoded answers, as GitHub gives them.
+    Form,
+}
+
 /// Checks a token response (RFC 6749 §5.1) and its error form (§5.2), and returns it as one strict object.
-///
-/// `form` also takes form-encoded answers, and errors under status 200, as GitHub gives them.
 pub(in crate::upstream) fn token_response(
     answer: &Answer,
     reasons: TokenReasons,
-    form: bool,
+    leniency: Leniency,
 ) -> Result<Object, Failure> {
+    let form = leniency == Leniency::Form;
     let shape = |received: String| {
         refused(reasons.response, "the token endpoint's answer is not a token response")
             .expected("one JSON object with access_token and token_type Bearer", clean(&received))
@@ -77,7 +87,7 @@ pub(in crate::upstream) fn token_response(
         shape(format!("{media}, {} bytes, not one object", answer.body.len()))
     })?;
     if error.is_some() {
-        return Err(if form {
+        return Err(if leniency != Leniency::None {
             token_error(reasons, answer.status, error)
         } else {
             shape("an error under status 200".to_owned())
@@ -136,9 +146,9 @@ mod tests {
     fn oidc_055_only_a_token_response_is_one() {
         let json = "application/json";
         let good = r#"{"access_token":"a","token_type":"bearer"}"#;
-        assert!(token_response(&answer(200, json, good), REASONS, false).is_ok());
+        assert!(token_response(&answer(200, json, good), REASONS, Leniency::None).is_ok());
         let odd = r#"{"access_token":"a","token_type":"Bearer","expires_in":"5","scope":["a"],"refresh_token":null}"#;
-        assert_eq!(token_response(&answer(200, json, odd), REASONS, false).unwrap().len(), 2);
+        assert_eq!(token_response(&answer(200, json, odd), REASONS, Leniency::None).unwrap().len(), 2);
         for (status, media, body, reason) in [
             (200, "text/html", good, "x.response"),
             (200, json, "[]", "x.response"),
@@ -154,7 +164,7 @@ mod tests {
             (400, "text/html", "<p>", "x.error"),
             (503, json, "{}", "net.status"),
         ] {
-            let refused = token_response(&answer(status, media, body), REASONS, false).unwrap_err();
+            let refused = token_response(&answer(status, media, body), REASONS, Leniency::None).unwrap_err();
             assert_eq!(refused.reason, reason, "{status} {media} {body}");
         }
     }
@@ -163,15 +173,18 @@ mod tests {
     fn form_encoded_answers_count_where_they_are_expected() {
         let form =
             answer(200, "application/x-www-form-urlencoded", "access_token=a&token_type=bearer&expires_in=5");
-        assert_eq!(token_response(&form, REASONS, true).unwrap()["access_token"], "a");
-        assert!(token_response(&form, REASONS, false).is_err());
+        assert_eq!(token_response(&form, REASONS, Leniency::Form).unwrap()["access_token"], "a");
+        assert!(token_response(&form, REASONS, Leniency::None).is_err());
         let twice = answer(
             200,
             "application/x-www-form-urlencoded",
             "access_token=a&access_token=b&token_type=bearer",
         );
-        assert!(token_response(&twice, REASONS, true).is_err());
+        assert!(token_response(&twice, REASONS, Leniency::Form).is_err());
         let error = answer(200, "application/json", r#"{"error":"bad_verification_code"}"#);
-        assert_eq!(token_response(&error, REASONS, true).unwrap_err().reason, "x.error");
+        for leniency in [Leniency::Form, Leniency::Errors] {
+            assert_eq!(token_response(&error, REASONS, leniency).unwrap_err().reason, "x.error");
+        }
+        assert_eq!(token_response(&form, REASONS, Leniency::Errors).unwrap_err().reason, "x.response");
     }
 }

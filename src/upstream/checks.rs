@@ -63,6 +63,12 @@ pub(in crate::upstream) fn refused(
     Failure::new(OAuthCode::AccessDenied, reason, UserMessage::ProviderAnswerRefused, note)
 }
 
+/// Whether an error of the authorization response says that the person declined: RFC 6749 §4.1.2.1, and the words
+/// that Apple and LinkedIn have for it.
+pub(in crate::upstream) fn is_refusal(error: &str) -> bool {
+    matches!(error, "access_denied" | "user_cancelled_authorize" | "user_cancelled_login")
+}
+
 /// A text as it may stand in a trace: short, and without anything that a terminal would obey.
 pub(in crate::upstream) fn clean(text: &str) -> String {
     let mut short: String = text

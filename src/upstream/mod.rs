@@ -9,6 +9,7 @@ mod checks;
 pub mod identity;
 mod logout;
 pub mod mapping;
+pub mod presets;
 pub mod registry;
 pub mod settings;
 mod vouch;
@@ -22,7 +23,7 @@ pub mod saml_key {
 
 pub use logout::{LogoutHeard, LogoutMessage, LogoutNotice, LogoutOutcome, LogoutWish};
 pub use registry::{Entry, Registry};
-pub use settings::{Linking, Provider, ProviderDisplay, ProviderPolicy, Provisioning};
+pub use settings::{Linking, ProfileRefresh, Provider, ProviderDisplay, ProviderPolicy, Provisioning};
 
 use crate::context::{Context, Timestamp};
 use crate::failure::Failure;

@@ -53,6 +53,12 @@ pub struct Script {
     pub keys: Vec<Key>,
     /// The key that signs.
     pub signer: Key,
+    /// The client's secret.
+    pub secret: String,
+    /// Sign ID tokens with HS256 under that secret.
+    pub shared: bool,
+    /// How a client authenticates, if not by that secret.
+    pub authenticates: Option<Box<dyn FnMut(&Seen) -> bool + Send>>,
     /// Parameters of the authorization response.
     pub response: Edit<BTreeMap<String, String>>,
     /// The discovery document.
@@ -83,6 +89,9 @@ impl Script {
             in_id_token: vec!["name", "email", "email_verified", "groups"],
             keys: vec![key.clone()],
             signer: key,
+            secret: CLIENT_SECRET.to_owned(),
+            shared: false,
+            authenticates: None,
             response: same(),
             discovery: same(),
             jwks: same(),
@@ -324,7 +333,12 @@ impl Standin {
                 field("client_secret").unwrap_or_default().to_owned(),
             ),
         };
-        if id != CLIENT_ID || secret != CLIENT_SECRET {
+        let right = {
+            let mut script = self.script();
+            let known = id == CLIENT_ID && secret == script.secret;
+            script.authenticates.as_mut().map_or(known, |check| check(seen))
+        };
+        if !right {
             return Err(refuse(401, "invalid_client"));
         }
         let Some(pending) = lock(&self.shared.codes).remove(field("code").unwrap_or_default()) else {
@@ -371,8 +385,15 @@ impl Standin {
         (script.claims)(&mut claims);
         let signer = script.signer.clone();
         let mut header = json!({"alg": signer.alg(), "typ": "JWT", "kid": signer.kid});
+        if script.shared {
+            header = json!({"alg": "HS256", "typ": "JWT"});
+        }
         (script.header)(&mut header);
-        let mut token = signer.token(&header.to_string(), &claims.to_string());
+        let mut token = if script.shared {
+            hs256(&header.to_string(), &claims.to_string(), script.secret.as_bytes())
+        } else {
+            signer.token(&header.to_string(), &claims.to_string())
+        };
         (script.id_token)(&mut token);
         token
     }

@@ -7,7 +7,10 @@ use countersign::upstream::{
     BeginRequest, Begun, Callback, CallbackMethod, Demanded, Departure, Entry, Provider, Registry, Trace,
     Vouched,
 };
-use std::sync::Arc;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use countersign::upstream::settings::SecretRef;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -36,7 +39,29 @@ pub fn provider(text: &str) -> Provider {
 }
 
 pub fn registry(providers: Vec<Provider>, context: &Context) -> Registry {
-    Registry::build(providers, &|_| Ok(CLIENT_SECRET.to_owned().into()), context, None).unwrap()
+    Registry::build(providers, &|reference| Ok(secret(reference).into()), context, None).unwrap()
+}
+
+/// A secret of 256 bits, which HS256 wants at least.
+pub const LONG_SECRET: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
+
+/// A private key for P-256, as consoles give it.
+pub static PEM: LazyLock<String> = LazyLock::new(|| {
+    let random = aws_lc_rs::rand::SystemRandom::new();
+    let algorithm = &aws_lc_rs::signature::ECDSA_P256_SHA256_FIXED_SIGNING;
+    let der = aws_lc_rs::signature::EcdsaKeyPair::generate_pkcs8(algorithm, &random).unwrap();
+    let label = ["PRIVATE", "KEY"].join(" ");
+    let body = STANDARD.encode(der.as_ref());
+    let lines: Vec<&str> = (0..body.len()).step_by(64).map(|at| &body[at..body.len().min(at + 64)]).collect();
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
+});
+
+fn secret(reference: &SecretRef) -> String {
+    match reference.to_string().as_str() {
+        "env:KEY" => PEM.clone(),
+        "env:LONG_SECRET" => LONG_SECRET.to_owned(),
+        _ => CLIENT_SECRET.to_owned(),
+    }
 }
 
 pub struct Bench {

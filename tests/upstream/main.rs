@@ -8,6 +8,7 @@ mod jose;
 mod network;
 mod oauth2;
 mod people;
+mod presets;
 mod response;
 #[path = "../support/standin.rs"]
 mod standin;

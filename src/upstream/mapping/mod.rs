@@ -84,6 +84,16 @@ pub enum ProfileSource {
     From(Expression),
 }
 
+impl ProfileSource {
+    /// The expression, unless it is off.
+    pub fn expression(&self) -> Option<&Expression> {
+        match self {
+            Self::Off => None,
+            Self::From(expression) => Some(expression),
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for ProfileSource {
     fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
@@ -171,13 +181,22 @@ impl Mapping {
 
     /// The claims that its expressions read, by their outermost name: what the provider must be asked for.
     pub fn reads(&self) -> BTreeSet<&str> {
-        let sources = self.profile.values().filter_map(|source| match source {
-            ProfileSource::Off => None,
-            ProfileSource::From(expression) => Some(expression),
-        });
+        let sources = self.profile.values().filter_map(ProfileSource::expression);
         let others = [&self.filter, &self.domain, &self.email_verified].into_iter().flatten();
         let rules = self.rules.iter().map(|rule| &rule.when);
         rules.chain(sources).chain(others).flat_map(|e| e.reads().iter().map(String::as_str)).collect()
+    }
+}
+
+impl Expression {
+    /// Whether it is true of an answer as a whole. One that is larger than any honest one makes nothing true.
+    pub fn holds_of(&self, claims: &Map<String, Json>) -> bool {
+        let mut left = MAX_VALUES;
+        if claims.values().any(|value| measure(value, 1, &mut left).is_err()) {
+            return false;
+        }
+        let values = claims.iter().map(|(name, value)| (name.as_str(), language_value(value)));
+        self.holds(&Value::from_pairs(values))
     }
 }
 

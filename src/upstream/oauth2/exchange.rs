@@ -1,12 +1,13 @@
 //! The authorization request and the exchange of the code, by the `oauth2` crate over our own way out.
 
+use super::settings::ScopeSeparator;
 use super::{OAuth2, Remembered};
 use crate::failure::Failure;
 use crate::outbound::{MAX_BODY, Method, Outbound, Request};
-use crate::upstream::BeginRequest;
-use crate::upstream::answers::{Carried, TokenReasons, token_response};
+use crate::upstream::answers::{Carried, Leniency, TokenReasons, token_response};
 use crate::upstream::checks::{Checks, refused};
 use crate::upstream::settings::ClientAuth;
+use crate::upstream::{BeginRequest, Callback};
 use oauth2::basic::BasicClient;
 use oauth2::{
     AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, HttpRequest, HttpResponse,
@@ -36,8 +37,13 @@ impl OAuth2 {
         let state = request.state.clone();
         let mut wanted = client
             .authorize_url(move || CsrfToken::new(state))
-            .set_redirect_uri(Cow::Owned(redirect(&request.callback)?))
-            .add_scopes(self.settings.scopes.iter().cloned().map(Scope::new));
+            .set_redirect_uri(Cow::Owned(redirect(&request.callback)?));
+        let scopes = &self.settings.scopes;
+        wanted = match self.settings.scope_separator {
+            ScopeSeparator::Space => wanted.add_scopes(scopes.iter().cloned().map(Scope::new)),
+            ScopeSeparator::Comma if scopes.is_empty() => wanted,
+            ScopeSeparator::Comma => wanted.add_scope(Scope::new(scopes.join(","))),
+        };
         if let Some(verifier) = &remembered.verifier {
             let verifier = PkceCodeVerifier::new(verifier.clone());
             wanted = wanted.set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier));
@@ -53,7 +59,7 @@ impl OAuth2 {
     pub(super) async fn exchange(
         &self,
         code: &str,
-        callback: &str,
+        callback: &Callback,
         remembered: &Remembered,
         checks: &mut Checks<'_>,
     ) -> Result<Zeroizing<String>, Failure> {
@@ -62,16 +68,19 @@ impl OAuth2 {
             .set_token_uri(TokenUrl::from_url(self.settings.token_url.url().clone()))
             .set_auth_type(match auth {
                 ClientAuth::ClientSecretBasic => AuthType::BasicAuth,
-                ClientAuth::ClientSecretPost | ClientAuth::None => AuthType::RequestBody,
+                _ => AuthType::RequestBody,
             });
         if let Some(secret) = self.secret.as_ref().filter(|_| auth != ClientAuth::None) {
             client = client.set_client_secret(ClientSecret::new(secret.expose_secret().to_owned()));
         }
         let mut request = client
             .exchange_code(AuthorizationCode::new(code.to_owned()))
-            .set_redirect_uri(Cow::Owned(redirect(callback)?));
+            .set_redirect_uri(Cow::Owned(redirect(&callback.callback)?));
         if let Some(verifier) = &remembered.verifier {
             request = request.set_pkce_verifier(PkceCodeVerifier::new(verifier.clone()));
+        }
+        if let Some(state) = callback.parameters.get("state").filter(|_| self.settings.token_state) {
+            request = request.add_extra_param("state", state.clone());
         }
         let http = |request: HttpRequest| send(self.outbound.clone(), request);
         let answer = request.request_async(&http).await.map_err(|error| {
@@ -99,7 +108,7 @@ async fn send(outbound: Outbound, request: HttpRequest) -> Result<HttpResponse, 
         out = out.header(name.as_str(), value.to_str().unwrap_or_default());
     }
     let answer = outbound.send(out, MAX_BODY).await.map_err(|fault| Carried(fault.into()))?;
-    let object = token_response(&answer, REASONS, true).map_err(Carried)?;
+    let object = token_response(&answer, REASONS, Leniency::Form).map_err(Carried)?;
     let body = serde_json::to_vec(&object)
         .map_err(|error| Carried(wrong("the answer cannot be written").caused_by(error)))?;
     Ok(HttpResponse::new(body))

@@ -11,10 +11,10 @@ pub use settings::Settings;
 use crate::context::Context;
 use crate::failure::{Failure, OAuthCode, UserMessage};
 use crate::ids::ProviderId;
-use crate::upstream::checks::{Checks, clean};
+use crate::upstream::checks::{Checks, clean, is_refusal};
 use crate::upstream::identity::Authentication;
 use crate::upstream::mapping::Mapping;
-use crate::upstream::settings::{Common, Contradiction};
+use crate::upstream::settings::{Common, Contradiction, Freshness};
 use crate::upstream::vouch::{Facts, vouch};
 use crate::upstream::{
     BeginRequest, Begun, Callback, CallbackMethod, Demanded, Departure, Health, Parts, Trace, Upstream,
@@ -47,7 +47,8 @@ pub(in crate::upstream) fn build(
     settings: &Settings,
     parts: Parts,
 ) -> Result<Arc<dyn Upstream>, Vec<Contradiction>> {
-    let Parts { common, mapping, secrets, outbound } = parts;
+    let Parts { common, mut mapping, secrets, outbound } = parts;
+    mapping.email_verified = settings.email_verified.clone();
     let secret = settings.client_secret.as_ref().and_then(|secret| secrets.get(secret).cloned());
     Ok(Arc::new(OAuth2 { settings: settings.clone(), secret, common, mapping, outbound }))
 }
@@ -62,9 +63,9 @@ impl Upstream for OAuth2 {
         vec![self.settings.authorize_url.origin()]
     }
 
-    /// Plain OAuth says nothing about the act of signing in.
+    /// Plain OAuth says nothing about the act of signing in; the settings may trust it all the same.
     fn proves_freshness(&self) -> bool {
-        false
+        self.common.freshness == Freshness::Trusted
     }
 
     async fn begin(&self, context: &Context, request: &BeginRequest) -> Result<Begun, Failure> {
@@ -91,8 +92,8 @@ impl Upstream for OAuth2 {
             checks.fail(Failure { user: UserMessage::StartAgain, ..failure })
         })?;
         let code = check_shape(callback, checks)?;
-        check_demands(&callback.demanded, checks)?;
-        let token = self.exchange(code, &callback.callback, &remembered, checks).await?;
+        check_demands(&callback.demanded, self.common.freshness, checks)?;
+        let token = self.exchange(code, callback, &remembered, checks).await?;
         let profile = self.profile(&token, checks).await?;
         let (subject, format) =
             profile::subject(&profile, &self.settings.subject).map_err(|failure| checks.fail(failure))?;
@@ -142,12 +143,20 @@ fn check_shape<'a>(callback: &'a Callback, checks: &mut Checks<'_>) -> Result<&'
 }
 
 /// Plain OAuth cannot show when or how the person proved themselves: what must be shown is refused.
-fn check_demands(demanded: &Demanded, checks: &mut Checks<'_>) -> Result<(), Failure> {
+fn check_demands(
+    demanded: &Demanded,
+    freshness: Freshness,
+    checks: &mut Checks<'_>,
+) -> Result<(), Failure> {
     let unmet = |failure: Failure| Failure { code: OAuthCode::UnmetAuthenticationRequirements, ..failure };
     if demanded.force_authentication || demanded.max_age.is_some() {
-        checks
-            .require("oauth2.auth_time", false, "a fresh proof", "plain OAuth shows none")
-            .map_err(unmet)?;
+        if freshness == Freshness::Trusted {
+            checks.note("oauth2.auth_time", "a fresh proof", "none shown: taken on trust, as `freshness` says");
+        } else {
+            checks
+                .require("oauth2.auth_time", false, "a fresh proof", "plain OAuth shows none")
+                .map_err(unmet)?;
+        }
     }
     if !demanded.acr_values.is_empty() {
         let wanted = demanded.acr_values.join(" or ");
@@ -158,7 +167,7 @@ fn check_demands(demanded: &Demanded, checks: &mut Checks<'_>) -> Result<(), Fai
 
 fn provider_error(error: &str) -> Failure {
     let (code, reason, user) = match error {
-        "access_denied" => (OAuthCode::AccessDenied, "oauth2.cancelled", UserMessage::Cancelled),
+        word if is_refusal(word) => (OAuthCode::AccessDenied, "oauth2.cancelled", UserMessage::Cancelled),
         _ => (OAuthCode::TemporarilyUnavailable, "oauth2.provider_error", UserMessage::ProviderUnavailable),
     };
     Failure::new(code, reason, user, "the provider answered with an error").expected("a code", clean(error))

@@ -17,11 +17,7 @@ const EXACT: u64 = 1 << 53;
 
 /// The subject, and its format: an id that is the number 1 is not the id that is the text "1".
 pub(super) fn subject(profile: &Object, path: &Path) -> Result<(String, &'static str), Failure> {
-    let mut names = path.names().iter();
-    let mut value = names.next().and_then(|name| profile.get(name));
-    for name in names {
-        value = value.and_then(|value| value.get(name));
-    }
+    let value = at(profile, path);
     let found = match value {
         Some(Value::String(text)) if is_id(text) => Some((text.clone(), "")),
         Some(Value::Number(number)) => {
@@ -33,6 +29,13 @@ pub(super) fn subject(profile: &Object, path: &Path) -> Result<(String, &'static
         refused("oauth2.subject", "the profile names no stable id")
             .expected("a text, or an integer up to 2^53", show(value))
     })
+}
+
+/// What stands at a path of the profile.
+fn at<'a>(profile: &'a Object, path: &Path) -> Option<&'a Value> {
+    let mut names = path.names().iter();
+    let first = names.next().and_then(|name| profile.get(name));
+    names.fold(first, |value, name| value.and_then(|value| value.get(name)))
 }
 
 /// A text that can be an id; what programs write for "nothing" cannot (LINK-021).
@@ -53,7 +56,12 @@ impl OAuth2 {
         let media = if object.is_some() { "one JSON object".to_owned() } else { received };
         let passed = object.as_ref().is_some_and(|object| !object.contains_key("error"));
         checks.require("oauth2.userinfo.format", passed, "one JSON object without error", media)?;
-        Ok(object.unwrap_or_default())
+        let object = object.unwrap_or_default();
+        if let Some(valid) = &self.settings.userinfo_valid {
+            let received = if valid.holds_of(&object) { "that" } else { "another answer" };
+            checks.require("oauth2.userinfo.valid", valid.holds_of(&object), valid.as_str(), received)?;
+        }
+        Ok(object)
     }
 
     /// The address that the provider's own list calls primary and verified.
@@ -64,11 +72,17 @@ impl OAuth2 {
     ) -> Result<Option<String>, Failure> {
         let Some(endpoint) = &self.settings.emails_url else { return Ok(None) };
         let answer = self.ask(endpoint.url().clone(), token, checks).await?;
-        let list = json::value(&answer.body).ok();
-        let list = list.as_ref().and_then(Value::as_array);
+        let answer = json::value(&answer.body).ok();
+        let list = match (&answer, &self.settings.emails_list) {
+            (Some(Value::Object(object)), Some(path)) => at(object, path),
+            (answer, None) => answer.as_ref(),
+            _ => None,
+        };
+        let list = list.and_then(Value::as_array);
         checks.require("oauth2.emails.format", list.is_some(), "a JSON array", "another answer")?;
         let is = |entry: &Value, name: &str| entry.get(name) == Some(&Value::Bool(true));
-        let found = list.into_iter().flatten().find(|entry| is(entry, "primary") && is(entry, "verified"));
+        let (primary, verified) = (&self.settings.emails_primary, &self.settings.emails_verified);
+        let found = list.into_iter().flatten().find(|entry| is(entry, primary) && is(entry, verified));
         Ok(found.and_then(|entry| entry.get("email")).and_then(Value::as_str).map(str::to_owned))
     }
 
@@ -79,7 +93,10 @@ impl OAuth2 {
             url.query_pairs_mut()
                 .append_pair("appsecret_proof", &appsecret_proof(secret.expose_secret(), token));
         }
-        let request = Request::get(url).header("authorization", format!("Bearer {token}"));
+        let mut request = Request::get(url).header("authorization", format!("Bearer {token}"));
+        for (name, value) in &self.settings.userinfo_headers {
+            request = request.header(&name.to_ascii_lowercase(), value.as_str());
+        }
         let answer =
             self.outbound.send(request, MAX_BODY).await.map_err(|fault| checks.fail(fault.into()))?;
         if answer.status == 200 {

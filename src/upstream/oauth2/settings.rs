@@ -1,5 +1,6 @@
 //! Settings of a plain OAuth 2.0 provider: where its endpoints are, and how its profile answer reads.
 
+use crate::upstream::mapping::Expression;
 use crate::upstream::settings::{
     ClientAuth, Common, Contradiction, Endpoint, SecretRef, check_client_auth, check_parameters,
     check_plain_http,
@@ -31,12 +32,24 @@ pub struct Settings {
     /// Scopes to ask for.
     #[serde(default)]
     pub scopes: Vec<String>,
+    /// What stands between scopes: a space (RFC 6749 §3.3), or a comma where the provider wants one.
+    #[serde(default)]
+    pub scope_separator: ScopeSeparator,
     /// PKCE S256 (RFC 7636). Off only for providers that refuse it.
     #[serde(default = "yes")]
     pub pkce: bool,
     /// Fixed extra parameters of the authorization request.
     #[serde(default)]
     pub authorize_params: BTreeMap<String, String>,
+    /// Send `state` to the token endpoint too (Naver).
+    #[serde(default)]
+    pub token_state: bool,
+    /// Fixed header fields of the profile request, such as `Client-Id`.
+    #[serde(default)]
+    pub userinfo_headers: BTreeMap<String, String>,
+    /// What must be true of a profile answer that is none of an error (Naver's `resultcode`).
+    #[serde(default)]
+    pub userinfo_valid: Option<Expression>,
     /// Fixed query parameters of the profile request, such as `fields`.
     #[serde(default)]
     pub userinfo_params: BTreeMap<String, String>,
@@ -45,10 +58,22 @@ pub struct Settings {
     /// Send `appsecret_proof`, the HMAC-SHA256 of the access token under the secret (Facebook's Graph API).
     #[serde(default)]
     pub appsecret_proof: bool,
+    /// Where the profile answer proves its address; true and only true counts.
+    #[serde(default)]
+    pub email_verified: Option<Expression>,
     /// Where a list of `{ email, primary, verified }` is read (GitHub's `/user/emails`): the address that is
-    /// primary and verified counts as verified by this provider. Without it, no address does.
+    /// primary and verified counts as verified by this provider. Without it and `email_verified`, no address does.
     #[serde(default)]
     pub emails_url: Option<Endpoint>,
+    /// Where that list stands in the answer, if it is not the answer itself.
+    #[serde(default)]
+    pub emails_list: Option<Path>,
+    /// What the list calls an address that is primary.
+    #[serde(default = "primary")]
+    pub emails_primary: String,
+    /// What the list calls an address that is verified.
+    #[serde(default = "verified")]
+    pub emails_verified: String,
     /// How the provider demands a new proof, such as `{ auth_type = "reauthenticate" }`. Plain OAuth has no
     /// way to show that it happened, so a demand for a fresh proof is refused all the same.
     #[serde(default)]
@@ -66,12 +91,20 @@ impl Settings {
         "client_secret",
         "client_auth",
         "scopes",
+        "scope_separator",
         "pkce",
         "authorize_params",
+        "token_state",
+        "userinfo_headers",
+        "userinfo_valid",
         "userinfo_params",
         "subject",
         "appsecret_proof",
+        "email_verified",
         "emails_url",
+        "emails_list",
+        "emails_primary",
+        "emails_verified",
         "reauthenticate_params",
     ];
 
@@ -118,12 +151,39 @@ impl Settings {
                 "add `client_secret`",
             ));
         }
-        if !common.authoritative_for.0.is_empty() && self.emails_url.is_none() {
+        if !common.authoritative_for.0.is_empty() && self.emails_url.is_none() && self.email_verified.is_none() {
             found.push(Contradiction::new(
                 "authoritative_for",
-                "a plain OAuth provider verifies no address unless `emails_url` says where it tells so",
-                "remove `authoritative_for`, or add `emails_url`",
+                "a plain OAuth provider verifies no address unless `email_verified` or `emails_url` says where it \
+                 tells so",
+                "remove `authoritative_for`, or add one of the two",
             ));
+        }
+        if self.emails_url.is_some() && self.email_verified.is_some() {
+            found.push(Contradiction::new(
+                "email_verified",
+                "`emails_url` says already where the proof is found",
+                "remove one of the two",
+            ));
+        }
+        if matches!(self.auth(), ClientAuth::PrivateKeyJwt | ClientAuth::SignedSecret) {
+            found.push(Contradiction::new(
+                "client_auth",
+                format!("plain OAuth providers are not known to take `{}`", self.auth().as_str()),
+                "use a secret, or `kind = \"oidc\"`",
+            ));
+        }
+        for (name, value) in &self.userinfo_headers {
+            let known = ["authorization", "accept", "host", "content-length", "cookie"];
+            let plain = |text: &str| text.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
+            let token = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+            if !token || !plain(value) || known.contains(&name.to_ascii_lowercase().as_str()) {
+                found.push(Contradiction::new(
+                    "userinfo_headers",
+                    format!("`{name}` cannot be sent"),
+                    "name a header field of the provider's API, with a value of printable ASCII",
+                ));
+            }
         }
         if self
             .issuer
@@ -184,6 +244,24 @@ impl<'de> Deserialize<'de> for Path {
     }
 }
 
+/// What stands between scopes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub enum ScopeSeparator {
+    /// As RFC 6749 §3.3 wants it.
+    #[default]
+    #[serde(rename = " ")]
+    Space,
+    /// As some providers want it.
+    #[serde(rename = ",")]
+    Comma,
+}
+
 fn yes() -> bool {
     true
+}
+fn primary() -> String {
+    "primary".to_owned()
+}
+fn verified() -> String {
+    "verified".to_owned()
 }

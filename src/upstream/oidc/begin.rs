@@ -2,7 +2,7 @@
 
 use super::Oidc;
 use super::metadata::Discovered;
-use super::settings::{ResponseMode, Wish};
+use super::settings::{Prompt, ResponseMode, Wish};
 use crate::context::Context;
 use crate::failure::{Failure, UserMessage};
 use crate::upstream::{BeginRequest, Begun, Departure};
@@ -78,15 +78,19 @@ impl Oidc {
         // What an application wishes goes on only where the provider's settings let it (OIDC-069).
         let passes = |wish: Wish| self.settings.pass.contains(&wish);
         if passes(Wish::Prompt) {
-            let prompts: &[CoreAuthPrompt] =
+            let prompts: &[(Prompt, CoreAuthPrompt)] =
                 match (request.silent, request.force_authentication, request.select_account) {
-                    (true, ..) => &[CoreAuthPrompt::None],
-                    (_, true, true) => &[CoreAuthPrompt::Login, CoreAuthPrompt::SelectAccount],
-                    (_, true, false) => &[CoreAuthPrompt::Login],
-                    (_, false, true) => &[CoreAuthPrompt::SelectAccount],
+                    (true, ..) => &[(Prompt::None, CoreAuthPrompt::None)],
+                    (_, true, true) => &[
+                        (Prompt::Login, CoreAuthPrompt::Login),
+                        (Prompt::SelectAccount, CoreAuthPrompt::SelectAccount),
+                    ],
+                    (_, true, false) => &[(Prompt::Login, CoreAuthPrompt::Login)],
+                    (_, false, true) => &[(Prompt::SelectAccount, CoreAuthPrompt::SelectAccount)],
                     (_, false, false) => &[],
                 };
-            wanted = prompts.iter().fold(wanted, |wanted, prompt| wanted.add_prompt(prompt.clone()));
+            let prompts = prompts.iter().filter(|(prompt, _)| self.settings.prompts.contains(prompt));
+            wanted = prompts.fold(wanted, |wanted, (_, prompt)| wanted.add_prompt(prompt.clone()));
         }
         if passes(Wish::MaxAge) {
             // max_age makes the provider say auth_time (OIDC Core §2), which a forced sign-in needs for proof
@@ -112,7 +116,12 @@ impl Oidc {
             }
         }
 
-        let (url, ..) = wanted.url();
+        let (mut url, ..) = wanted.url();
+        if !self.settings.nonce {
+            let others: Vec<(String, String)> =
+                url.query_pairs().into_owned().filter(|(name, _)| name != "nonce").collect();
+            url.query_pairs_mut().clear().extend_pairs(others);
+        }
         let state = serde_json::to_vec(&remembered)
             .map(Zeroizing::new)
             .map_err(|error| wrong("the state cannot be written").caused_by(error))?;

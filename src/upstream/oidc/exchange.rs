@@ -3,9 +3,10 @@
 use super::Oidc;
 use super::begin::Remembered;
 use super::metadata::Discovered;
+use crate::context::Context;
 use crate::failure::Failure;
 use crate::outbound::{MAX_BODY, Method, Outbound, Request};
-use crate::upstream::answers::{Carried, TokenReasons, token_response};
+use crate::upstream::answers::{Carried, Leniency, TokenReasons, token_response};
 use crate::upstream::checks::{Checks, refused};
 use crate::upstream::settings::ClientAuth;
 use oauth2::basic::{
@@ -19,9 +20,15 @@ use oauth2::{
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+use std::time::Duration;
 use zeroize::Zeroizing;
 
 const REASONS: TokenReasons = TokenReasons { error: "oidc.token_error", response: "oidc.token_response" };
+
+/// RFC 7523 §2.2.
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+/// How long what we sign for one request counts.
+const ASSERTION_LIFETIME: Duration = Duration::from_secs(300);
 
 /// What an OpenID provider adds to a token response (OIDC Core §3.1.3.3).
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -54,6 +61,7 @@ pub(super) struct Tokens {
 impl Oidc {
     pub(super) async fn exchange(
         &self,
+        context: &Context,
         discovered: &Discovered,
         code: &str,
         callback: &str,
@@ -69,18 +77,31 @@ impl Oidc {
         let auth = self.settings.auth();
         client = client.set_auth_type(match auth {
             ClientAuth::ClientSecretBasic => AuthType::BasicAuth,
-            ClientAuth::ClientSecretPost | ClientAuth::None => AuthType::RequestBody,
+            _ => AuthType::RequestBody,
         });
-        if let Some(secret) = self.secret.as_ref().filter(|_| auth != ClientAuth::None) {
-            client = client.set_client_secret(ClientSecret::new(secret.expose_secret().to_owned()));
+        let assertion = self.assertion(context, discovered.token_endpoint.as_str())?;
+        match (auth, &self.secret, &assertion) {
+            (ClientAuth::ClientSecretBasic | ClientAuth::ClientSecretPost, Some(secret), _) => {
+                client = client.set_client_secret(ClientSecret::new(secret.expose_secret().to_owned()));
+            }
+            (ClientAuth::SignedSecret, _, Some(assertion)) => {
+                client = client.set_client_secret(ClientSecret::new(assertion.to_string()));
+            }
+            _ => {}
         }
         let mut request = client
             .exchange_code(AuthorizationCode::new(code.to_owned()))
             .set_redirect_uri(Cow::Owned(redirect));
+        if let Some(assertion) = assertion.filter(|_| auth == ClientAuth::PrivateKeyJwt) {
+            request = request
+                .add_extra_param("client_assertion_type", ASSERTION_TYPE)
+                .add_extra_param("client_assertion", assertion.to_string());
+        }
         if let Some(verifier) = &remembered.verifier {
             request = request.set_pkce_verifier(PkceCodeVerifier::new(verifier.clone()));
         }
-        let http = |request: HttpRequest| send(self.outbound.clone(), request);
+        let leniency = if self.settings.errors_under_200 { Leniency::Errors } else { Leniency::None };
+        let http = |request: HttpRequest| send(self.outbound.clone(), request, leniency);
         let answer = request.request_async(&http).await.map_err(|error| {
             checks.fail(match error {
                 RequestTokenError::Request(Carried(failure)) => failure,
@@ -99,8 +120,50 @@ impl Oidc {
     }
 }
 
+/// What we sign to authenticate (RFC 7523 §3; Apple, "Creating a client secret").
+#[derive(Serialize)]
+struct Assertion<'a> {
+    iss: &'a str,
+    sub: &'a str,
+    aud: &'a str,
+    iat: i64,
+    exp: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jti: Option<String>,
+}
+
+impl Oidc {
+    /// What authenticates us by our private key, signed anew for each request, so that none can run out. The
+    /// audience of an assertion is the token endpoint (OIDC Core §9), that of a signed secret the issuer.
+    fn assertion(
+        &self,
+        context: &Context,
+        token_endpoint: &str,
+    ) -> Result<Option<Zeroizing<String>>, Failure> {
+        let Some(key) = &self.key else { return Ok(None) };
+        let (client, now) = (self.settings.client_id.as_str(), context.now());
+        let secret = self.settings.auth() == ClientAuth::SignedSecret;
+        let claims = Assertion {
+            iss: self.settings.team_id.as_deref().filter(|_| secret).unwrap_or(client),
+            sub: client,
+            aud: if secret { &self.settings.issuer.text } else { token_endpoint },
+            iat: now.secs(),
+            exp: now.plus(ASSERTION_LIFETIME).secs(),
+            jti: (!secret).then(|| context.secret_text()),
+        };
+        let token = key.token(self.settings.key_id.as_deref(), &claims).map_err(|error| {
+            Failure::internal("oidc.request", "our authentication could not be signed").caused_by(error)
+        })?;
+        Ok(Some(Zeroizing::new(token)))
+    }
+}
+
 /// The library's HTTP client: our way out, and a strict look at the answer before the library parses it.
-async fn send(outbound: Outbound, request: HttpRequest) -> Result<HttpResponse, Carried> {
+async fn send(
+    outbound: Outbound,
+    request: HttpRequest,
+    leniency: Leniency,
+) -> Result<HttpResponse, Carried> {
     let (parts, body) = request.into_parts();
     let url = url::Url::parse(&parts.uri.to_string()).map_err(|error| {
         Carried(Failure::internal("oidc.request", "the token endpoint is no address").caused_by(error))
@@ -110,7 +173,7 @@ async fn send(outbound: Outbound, request: HttpRequest) -> Result<HttpResponse, 
         out = out.header(name.as_str(), value.to_str().unwrap_or_default());
     }
     let answer = outbound.send(out, MAX_BODY).await.map_err(|fault| Carried(fault.into()))?;
-    let object = token_response(&answer, REASONS, false).map_err(Carried)?;
+    let object = token_response(&answer, REASONS, leniency).map_err(Carried)?;
     let body = serde_json::to_vec(&object).map_err(|error| {
         Carried(Failure::internal("oidc.request", "the answer cannot be written").caused_by(error))
     })?;

@@ -9,11 +9,32 @@ use super::userinfo::merge;
 use crate::context::Context;
 use crate::failure::{Failure, OAuthCode, UserMessage};
 use crate::jose::json::Object;
-use crate::jose::{VerifiedJws, verify_foreign};
-use crate::upstream::checks::{Checks, clean, refused};
+use crate::jose::{VerifiedJws, verify_foreign, verify_shared};
+use crate::upstream::checks::{Checks, clean, is_refusal, refused};
+use crate::upstream::settings::Freshness;
 use crate::upstream::vouch::{Facts, vouch};
 use crate::upstream::{Callback, CallbackMethod, Replay, Trace, Vouched};
+use aws_lc_rs::digest::{self, SHA256};
+use secrecy::ExposeSecret as _;
 use serde_json::Value;
+use std::fmt::Write as _;
+
+/// An ID token whose signature holds.
+pub(super) struct Verified {
+    pub typ: Option<String>,
+    /// The hash of its algorithm.
+    pub digest: &'static digest::Algorithm,
+    /// The issuer for which its key signs, where the provider's key set says so.
+    pub key_issuer: Option<String>,
+    pub claims: Object,
+}
+
+fn hex(bytes: impl AsRef<[u8]>) -> String {
+    bytes.as_ref().iter().fold(String::with_capacity(64), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
 
 impl Oidc {
     pub(super) async fn finish(
@@ -35,23 +56,29 @@ impl Oidc {
         }
         let code = parameter("code").unwrap_or_default();
 
-        let tokens = self.exchange(&discovered, code, &callback.callback, &remembered, checks).await?;
-        let verified = self.verify(context, &discovered, &tokens.id_token, checks).await?;
-        check_type(verified.header.typ.as_deref(), checks)?;
+        let tokens = self.exchange(context, &discovered, code, &callback.callback, &remembered, checks).await?;
+        let verified = self.verify_id_token(context, &discovered, &tokens.id_token, checks).await?;
+        check_type(verified.typ.as_deref(), checks)?;
+        let issuer = self.issuer_of(&verified, checks)?;
+        if let Some(said) = parameter("iss").filter(|_| self.settings.tenants.is_some()) {
+            checks.require("oidc.iss_param", said == issuer, issuer.as_str(), said)?;
+        }
         let expectations = Expectations {
-            issuer: &self.settings.issuer.text,
+            issuer: &issuer,
             client_id: &self.settings.client_id,
-            nonce: &remembered.nonce,
+            nonce: self.settings.nonce.then_some(remembered.nonce.as_str()),
             now: context.now(),
             skew: self.settings.skew,
             max_age: self.settings.id_token_max_age,
-            alg: verified.header.alg,
+            digest: verified.digest,
             access_token: &tokens.access_token,
             code,
             state: parameter("state"),
             demanded: &callback.demanded,
+            trusted: self.common.freshness == Freshness::Trusted,
         };
         let proven = id_token::check(&verified.claims, &expectations, checks)?;
+        let subject = self.whole_subject(&verified.claims, &proven.subject, checks)?;
 
         let mut claims = verified.claims;
         if self.needs_userinfo(&claims) {
@@ -59,19 +86,25 @@ impl Oidc {
                 self.userinfo(context, &discovered, &tokens.access_token, &proven.subject, checks).await?;
             claims = merge(claims, said);
         }
+        self.add_response_claims(callback, &mut claims, checks);
+        let (what, reason) = match self.settings.nonce {
+            // the nonce is used up with the state it was made for
+            true => (format!("nonce:{}", remembered.nonce), "oidc.state"),
+            // nothing of ours is in the token, so the token itself is what is accepted once
+            false => {
+                let digest = digest::digest(&SHA256, tokens.id_token.as_bytes());
+                (format!("id_token:{}", hex(digest)), "oidc.id_token.replay")
+            }
+        };
+        let once = Replay { what, until: proven.expires_at, reason };
         let facts = Facts {
-            issuer: self.settings.issuer.text.clone(),
-            subject: proven.subject,
+            issuer,
+            subject,
             format: String::new(),
             proved_email: self.proved_email(&claims),
             claims,
             authentication: proven.authentication,
-            // the nonce is used up with the state it was made for
-            replay: Some(Replay {
-                what: format!("nonce:{}", remembered.nonce),
-                until: proven.expires_at,
-                reason: "oidc.state",
-            }),
+            replay: Some(once),
         };
         vouch(&self.common, &self.mapping, facts, checks)
     }
@@ -112,11 +145,46 @@ impl Oidc {
     ) -> Result<(), Failure> {
         let due = discovered.sends_iss || self.settings.require_iss_parameter;
         let (passed, received) = match callback.parameters.get("iss") {
-            Some(iss) => (*iss == self.settings.issuer.text, iss.as_str()),
+            // of one of many tenants; that it is the token's own is checked when the token is there
+            Some(iss) => (self.may_be_issuer(iss), iss.as_str()),
             None => (!due, "absent"),
         };
         let expected = format!("{}{}", self.settings.issuer.text, if due { "" } else { ", or none" });
         checks.require("oidc.iss_param", passed, expected, received)
+    }
+
+    /// An ID token's signature: by the provider's public keys, or by our secret where it signs in no other way.
+    async fn verify_id_token(
+        &self,
+        context: &Context,
+        discovered: &Discovered,
+        token: &str,
+        checks: &mut Checks<'_>,
+    ) -> Result<Verified, Failure> {
+        if !self.settings.id_token_hs256 {
+            let verified = self.verify(context, discovered, token, checks).await?;
+            let keys = self.keys.peek();
+            let key_issuer = verified.header.kid.as_deref().and_then(|kid| keys.as_ref()?.1.issuer_of(kid));
+            return Ok(Verified {
+                typ: verified.header.typ,
+                digest: id_token::digest_of(verified.header.alg),
+                key_issuer: key_issuer.map(str::to_owned),
+                claims: verified.claims,
+            });
+        }
+        let secret = self.secret.as_ref().map(|secret| secret.expose_secret().as_bytes());
+        match verify_shared(token, secret.unwrap_or_default()) {
+            Ok(verified) => {
+                checks.note("jose.signature", "signed with our client secret", "HS256");
+                let (typ, claims) = (verified.typ, verified.claims);
+                Ok(Verified { typ, digest: &SHA256, key_issuer: None, claims })
+            }
+            Err(error) => {
+                let failure = refused(error.reason(), error.note().to_owned());
+                let note = error.note().to_owned();
+                Err(checks.fail(failure.expected("a token that the provider signed with our secret", note)))
+            }
+        }
     }
 
     /// Verifies a signature with the provider's keys; fetches them again, rarely, for a name we do not know.
@@ -171,7 +239,7 @@ fn check_type(typ: Option<&str>, checks: &mut Checks<'_>) -> Result<(), Failure>
 /// The provider's own error, as the person and the application should see it (OIDC Core §3.1.2.6).
 fn provider_error(error: &str) -> Failure {
     let (code, reason, user) = match error {
-        "access_denied" => (OAuthCode::AccessDenied, "oidc.cancelled", UserMessage::Cancelled),
+        word if is_refusal(word) => (OAuthCode::AccessDenied, "oidc.cancelled", UserMessage::Cancelled),
         "login_required" => (OAuthCode::LoginRequired, "oidc.provider_error", UserMessage::StartAgain),
         "interaction_required" => {
             (OAuthCode::InteractionRequired, "oidc.provider_error", UserMessage::StartAgain)

@@ -75,8 +75,11 @@ impl Oidc {
         // OIDC Discovery §4: appended to the issuer, whether or not it ends in a slash
         let address =
             format!("{}/.well-known/openid-configuration", self.settings.issuer.text.trim_end_matches('/'));
-        let url = Url::parse(&address)
-            .map_err(|error| trouble("oidc.discovery", "the issuer gives no address").caused_by(error))?;
+        let url = match &self.settings.discovery_url {
+            Some(endpoint) => endpoint.url().clone(),
+            None => Url::parse(&address)
+                .map_err(|error| trouble("oidc.discovery", "the issuer gives no address").caused_by(error))?,
+        };
         let answer = self.outbound.send(Request::get(url), MAX_BODY).await?.ok()?;
         let discovered = self.read_discovery(&answer)?;
         Ok((discovered, answer.fresh_for(5 * MINUTE, HOUR, 24 * HOUR)))

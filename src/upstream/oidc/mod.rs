@@ -5,6 +5,7 @@
 //! takes the provider's word that somebody has signed out there.
 
 mod begin;
+mod deviations;
 mod exchange;
 mod finish;
 mod id_token;
@@ -18,16 +19,16 @@ pub use settings::Settings;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::ids::ProviderId;
-use crate::jose::{Alg, JwkSet};
+use crate::jose::{Alg, JwkSet, SigningKey};
 use crate::outbound::cached::Cached;
 use crate::upstream::mapping::Mapping;
-use crate::upstream::settings::{Common, Contradiction};
+use crate::upstream::settings::{Common, Contradiction, Freshness};
 use crate::upstream::{
     BeginRequest, Begun, Callback, Health, LogoutHeard, LogoutMessage, Parts, Trace, Upstream, Vouched,
 };
 use async_trait::async_trait;
 use metadata::Discovered;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use settings::Userinfo;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -39,6 +40,8 @@ struct Oidc {
     common: Common,
     mapping: Mapping,
     secret: Option<SecretString>,
+    /// Our private key, where we authenticate by one.
+    key: Option<SigningKey>,
     outbound: crate::outbound::Outbound,
     algorithms: Vec<Alg>,
     /// Claims without which userinfo is asked.
@@ -68,9 +71,15 @@ pub(in crate::upstream) fn build(
     if settings.userinfo == Userinfo::Never {
         wanted.clear();
     }
+    let pem = settings.private_key.as_ref().and_then(|key| secrets.get(key));
+    let key = pem.map(|pem| SigningKey::from_pem(pem.expose_secret())).transpose().map_err(|error| {
+        let help = "give the key as the provider's console saved it, or make one: openssl genpkey";
+        vec![Contradiction::new("private_key", error.note().to_owned(), help)]
+    })?;
     Ok(Arc::new(Provider(Arc::new(Oidc {
         algorithms: settings.algorithms.iter().copied().collect(),
         settings: settings.clone(),
+        key,
         secret: settings.client_secret.as_ref().and_then(|secret| secrets.get(secret).cloned()),
         common,
         mapping,
@@ -99,9 +108,16 @@ impl Upstream for Provider {
             .collect()
     }
 
-    /// If its settings let `prompt` pass.
+    /// Unless it never says when, and the settings do not trust it without.
+    fn proves_freshness(&self) -> bool {
+        self.0.settings.auth_time || self.0.common.freshness == Freshness::Trusted
+    }
+
+    /// If its settings let `prompt` pass, and it knows what that means.
     fn lets_choose(&self) -> bool {
-        self.0.settings.pass.contains(&settings::Wish::Prompt)
+        let settings = &self.0.settings;
+        settings.pass.contains(&settings::Wish::Prompt)
+            && settings.prompts.contains(&settings::Prompt::SelectAccount)
     }
 
     async fn begin(&self, context: &Context, request: &BeginRequest) -> Result<Begun, Failure> {

@@ -1,10 +1,11 @@
 //! Settings of an OpenID Connect provider.
 
 use crate::jose::Alg;
-use crate::upstream::mapping::Expression;
+use crate::upstream::mapping::{Expression, Field, Mapping, ProfileSource};
+use crate::upstream::presets::is_tenant;
 use crate::upstream::settings::{
-    ClientAuth, Common, Contradiction, Endpoint, SecretRef, check_client_auth, check_parameters,
-    check_plain_http, span,
+    ClientAuth, Common, Contradiction, Endpoint, PROTOCOL_PARAMETERS, SecretRef, check_client_auth,
+    check_parameters, check_plain_http, span,
 };
 use serde::{Deserialize, de};
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +17,13 @@ use std::time::Duration;
 pub struct Settings {
     /// The issuer, exactly as the provider writes it (OIDC Discovery §3): compared letter by letter.
     pub issuer: IssuerText,
+    /// Where the discovery document is, if it is not at the issuer's usual place (OIDC Discovery §4).
+    #[serde(default)]
+    pub discovery_url: Option<Endpoint>,
+    /// The tenants whose people may come, where the issuer has `{tenantid}` in it: each tenant is an issuer of its
+    /// own.
+    #[serde(default)]
+    pub tenants: Option<Tenants>,
     /// Our client id there.
     pub client_id: String,
     /// Our secret there.
@@ -24,15 +32,34 @@ pub struct Settings {
     /// How we authenticate; by default `client_secret_basic`, or `none` where there is no secret.
     #[serde(default)]
     pub client_auth: Option<ClientAuth>,
+    /// Our private key (PEM, PKCS#8) for `private_key_jwt` and `signed_secret`.
+    #[serde(default)]
+    pub private_key: Option<SecretRef>,
+    /// The name by which the provider knows that key.
+    #[serde(default)]
+    pub key_id: Option<String>,
+    /// Who signs, for `signed_secret` (Apple's team id).
+    #[serde(default)]
+    pub team_id: Option<String>,
     /// Scopes to ask for; `openid` is always among them.
     #[serde(default = "scopes")]
     pub scopes: Vec<String>,
     /// PKCE S256 (RFC 7636). Off only for providers that refuse it.
     #[serde(default = "yes")]
     pub pkce: bool,
+    /// Send a nonce and demand it in the ID token. Off only for providers that leave it out.
+    #[serde(default = "yes")]
+    pub nonce: bool,
     /// How the answer comes back.
     #[serde(default)]
     pub response_mode: ResponseMode,
+    /// A parameter of the answer that is a JSON object (Apple's `user`): the profile may read it under this name.
+    /// Nobody signed it, so nothing else may.
+    #[serde(default)]
+    pub response_claims: Option<String>,
+    /// The token endpoint answers errors under status 200 (Slack).
+    #[serde(default)]
+    pub errors_under_200: bool,
     /// When userinfo is fetched.
     #[serde(default)]
     pub userinfo: Userinfo,
@@ -42,6 +69,12 @@ pub struct Settings {
     /// Signature algorithms that are accepted; never `none`, never HMAC.
     #[serde(default = "algorithms")]
     pub algorithms: BTreeSet<Alg>,
+    /// ID tokens are signed with HS256 under our client secret, and in no other way (LINE's web login).
+    #[serde(default)]
+    pub id_token_hs256: bool,
+    /// A claim within which `sub` is unique (Slack's `https://slack.com/team_id`): both together are the subject.
+    #[serde(default)]
+    pub subject_within: Option<String>,
     /// How far its clock may differ from ours.
     #[serde(default = "skew", with = "span")]
     pub skew: Duration,
@@ -60,6 +93,12 @@ pub struct Settings {
     /// Wishes that are passed on to the provider; all others stay here.
     #[serde(default = "pass")]
     pub pass: BTreeSet<Wish>,
+    /// The values of `prompt` that it understands; others are not sent.
+    #[serde(default = "prompts")]
+    pub prompts: BTreeSet<Prompt>,
+    /// Its ID tokens have `auth_time` when a fresh proof is asked for. Off for providers that never say it.
+    #[serde(default = "yes")]
+    pub auth_time: bool,
     /// Fixed extra parameters of the authorization request.
     #[serde(default)]
     pub authorize_params: BTreeMap<String, String>,
@@ -69,21 +108,33 @@ impl Settings {
     /// The keys, for suggestions.
     pub const KEYS: &'static [&'static str] = &[
         "issuer",
+        "discovery_url",
+        "tenants",
         "client_id",
         "client_secret",
         "client_auth",
+        "private_key",
+        "key_id",
+        "team_id",
         "scopes",
         "pkce",
+        "nonce",
         "response_mode",
+        "response_claims",
+        "errors_under_200",
         "userinfo",
         "userinfo_signed",
         "algorithms",
+        "id_token_hs256",
+        "subject_within",
         "skew",
         "id_token_max_age",
         "require_iss_parameter",
         "email_verified_text",
         "email_verified",
         "pass",
+        "prompts",
+        "auth_time",
         "authorize_params",
     ];
 
@@ -98,7 +149,13 @@ impl Settings {
     /// Contradictions between keys.
     pub fn check(&self, common: &Common) -> Vec<Contradiction> {
         let mut found = check_client_auth(self.auth(), self.client_secret.as_ref(), self.pkce);
-        found.extend(check_plain_http(common, [("issuer", &self.issuer.endpoint)]));
+        let endpoints = [("issuer", Some(&self.issuer.endpoint)), ("discovery_url", self.discovery_url.as_ref())];
+        found.extend(check_plain_http(
+            common,
+            endpoints.into_iter().filter_map(|(key, url)| Some((key, url?))),
+        ));
+        found.extend(self.check_keys());
+        found.extend(self.check_deviations(common));
         found.extend(check_parameters("authorize_params", &self.authorize_params));
         if self.algorithms.is_empty() {
             found.push(Contradiction::new(
@@ -138,9 +195,150 @@ impl Settings {
         found
     }
 
+    /// Contradictions about our own key.
+    fn check_keys(&self) -> Vec<Contradiction> {
+        let auth = self.auth();
+        let signs = matches!(auth, ClientAuth::PrivateKeyJwt | ClientAuth::SignedSecret);
+        let mut found = Vec::new();
+        if signs && self.private_key.is_none() {
+            found.push(Contradiction::new(
+                "private_key",
+                format!("`client_auth = \"{}\"` needs a `private_key`", auth.as_str()),
+                "add `private_key = \"file:KEY.pem\"`",
+            ));
+        }
+        let apple = auth == ClientAuth::SignedSecret;
+        for (key, value, wanted) in [("key_id", &self.key_id, apple), ("team_id", &self.team_id, apple)] {
+            if wanted && value.is_none() {
+                found.push(Contradiction::new(
+                    key,
+                    format!("`client_auth = \"signed_secret\"` needs a `{key}`"),
+                    "the provider's console shows it",
+                ));
+            }
+        }
+        let idle = [
+            ("private_key", self.private_key.is_some() && !signs),
+            ("key_id", self.key_id.is_some() && !signs),
+            ("team_id", self.team_id.is_some() && !apple),
+        ];
+        for (key, _) in idle.into_iter().filter(|(_, idle)| *idle) {
+            found.push(Contradiction::new(
+                key,
+                format!("`client_auth = \"{}\"` does not use it", auth.as_str()),
+                "remove it, or say `client_auth = \"private_key_jwt\"`",
+            ));
+        }
+        found
+    }
+
+    /// Contradictions about what is there for single providers.
+    fn check_deviations(&self, common: &Common) -> Vec<Contradiction> {
+        let mut found = Vec::new();
+        if self.issuer.text.contains(TENANT) != self.tenants.is_some() {
+            found.push(Contradiction::new(
+                "tenants",
+                format!("an issuer with `{TENANT}` and `tenants` belong together"),
+                "say which tenants may come, or \"any\"",
+            ));
+        }
+        if self.id_token_hs256 && self.client_secret.is_none() {
+            found.push(Contradiction::new(
+                "id_token_hs256",
+                "the ID token is signed with the client secret, and there is none",
+                "add `client_secret`",
+            ));
+        }
+        if self.id_token_hs256 && self.userinfo_signed {
+            found.push(Contradiction::new(
+                "userinfo_signed",
+                "signed userinfo needs the provider's public keys, and it signs with the client secret",
+                "remove one of the two",
+            ));
+        }
+        if let Some(name) = &self.response_claims {
+            if PROTOCOL_PARAMETERS.contains(&name.as_str()) || name.is_empty() {
+                found.push(Contradiction::new(
+                    "response_claims",
+                    format!("`{name}` is a parameter of the protocol"),
+                    "name the parameter that has the JSON object, such as `user`",
+                ));
+            }
+            // whoever signs in can write into it what they like: good for their own name, and for nothing else
+            let mapping = Mapping { profile: BTreeMap::new(), ..common.mapping() };
+            let mut reads = mapping.reads();
+            let sources = [Field::Email, Field::PhoneNumber].map(|field| common.profile.get(&field));
+            let expressions = sources.into_iter().flatten().filter_map(ProfileSource::expression);
+            reads.extend(expressions.chain(&self.email_verified).flat_map(|e| e.reads().iter().map(String::as_str)));
+            if reads.contains(name.as_str()) {
+                found.push(Contradiction::new(
+                    "response_claims",
+                    format!("`claims.{name}` is the person's own word, so that no rule, filter or address may read it"),
+                    "read it in `profile` only, for a name",
+                ));
+            }
+        }
+        found
+    }
+
     /// The secrets it refers to.
     pub fn secrets(&self) -> Vec<(&'static str, &SecretRef)> {
-        self.client_secret.iter().map(|secret| ("client_secret", secret)).collect()
+        let secrets = [("client_secret", self.client_secret.as_ref()), ("private_key", self.private_key.as_ref())];
+        secrets.into_iter().filter_map(|(key, secret)| Some((key, secret?))).collect()
+    }
+}
+
+/// What stands for the tenant in an issuer of many (Microsoft's discovery document has it letter by letter).
+pub const TENANT: &str = "{tenantid}";
+
+/// The tenants whose people may come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tenants {
+    /// Of any organisation, as far as the provider itself lets them.
+    Any,
+    /// Of these.
+    Only(BTreeSet<String>),
+}
+
+impl Tenants {
+    /// Whether this one's may.
+    pub fn admit(&self, tenant: &str) -> bool {
+        is_tenant(tenant)
+            && match self {
+                Self::Any => true,
+                Self::Only(list) => list.contains(tenant),
+            }
+    }
+}
+
+impl<'de> Deserialize<'de> for Tenants {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Read;
+        impl<'de> de::Visitor<'de> for Read {
+            type Value = Tenants;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a list of tenants' ids, or \"any\"")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Tenants, E> {
+                if text == "any" { Ok(Tenants::Any) } else { Err(E::invalid_value(de::Unexpected::Str(text), &self)) }
+            }
+            fn visit_seq<A: de::SeqAccess<'de>>(self, mut list: A) -> Result<Tenants, A::Error> {
+                let mut tenants = BTreeSet::new();
+                while let Some(tenant) = list.next_element::<String>()? {
+                    if !is_tenant(&tenant) {
+                        return Err(de::Error::custom(format_args!(
+                            "`{tenant}` is not a tenant's id such as 72f988bf-86f1-41af-91ab-2d7cd011db47"
+                        )));
+                    }
+                    tenants.insert(tenant.to_ascii_lowercase());
+                }
+                if tenants.is_empty() {
+                    return Err(de::Error::custom("name at least one tenant, or say \"any\""));
+                }
+                Ok(Tenants::Only(tenants))
+            }
+        }
+        deserializer.deserialize_any(Read)
     }
 
     /// There are no paths.
@@ -214,6 +412,22 @@ pub enum Wish {
     UiLocales,
     /// Authentication contexts.
     AcrValues,
+}
+
+/// A value of `prompt` (OIDC Core §3.1.2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Prompt {
+    /// Nothing may be shown.
+    None,
+    /// A new proof.
+    Login,
+    /// The person picks an account.
+    SelectAccount,
+}
+
+fn prompts() -> BTreeSet<Prompt> {
+    BTreeSet::from([Prompt::None, Prompt::Login, Prompt::SelectAccount])
 }
 
 fn yes() -> bool {

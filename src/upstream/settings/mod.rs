@@ -49,6 +49,7 @@ use crate::assurance::AcrMap;
 use crate::ids::ProviderId;
 use crate::upstream::kinds::{self, KindSettings};
 use crate::upstream::mapping::{Expression, Field, Mapping, ProfileSource, Rule};
+use crate::upstream::presets;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,11 +75,11 @@ impl Provider {
     /// Reads one `[[provider]]` table. Every value is checked; errors have the place of theirs.
     ///
     /// # Errors
-    /// At most two: one of the common keys, one of the kind's.
+    /// At most three: one of the preset's parameters, one of the common keys, one of the kind's.
     pub fn from_table(table: Spanned<DeTable<'_>>) -> Result<Self, Vec<toml::de::Error>> {
         let span = table.span();
+        let (table, unset) = presets::expand(table.into_inner(), &span);
         let (common, own): (Vec<_>, Vec<_>) = table
-            .into_inner()
             .into_iter()
             .partition(|(key, _)| COMMON_KEYS.contains(&key.get_ref().as_ref()));
         let part = |entries: Vec<_>| {
@@ -91,9 +92,14 @@ impl Provider {
         let common = Common::deserialize(part(common));
         // without a known kind nothing can be said about its keys; `kind` itself has the error
         let own = kind.map(|kind| kinds::parse(&kind, part(own))).transpose();
-        match (common, own) {
-            (Ok(common), Ok(Some(kind))) => Ok(Self { common, kind }),
-            (common, own) => Err(common.err().into_iter().chain(own.err()).collect()),
+        match (common, own, unset) {
+            (Ok(common), Ok(Some(kind)), None) => Ok(Self { common, kind }),
+            // what only a missing parameter would have set is missing by the same mistake
+            (common, own, Some(unset)) => {
+                let said = |error: &toml::de::Error| !error.message().starts_with("missing field");
+                Err([Some(unset), common.err().filter(said), own.err().filter(said)].into_iter().flatten().collect())
+            }
+            (common, own, None) => Err(common.err().into_iter().chain(own.err()).collect()),
         }
     }
 
@@ -127,6 +133,7 @@ impl Contradiction {
 pub const COMMON_KEYS: &[&str] = &[
     "id",
     "kind",
+    "preset",
     "name",
     "icon",
     "order",
@@ -140,6 +147,8 @@ pub const COMMON_KEYS: &[&str] = &[
     "acr_map",
     "map",
     "profile",
+    "profile_refresh",
+    "freshness",
     "allow_loopback",
     "allow_private_network",
     "ca_file",
@@ -155,6 +164,9 @@ pub struct Common {
     /// The kind, such as `oidc`.
     #[serde(deserialize_with = "known_kind")]
     pub kind: String,
+    /// The preset that sets what the table does not.
+    #[serde(default, deserialize_with = "presets::known")]
+    pub preset: Option<String>,
     /// What people read.
     pub name: String,
     /// The name of a bundled icon.
@@ -193,6 +205,12 @@ pub struct Common {
     /// Profile fields that do not come from the claim of the same name. An empty text switches one off.
     #[serde(default)]
     pub profile: BTreeMap<Field, ProfileSource>,
+    /// What later sign-ins change in the profile.
+    #[serde(default)]
+    pub profile_refresh: ProfileRefresh,
+    /// What counts as a fresh proof, where an application demands one.
+    #[serde(default)]
+    pub freshness: Freshness,
     /// Development only: plain http, and only to this very machine.
     #[serde(default)]
     pub allow_loopback: bool,
@@ -274,6 +292,7 @@ impl Common {
             linking: self.linking,
             authoritative_for: self.authoritative_for.0.clone(),
             acr_map: self.acr_map.clone(),
+            profile_refresh: self.profile_refresh,
         }
     }
 }
@@ -304,6 +323,35 @@ pub struct ProviderPolicy {
     pub authoritative_for: BTreeSet<String>,
     /// What its authentication contexts are worth here.
     pub acr_map: AcrMap,
+    /// What later sign-ins change in the profile.
+    pub profile_refresh: ProfileRefresh,
+}
+
+/// What a sign-in changes in the profile of an account that exists.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProfileRefresh {
+    /// The profile is what the provider says now; what it says no more is gone, unless another provider said it.
+    #[default]
+    Always,
+    /// What the provider says now counts; what it does not say stays (Apple names people once).
+    Keep,
+    /// Nothing: the profile stays as the first sign-in made it.
+    Once,
+    /// Nothing, and the first sign-in takes none either.
+    Never,
+}
+
+/// What counts as a fresh proof, where an application demands one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Freshness {
+    /// The provider must show when the person proved themselves. One that cannot is not offered.
+    #[default]
+    Proved,
+    /// The demand goes to the provider, and where its answer shows no time, that it answered is enough. The trace
+    /// says so.
+    Trusted,
 }
 
 /// Who gets an account at the first sign-in.
@@ -413,11 +461,13 @@ pub(in crate::upstream) fn check_client_auth(
 ) -> Vec<Contradiction> {
     let mut found = Vec::new();
     match (auth, secret) {
-        (ClientAuth::None, Some(_)) => found.push(Contradiction::new(
-            "client_secret",
-            "there is a secret, but `client_auth` is \"none\"",
-            "remove one of the two",
-        )),
+        (ClientAuth::None | ClientAuth::PrivateKeyJwt | ClientAuth::SignedSecret, Some(_)) => {
+            found.push(Contradiction::new(
+                "client_secret",
+                format!("there is a secret, but `client_auth` is \"{}\"", auth.as_str()),
+                "remove one of the two",
+            ));
+        }
         (ClientAuth::ClientSecretBasic | ClientAuth::ClientSecretPost, None) => {
             found.push(Contradiction::new(
                 "client_auth",

@@ -110,6 +110,10 @@ pub enum ClientAuth {
     ClientSecretBasic,
     /// Body.
     ClientSecretPost,
+    /// An assertion that our private key signed (RFC 7523 §2.2).
+    PrivateKeyJwt,
+    /// Body, where the secret is a token that our private key signed (Apple).
+    SignedSecret,
     /// Not at all: a public client.
     None,
 }
@@ -120,6 +124,8 @@ impl ClientAuth {
         match self {
             Self::ClientSecretBasic => "client_secret_basic",
             Self::ClientSecretPost => "client_secret_post",
+            Self::PrivateKeyJwt => "private_key_jwt",
+            Self::SignedSecret => "signed_secret",
             Self::None => "none",
         }
     }

@@ -1,0 +1,256 @@
+//! A provider's table together with its preset. Every value keeps the place of what caused it, so that an error
+//! in a parameter points at the parameter.
+
+use super::{Form, NAMES, Preset, named};
+use crate::upstream::settings::Endpoint;
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, Visitor};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+use toml::Spanned;
+use toml::de::{DeArray, DeTable, DeValue, Error, ValueDeserializer};
+
+/// Tables in which a preset's entries and the provider's own stand together. An empty text takes a preset's entry
+/// out of all but `profile`, where it has a meaning of its own.
+const MERGED: &[&str] =
+    &["authorize_params", "userinfo_params", "userinfo_headers", "reauthenticate_params", "profile", "acr_map"];
+
+/// The name of a preset that exists.
+pub(in crate::upstream) fn known<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let name = <String as de::Deserialize>::deserialize(deserializer)?;
+    if NAMES.contains(&name.as_str()) { Ok(Some(name)) } else { Err(de::Error::unknown_variant(&name, NAMES)) }
+}
+
+/// The table with what its preset sets. One without a preset, or with one that does not exist, stays as it is.
+///
+/// # Errors
+/// What is wrong with the preset's parameters; the table then has what could be set.
+pub(in crate::upstream) fn expand<'a>(
+    mut table: DeTable<'a>,
+    header: &Range<usize>,
+) -> (DeTable<'a>, Option<Error>) {
+    let said = table.get("preset");
+    let Some((preset, place)) =
+        said.and_then(|said| Some((named(said.get_ref().as_str()?)?, said.span())))
+    else {
+        return (table, None);
+    };
+    let mut own = DeTable::new();
+    for name in preset.parameters.keys().map(String::as_str).chain(["kind"]) {
+        if let Some((key, value)) = table.remove_entry(name) {
+            own.insert(key, value);
+        }
+    }
+    let places = own.iter().map(|(key, value)| (key.get_ref().to_string(), value.span())).collect();
+    let needed = needed(preset, &table);
+    let seed = Parameters { preset, needed: &needed };
+    let source = ValueDeserializer::from(Spanned::new(header.clone(), DeValue::Table(own)));
+    let (mut given, error) = match seed.deserialize(source) {
+        Ok(given) => (given, None),
+        Err(error) => (BTreeMap::new(), Some(error)),
+    };
+    for (name, parameter) in &preset.parameters {
+        if let Some(usual) = &parameter.default {
+            given.entry(name.clone()).or_insert_with(|| usual.clone());
+        }
+    }
+    let fill = Fill { given, places, place };
+    let present = |table: &DeTable<'_>, key: &str| table.contains_key(key);
+    let with: Vec<&DeTable<'static>> =
+        preset.with.iter().filter(|(key, _)| present(&table, key)).map(|(_, table)| table).collect();
+    for (key, value) in with.into_iter().flatten().chain(&preset.table) {
+        let name = key.get_ref();
+        let spanned = || Spanned::new(fill.place.clone(), name.clone());
+        match table.get_mut(name.as_ref()) {
+            None => {
+                if error.is_none() || !fill.lacks(value.get_ref()) {
+                    table.insert(spanned(), fill.value(value.get_ref()));
+                }
+            }
+            Some(said) if MERGED.contains(&name.as_ref()) => {
+                let span = said.span();
+                let (DeValue::Table(mine), DeValue::Table(preset)) = (said.get_ref(), value.get_ref()) else {
+                    continue;
+                };
+                let mut both = mine.clone();
+                for (key, value) in preset {
+                    if !both.contains_key(key.get_ref().as_ref()) {
+                        both.insert(
+                            Spanned::new(fill.place.clone(), key.get_ref().clone()),
+                            fill.value(value.get_ref()),
+                        );
+                    }
+                }
+                if name != "profile" {
+                    both = both.into_iter().filter(|(_, value)| value.get_ref().as_str() != Some("")).collect();
+                }
+                *said = Spanned::new(span, DeValue::Table(both));
+            }
+            Some(_) => {}
+        }
+    }
+    (table, error)
+}
+
+/// The parameters without a default that stand in what the table does not say itself.
+fn needed(preset: &Preset, table: &DeTable<'_>) -> Vec<String> {
+    let used = |name: &str| {
+        let mark = format!("{{{name}}}");
+        preset
+            .table
+            .iter()
+            .filter(|(key, _)| {
+                MERGED.contains(&key.get_ref().as_ref()) || !table.contains_key(key.get_ref().as_ref())
+            })
+            .any(|(_, value)| mentions(value.get_ref(), &mark))
+    };
+    let required = preset.parameters.iter().filter(|(_, parameter)| parameter.default.is_none());
+    required.map(|(name, _)| name).filter(|name| used(name)).cloned().collect()
+}
+
+fn mentions(value: &DeValue<'_>, mark: &str) -> bool {
+    match value {
+        DeValue::String(text) => text.contains(mark),
+        DeValue::Array(values) => values.iter().any(|value| mentions(value.get_ref(), mark)),
+        DeValue::Table(table) => table.iter().any(|(_, value)| mentions(value.get_ref(), mark)),
+        _ => false,
+    }
+}
+
+/// Puts parameters into a preset's values.
+struct Fill {
+    given: BTreeMap<String, String>,
+    /// Where the parameters stand.
+    places: BTreeMap<String, Range<usize>>,
+    /// Where the preset is named.
+    place: Range<usize>,
+}
+
+impl Fill {
+    fn text(&self, text: &str) -> (String, Range<usize>) {
+        let (mut filled, mut place) = (text.to_owned(), self.place.clone());
+        for (name, value) in &self.given {
+            let mark = format!("{{{name}}}");
+            if filled.contains(&mark) {
+                filled = filled.replace(&mark, value);
+                place = self.places.get(name).cloned().unwrap_or(place);
+            }
+        }
+        (filled, place)
+    }
+
+    fn value<'a>(&self, value: &DeValue<'static>) -> Spanned<DeValue<'a>> {
+        let here = |value| Spanned::new(self.place.clone(), value);
+        match value {
+            DeValue::String(text) => {
+                let (text, place) = self.text(text);
+                Spanned::new(place, DeValue::String(Cow::Owned(text)))
+            }
+            DeValue::Array(values) => {
+                let values: DeArray<'a> = values.iter().map(|value| self.value(value.get_ref())).collect();
+                here(DeValue::Array(values))
+            }
+            DeValue::Table(table) => {
+                let entry = |(key, value): (&Spanned<Cow<'static, str>>, &Spanned<DeValue<'static>>)| {
+                    (Spanned::new(self.place.clone(), key.get_ref().clone()), self.value(value.get_ref()))
+                };
+                here(DeValue::Table(table.iter().map(entry).collect()))
+            }
+            other => here(other.clone()),
+        }
+    }
+
+    /// Whether a parameter is missing in the value: after an error there is no sense in half an address.
+    fn lacks(&self, value: &DeValue<'static>) -> bool {
+        match value {
+            DeValue::String(text) => self.text(text).0.contains('{'),
+            DeValue::Array(values) => values.iter().any(|value| self.lacks(value.get_ref())),
+            DeValue::Table(table) => table.iter().any(|(_, value)| self.lacks(value.get_ref())),
+            _ => false,
+        }
+    }
+}
+
+/// Reads the parameters by their forms, so that each error has the place of its value.
+struct Parameters<'p> {
+    preset: &'p Preset,
+    needed: &'p [String],
+}
+
+impl<'de> DeserializeSeed<'de> for Parameters<'_> {
+    type Value = BTreeMap<String, String>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Parameters<'_> {
+    type Value = BTreeMap<String, String>;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a table")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut given = BTreeMap::new();
+        while let Some(name) = map.next_key::<String>()? {
+            let form = self.preset.parameters.get(&name).map(|parameter| parameter.form);
+            let value = map.next_value_seed(One(form))?;
+            given.insert(name, value);
+        }
+        match self.needed.iter().find(|name| !given.contains_key(*name)) {
+            Some(name) => Err(de::Error::custom(format_args!("missing field `{name}`"))),
+            None => Ok(given),
+        }
+    }
+}
+
+/// One parameter of a form; without one it is `kind`, which has no place beside `preset`.
+struct One(Option<Form>);
+
+impl<'de> DeserializeSeed<'de> for One {
+    type Value = String;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
+        let text = <String as de::Deserialize>::deserialize(deserializer)?;
+        let Some(form) = self.0 else {
+            return Err(de::Error::custom("`preset` says already of what kind the provider is; remove `kind`"));
+        };
+        form.read(&text).map_err(|rule| de::Error::custom(format_args!("`{text}` {rule}")))
+    }
+}
+
+impl Form {
+    /// The value, if it has this form.
+    fn read(self, text: &str) -> Result<String, &'static str> {
+        let word = |text: &str| {
+            !text.is_empty()
+                && text.len() <= 128
+                && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
+        };
+        match self {
+            Self::Word if word(text) => Ok(text.to_owned()),
+            Self::Word => Err("may have letters, digits, `-`, `.` and `_`"),
+            Self::Host => {
+                let host = word(text) && text.contains('.') && !text.starts_with('.') && !text.contains("..");
+                if host { Ok(text.to_ascii_lowercase()) } else { Err("must be a host name such as id.example.com") }
+            }
+            Self::Tenant if is_tenant(text) => Ok(text.to_ascii_lowercase()),
+            Self::Tenant => Err("must be a tenant's id such as 72f988bf-86f1-41af-91ab-2d7cd011db47"),
+            Self::BaseUrl => {
+                let endpoint = Endpoint::parse(text)?;
+                if endpoint.url().query().is_some() {
+                    return Err("must have no query");
+                }
+                Ok(text.trim_end_matches('/').to_owned())
+            }
+        }
+    }
+}
+
+/// A UUID as Microsoft writes its tenants.
+pub(in crate::upstream) fn is_tenant(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(at, b)| match at {
+            8 | 13 | 18 | 23 => b == b'-',
+            _ => b.is_ascii_hexdigit(),
+        })
+}

@@ -1,0 +1,129 @@
+//! <https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps>,
+//! <https://docs.github.com/en/rest/users/users#get-the-authenticated-user>,
+//! <https://docs.github.com/en/rest/users/emails#list-email-addresses-for-the-authenticated-user>
+
+use super::*;
+use crate::standin::Reply;
+use serde_json::json;
+
+fn script(script: &mut Script) {
+    script.person = json!({
+        "login": "octocat", "id": 583_231, "node_id": "MDQ6VXNlcjU4MzIzMQ==", "name": "Mona Lisa Octocat",
+        "avatar_url": "https://avatars.githubusercontent.com/u/583231?v=4",
+        "html_url": "https://github.com/octocat", "blog": "", "email": "public@github.example", "type": "User",
+    });
+    // form-encoded, as it answers unless it is asked for JSON
+    script.token = Box::new(|reply| {
+        if reply.status == 200 {
+            let body: Value = serde_json::from_slice(&reply.body).unwrap();
+            let token = body["access_token"].as_str().unwrap();
+            let form = format!("access_token={token}&scope=read%3Auser%2Cuser%3Aemail&token_type=bearer");
+            reply.set("application/x-www-form-urlencoded; charset=utf-8", form);
+        }
+    });
+    script.emails = Box::new(|reply| {
+        *reply = Reply::json(
+            200,
+            &json!([
+                {"email": "octocat@github.example", "verified": true, "primary": true, "visibility": "private"},
+                {"email": "public@github.example", "verified": false, "primary": false, "visibility": "public"},
+                {"email": "octocat@users.noreply.github.com", "verified": true, "primary": false, "visibility": null},
+            ]),
+        );
+    });
+}
+
+fn contract() -> Contract {
+    let more = format!("{SECRET}emails_url = \"{{origin}}/emails\"\nauthoritative_for = [\"github.example\"]");
+    Contract::oauth2("github", &more, script)
+}
+
+#[tokio::test]
+async fn what_github_is_set_to() {
+    let settings = fixed_oauth2("github", SECRET);
+    assert_eq!(
+        endpoints(&settings),
+        [
+            "https://github.com/login/oauth/authorize",
+            "https://github.com/login/oauth/access_token",
+            "https://api.github.com/user",
+            "https://api.github.com/user/emails",
+        ]
+    );
+    assert_eq!(settings.issuer(), "https://github.com");
+    let more = format!("{SECRET}base_url = \"https://github.globex.example/\"");
+    let enterprise = fixed_oauth2("github-enterprise", &more);
+    assert_eq!(
+        endpoints(&enterprise),
+        [
+            "https://github.globex.example/login/oauth/authorize",
+            "https://github.globex.example/login/oauth/access_token",
+            "https://github.globex.example/api/v3/user",
+            "https://github.globex.example/api/v3/user/emails",
+        ]
+    );
+    assert_eq!(enterprise.issuer(), "https://github.globex.example");
+}
+
+#[tokio::test]
+async fn a_sign_in_at_github() {
+    let contract = contract();
+    let vouched = contract.signs_in().await;
+    assert_eq!(key(&vouched), ("https://github.com", "583231", "integer"));
+    assert_eq!(email(&vouched), Some(("octocat@github.example", true)));
+    let profile = vouched.identity.profile();
+    assert_eq!(profile.name.as_deref(), Some("Mona Lisa Octocat"));
+    assert_eq!(profile.preferred_username.as_deref(), Some("octocat"));
+    assert_eq!(contract.last("/me").headers["x-github-api-version"], "2022-11-28");
+    assert!(contract.last("/me").headers["user-agent"].starts_with("countersign/"), "it refuses calls without one");
+    assert_eq!(contract.asks("scope").await.as_deref(), Some("read:user user:email"));
+}
+
+#[tokio::test]
+async fn an_address_that_github_has_not_verified_is_none() {
+    let contract = contract();
+    let vouched = contract
+        .signs_in_with(|script| {
+            script.emails = Box::new(|reply| {
+                *reply = Reply::json(
+                    200,
+                    &json!([{"email": "octocat@github.example", "verified": false, "primary": true}]),
+                );
+            });
+        })
+        .await;
+    assert_eq!(email(&vouched), None, "the public address of the profile is not used either");
+}
+
+#[tokio::test]
+async fn what_github_refuses() {
+    let contract = contract();
+    for error in ["bad_verification_code", "incorrect_client_credentials", "redirect_uri_mismatch"] {
+        contract
+            .refuses("oauth2.token_error", |script| {
+                script.token = Box::new(move |reply| {
+                    *reply = Reply::json(200, &json!({"error": error, "error_description": "x", "error_uri": "x"}));
+                });
+            })
+            .await;
+        contract
+            .refuses("oauth2.token_error", |script| {
+                script.token = Box::new(move |reply| {
+                    reply.status = 200;
+                    reply.set("application/x-www-form-urlencoded", format!("error={error}&error_description=x"));
+                });
+            })
+            .await;
+    }
+    contract
+        .refuses("oauth2.userinfo.status", |script| {
+            script.profile = Box::new(|reply| *reply = Reply::json(401, &json!({"message": "Bad credentials"})));
+        })
+        .await;
+    contract
+        .declined(
+            "oauth2.cancelled",
+            &[("error", "access_denied"), ("error_description", "The user has denied your application access.")],
+        )
+        .await;
+}

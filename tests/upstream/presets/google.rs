@@ -1,0 +1,125 @@
+//! <https://developers.google.com/identity/openid-connect/openid-connect>
+
+use super::*;
+use countersign::upstream::mapping::Expression;
+use serde_json::json;
+
+fn script(script: &mut Script) {
+    script.person = json!({
+        "sub": "10769150350006150715113082367", "email": "jane@globex.example", "email_verified": true,
+        "hd": "globex.example", "name": "Jane Doe", "given_name": "Jane", "family_name": "Doe",
+        "picture": "https://lh3.googleusercontent.com/a/x=s96-c",
+    });
+    script.in_id_token = vec!["email", "email_verified", "hd", "name", "given_name", "family_name", "picture"];
+    // `azp` is always there, `auth_time` is not
+    script.claims = Box::new(|claims| {
+        claims["azp"] = json!("countersign");
+        claims.as_object_mut().unwrap().remove("auth_time");
+    });
+    script.discovery = body(|document| {
+        document.as_object_mut().unwrap().remove("authorization_response_iss_parameter_supported");
+    });
+    script.response = Box::new(|answer| {
+        answer.insert("scope".to_owned(), "email profile openid".to_owned());
+        answer.insert("authuser".to_owned(), "0".to_owned());
+        answer.insert("prompt".to_owned(), "consent".to_owned());
+        answer.remove("iss");
+    });
+}
+
+fn contract(more: &str) -> Contract {
+    Contract::oidc("google", &format!("{SECRET}{more}"), script)
+}
+
+#[tokio::test]
+async fn what_google_is_set_to() {
+    let settings = fixed_oidc("google", SECRET);
+    assert_eq!(settings.issuer.text, "https://accounts.google.com");
+    assert_eq!(settings.scopes, ["openid", "profile", "email"]);
+    // the domain of a Workspace is read from `hd`, where domains matter
+    assert_eq!(fixed("google", SECRET).common.domain_claim, None);
+    let limited = fixed("google", &format!("{SECRET}domains = [\"globex.example\"]"));
+    assert_eq!(limited.common.domain_claim.as_ref().map(Expression::as_str), Some("claims.hd"));
+}
+
+#[tokio::test]
+async fn a_sign_in_at_google() {
+    let contract = contract("authoritative_for = [\"globex.example\"]");
+    let vouched = contract.signs_in().await;
+    let issuer = contract.bench.standin.origin();
+    assert_eq!(key(&vouched), (issuer, "10769150350006150715113082367", ""));
+    assert_eq!(email(&vouched), Some(("jane@globex.example", true)));
+    assert_eq!(name(&vouched), Some("Jane Doe"));
+    let token = contract.last("/token");
+    assert_eq!((token.form["client_id"].as_str(), token.headers.get("authorization")), ("countersign", None));
+    assert!(token.form.contains_key("code_verifier"));
+    assert_eq!(contract.bench.standin.count("/userinfo"), 0, "the ID token says it all");
+}
+
+#[tokio::test]
+async fn the_issuer_without_https_is_another() {
+    contract("")
+        .refuses("oidc.id_token.iss", |script| {
+            script.claims = Box::new(|claims| {
+                let bare = claims["iss"].as_str().unwrap().split_once("://").unwrap().1.to_owned();
+                claims["iss"] = json!(bare);
+            });
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn only_people_of_the_workspace() {
+    let contract = contract("domains = [\"globex.example\"]");
+    contract.signs_in().await;
+    // a private account with an address of that domain has no `hd`
+    contract
+        .refuses("provider.domain", |script| {
+            drop(script.person.as_object_mut().unwrap().remove("hd"));
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn what_google_refuses() {
+    let contract = contract("");
+    contract.declined("oidc.cancelled", &[("error", "access_denied")]).await;
+    contract
+        .refuses("oidc.token_error", |script| {
+            script.token = Box::new(|reply| {
+                *reply = crate::standin::Reply::json(
+                    400,
+                    &json!({"error": "invalid_grant", "error_description": "Malformed auth code."}),
+                );
+            });
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn google_shows_no_time_of_the_proof() {
+    let contract = contract("");
+    assert!(!contract.bench.entry.upstream.proves_freshness());
+    assert!(contract.bench.entry.upstream.lets_choose());
+    let open = contract.bench.begin(|request| request.force_authentication = true).await.unwrap();
+    assert!(!open.url.as_str().contains("prompt"), "prompt=login is an error there: {}", open.url);
+    let open = contract.bench.begin(|request| request.select_account = true).await.unwrap();
+    assert!(open.url.as_str().contains("prompt=select_account"));
+}
+
+#[tokio::test]
+async fn a_proof_on_trust_is_said_to_be_one() {
+    let contract = contract("freshness = \"trusted\"");
+    assert!(contract.bench.entry.upstream.proves_freshness());
+    script(&mut contract.bench.standin.script());
+    let open = contract.departs().await;
+    let (outcome, trace) = contract.bench.finish(&open, |callback| callback.demanded.force_authentication = true).await;
+    assert_eq!(outcome.unwrap().identity.authentication().auth_time, None);
+    let step = trace.steps().iter().find(|step| step.check == "oidc.auth_time").unwrap();
+    assert!(step.received.contains("trust"), "{step:?}");
+    // what is shown must still be right
+    contract.bench.standin.script().claims = Box::new(|claims| claims["auth_time"] = json!(1_700_000_000));
+    let open = contract.departs().await;
+    let (outcome, trace) = contract.bench.finish(&open, |callback| callback.demanded.force_authentication = true).await;
+    refused(outcome, &trace, "oidc.auth_time");
+}
