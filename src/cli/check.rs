@@ -5,6 +5,7 @@ use super::{CliError, Global};
 use crate::config::report::Problem;
 use crate::config::{Loaded, Report, load};
 use crate::context::Context;
+use crate::upstream::presets::{self, Preset};
 use crate::upstream::{Health, Registry};
 use clap::Args;
 use serde_json::{Value, json};
@@ -52,6 +53,7 @@ pub async fn run(check: Check, global: &Global, out: &Out) -> Result<(), CliErro
     let body = json!({
         "ok": !report.has_errors() && silent == 0,
         "problems": report.to_json(),
+        "presets": loaded.as_ref().map(presets_json),
         "providers": answers.as_ref().map(|answers| answers.iter().map(Answer::json).collect::<Vec<_>>()),
     });
     out.show(&body, || text(&report, loaded.as_ref(), answers.as_deref()));
@@ -86,6 +88,11 @@ fn text(report: &Report, loaded: Option<&Loaded>, answers: Option<&[Answer]>) ->
             count(settings.directory.roles.len(), "role"),
         ));
     }
+    if let Some(loaded) = loaded.filter(|_| !report.has_errors()) {
+        for (_, preset) in used(loaded) {
+            text.push_str(&super::preset::deviations(preset));
+        }
+    }
     for answer in answers.unwrap_or_default() {
         match &answer.trouble {
             None if answer.asked => {
@@ -99,6 +106,23 @@ fn text(report: &Report, loaded: Option<&Loaded>, answers: Option<&[Answer]>) ->
         }
     }
     text
+}
+
+/// The presets that providers name, each once, with the providers.
+fn used(loaded: &Loaded) -> Vec<(Vec<String>, &'static Preset)> {
+    let by = |preset: &Preset| -> Vec<String> {
+        let named = loaded.providers.list().iter().map(|provider| &provider.common);
+        named
+            .filter(|common| common.preset.as_deref() == Some(preset.name))
+            .map(|common| common.id.to_string())
+            .collect()
+    };
+    presets::all().iter().map(|preset| (by(preset), preset)).filter(|(ids, _)| !ids.is_empty()).collect()
+}
+
+fn presets_json(loaded: &Loaded) -> Vec<Value> {
+    let one = |(ids, preset): (Vec<String>, &Preset)| json!({ "preset": preset.name, "providers": ids, "deviations": preset.deviations });
+    used(loaded).into_iter().map(one).collect()
 }
 
 /// What became of asking a provider.

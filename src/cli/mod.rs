@@ -12,6 +12,7 @@ mod logging;
 mod logouts;
 mod migrate;
 mod output;
+mod preset;
 mod registration_token;
 mod saml_key;
 mod serve;
@@ -84,6 +85,9 @@ enum Command {
     Serve(serve::Serve),
     /// Read the whole configuration and report everything that is wrong with it
     Check(check::Check),
+    /// What is known about single providers
+    #[command(subcommand)]
+    Preset(preset::PresetCommand),
     /// Bring the database to this version
     Migrate(migrate::Migrate),
     /// Apps that sign people in through this broker
@@ -256,6 +260,7 @@ async fn dispatch(cli: Cli, out: &Out) -> Result<(), CliError> {
         Command::Migrate(migrate) => migrate::run(migrate, &global, out).await,
         Command::Client(command) => client::run(command, &global.desk()?, out).await,
         Command::RegistrationToken(command) => registration_token::run(command, &global.desk()?, out).await,
+        Command::Preset(command) => preset::run(&command, out),
         Command::Keys(command) => keys::run(command, &global, out).await,
         Command::Account(command) => account::run(command, &global.desk()?, out).await,
         Command::Session(command) => session::run(command, &global.desk()?, out).await,

@@ -10,6 +10,7 @@ use crate::accounts::Target;
 use crate::context::Context;
 use crate::ids::ProviderId;
 use crate::upstream::kinds;
+use crate::upstream::presets::{self, Preset};
 use crate::upstream::registry::{BuildError, Registry};
 use crate::upstream::settings::{COMMON_KEYS, Provider, SecretRef};
 use secrecy::SecretString;
@@ -315,10 +316,15 @@ fn report(
         let name = rest.split('`').next().unwrap_or("");
         let problem = Problem::error("config.unknown_key", place, format!("there is no key `{name}` here"))
             .label("unknown key");
-        let kind = table.get("kind").and_then(|kind| kind.get_ref().as_str()).unwrap_or("");
-        let own = kinds::keys(kind).unwrap_or_default();
-        let words: Vec<&str> =
-            if top_level { COMMON_KEYS.iter().chain(own).copied().collect() } else { expected(message) };
+        let preset = presets::of(table);
+        let kind = table.get("kind").and_then(|kind| kind.get_ref().as_str());
+        let own = kinds::keys(kind.or(preset.map(Preset::kind)).unwrap_or("")).unwrap_or_default();
+        let parameters = preset.into_iter().flat_map(|preset| preset.parameters.keys().map(String::as_str));
+        let words: Vec<&str> = if top_level {
+            COMMON_KEYS.iter().chain(own).copied().chain(parameters).collect()
+        } else {
+            expected(message)
+        };
         match nearest(name, words.iter().copied()) {
             Some(near) => problem.help(format!("did you mean `{near}`?")),
             None => problem.help(format!("the keys here are: {}", words.join(", "))),

@@ -141,8 +141,9 @@ impl SigningKey {
     /// # Errors
     /// `jose.key`; nothing of the key is in it.
     pub fn from_pem(pem: &str) -> Result<Self, JoseError> {
-        let der = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes())
-            .map_err(|_| JoseError::key("there is no private key in PEM form (PKCS#8, \"BEGIN PRIVATE KEY\")"))?;
+        let der = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| {
+            JoseError::key("there is no private key in PEM form (PKCS#8, \"BEGIN PRIVATE KEY\")")
+        })?;
         let der = der.secret_pkcs8_der();
         [SigningAlg::ES256, SigningAlg::RS256, SigningAlg::EdDSA]
             .into_iter()

@@ -1,15 +1,15 @@
 //! One provider built from its TOML, a stand-in to answer it, and what every case checks.
 
 use crate::standin::{CLIENT_SECRET, Canary, Script, Standin};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use countersign::context::{Context, ManualClock, SeededEntropy, Timestamp};
 use countersign::failure::{Failure, UserMessage};
+use countersign::upstream::settings::SecretRef;
 use countersign::upstream::{
     BeginRequest, Begun, Callback, CallbackMethod, Demanded, Departure, Entry, Provider, Registry, Trace,
     Vouched,
 };
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use countersign::upstream::settings::SecretRef;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use toml::Spanned;

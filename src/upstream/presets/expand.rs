@@ -13,13 +13,25 @@ use toml::de::{DeArray, DeTable, DeValue, Error, ValueDeserializer};
 
 /// Tables in which a preset's entries and the provider's own stand together. An empty text takes a preset's entry
 /// out of all but `profile`, where it has a meaning of its own.
-const MERGED: &[&str] =
-    &["authorize_params", "userinfo_params", "userinfo_headers", "reauthenticate_params", "profile", "acr_map"];
+const MERGED: &[&str] = &[
+    "authorize_params",
+    "userinfo_params",
+    "userinfo_headers",
+    "reauthenticate_params",
+    "profile",
+    "acr_map",
+];
 
 /// The name of a preset that exists.
-pub(in crate::upstream) fn known<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+pub(in crate::upstream) fn known<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
     let name = <String as de::Deserialize>::deserialize(deserializer)?;
-    if NAMES.contains(&name.as_str()) { Ok(Some(name)) } else { Err(de::Error::unknown_variant(&name, NAMES)) }
+    if NAMES.contains(&name.as_str()) {
+        Ok(Some(name))
+    } else {
+        Err(de::Error::unknown_variant(&name, NAMES))
+    }
 }
 
 /// The table with what its preset sets. One without a preset, or with one that does not exist, stays as it is.
@@ -31,8 +43,7 @@ pub(in crate::upstream) fn expand<'a>(
     header: &Range<usize>,
 ) -> (DeTable<'a>, Option<Error>) {
     let said = table.get("preset");
-    let Some((preset, place)) =
-        said.and_then(|said| Some((named(said.get_ref().as_str()?)?, said.span())))
+    let Some((preset, place)) = said.and_then(|said| Some((named(said.get_ref().as_str()?)?, said.span())))
     else {
         return (table, None);
     };
@@ -83,7 +94,8 @@ pub(in crate::upstream) fn expand<'a>(
                     }
                 }
                 if name != "profile" {
-                    both = both.into_iter().filter(|(_, value)| value.get_ref().as_str() != Some("")).collect();
+                    both =
+                        both.into_iter().filter(|(_, value)| value.get_ref().as_str() != Some("")).collect();
                 }
                 *said = Spanned::new(span, DeValue::Table(both));
             }
@@ -212,7 +224,9 @@ impl<'de> DeserializeSeed<'de> for One {
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
         let text = <String as de::Deserialize>::deserialize(deserializer)?;
         let Some(form) = self.0 else {
-            return Err(de::Error::custom("`preset` says already of what kind the provider is; remove `kind`"));
+            return Err(de::Error::custom(
+                "`preset` says already of what kind the provider is; remove `kind`",
+            ));
         };
         form.read(&text).map_err(|rule| de::Error::custom(format_args!("`{text}` {rule}")))
     }
@@ -231,7 +245,11 @@ impl Form {
             Self::Word => Err("may have letters, digits, `-`, `.` and `_`"),
             Self::Host => {
                 let host = word(text) && text.contains('.') && !text.starts_with('.') && !text.contains("..");
-                if host { Ok(text.to_ascii_lowercase()) } else { Err("must be a host name such as id.example.com") }
+                if host {
+                    Ok(text.to_ascii_lowercase())
+                } else {
+                    Err("must be a host name such as id.example.com")
+                }
             }
             Self::Tenant if is_tenant(text) => Ok(text.to_ascii_lowercase()),
             Self::Tenant => Err("must be a tenant's id such as 72f988bf-86f1-41af-91ab-2d7cd011db47"),

@@ -46,7 +46,33 @@ macro_rules! files {
 }
 
 files! {
-    "apple", "facebook", "github", "github-enterprise", "google", "microsoft", "microsoft-multitenant",
+    "amazon",
+    "apple",
+    "auth0",
+    "bitbucket",
+    "cognito",
+    "discord",
+    "entra-external-id",
+    "facebook",
+    "github",
+    "github-enterprise",
+    "gitlab",
+    "google",
+    "kakao",
+    "keycloak",
+    "line",
+    "linkedin",
+    "microsoft",
+    "microsoft-multitenant",
+    "naver",
+    "oauth2",
+    "oidc",
+    "okta",
+    "paypal",
+    "slack",
+    "twitch",
+    "x",
+    "yahoo",
 }
 
 /// One preset.
@@ -133,6 +159,11 @@ pub fn named(name: &str) -> Option<&'static Preset> {
     ALL.iter().find(|preset| preset.name == name)
 }
 
+/// The preset that a provider's table names.
+pub fn of(table: &DeTable<'_>) -> Option<&'static Preset> {
+    named(table.get("preset")?.get_ref().as_str()?)
+}
+
 impl Preset {
     /// Reads a preset's file. A test reads them all, so that none fails where it matters.
     fn read(name: &'static str, text: &'static str) -> Result<Self, toml::de::Error> {
@@ -169,9 +200,7 @@ impl Preset {
         let mut all = lines(&self.table);
         for (key, table) in &self.with {
             all.extend(
-                lines(table)
-                    .into_iter()
-                    .map(|(name, value)| (name, format!("{value}    # with `{key}`"))),
+                lines(table).into_iter().map(|(name, value)| (name, format!("{value}    # with `{key}`"))),
             );
         }
         all

@@ -79,9 +79,8 @@ impl Provider {
     pub fn from_table(table: Spanned<DeTable<'_>>) -> Result<Self, Vec<toml::de::Error>> {
         let span = table.span();
         let (table, unset) = presets::expand(table.into_inner(), &span);
-        let (common, own): (Vec<_>, Vec<_>) = table
-            .into_iter()
-            .partition(|(key, _)| COMMON_KEYS.contains(&key.get_ref().as_ref()));
+        let (common, own): (Vec<_>, Vec<_>) =
+            table.into_iter().partition(|(key, _)| COMMON_KEYS.contains(&key.get_ref().as_ref()));
         let part = |entries: Vec<_>| {
             let table = DeValue::Table(entries.into_iter().collect());
             ValueDeserializer::from(Spanned::new(span.clone(), table))
@@ -97,7 +96,10 @@ impl Provider {
             // what only a missing parameter would have set is missing by the same mistake
             (common, own, Some(unset)) => {
                 let said = |error: &toml::de::Error| !error.message().starts_with("missing field");
-                Err([Some(unset), common.err().filter(said), own.err().filter(said)].into_iter().flatten().collect())
+                Err([Some(unset), common.err().filter(said), own.err().filter(said)]
+                    .into_iter()
+                    .flatten()
+                    .collect())
             }
             (common, own, None) => Err(common.err().into_iter().chain(own.err()).collect()),
         }

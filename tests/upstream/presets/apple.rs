@@ -53,7 +53,8 @@ fn posted(callback: &mut Callback) {
 
 fn first(callback: &mut Callback) {
     posted(callback);
-    let user = json!({"name": {"firstName": "Jane", "lastName": "Appleseed"}, "email": "admin@globex.example"});
+    let user =
+        json!({"name": {"firstName": "Jane", "lastName": "Appleseed"}, "email": "admin@globex.example"});
     callback.parameters.insert("user".to_owned(), user.to_string());
 }
 
@@ -80,7 +81,10 @@ async fn the_first_sign_in_at_apple_brings_a_name() {
     assert_eq!(email(&vouched), Some(("dpdcnf87nu@privaterelay.appleid.com", true)));
     let profile = vouched.identity.profile();
     assert_eq!(profile.name.as_deref(), Some("Jane Appleseed"));
-    assert_eq!((profile.given_name.as_deref(), profile.family_name.as_deref()), (Some("Jane"), Some("Appleseed")));
+    assert_eq!(
+        (profile.given_name.as_deref(), profile.family_name.as_deref()),
+        (Some("Jane"), Some("Appleseed"))
+    );
     assert_eq!(contract.asks("response_mode").await.as_deref(), Some("form_post"));
     assert_eq!(contract.asks("scope").await.as_deref(), Some("openid name email"));
 }
@@ -120,7 +124,8 @@ async fn what_the_browser_brings_proves_nothing() {
     // a claim of the token does not pass for it
     let vouched = contract
         .signs_in_with(|script| {
-            script.claims = Box::new(|claims| claims["user"] = json!({"name": {"firstName": "E", "lastName": "V"}}));
+            script.claims =
+                Box::new(|claims| claims["user"] = json!({"name": {"firstName": "E", "lastName": "V"}}));
         })
         .await;
     assert_eq!(name(&vouched), None);

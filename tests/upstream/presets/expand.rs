@@ -20,7 +20,8 @@ fn errors(text: &str) -> Vec<(String, String)> {
 
 #[test]
 fn whatever_the_table_says_comes_first() {
-    let more = format!("{SECRET}name = \"Staff\"\nscopes = [\"openid\"]\nclient_auth = \"client_secret_basic\"");
+    let more =
+        format!("{SECRET}name = \"Staff\"\nscopes = [\"openid\"]\nclient_auth = \"client_secret_basic\"");
     let provider = fixed("google", &more);
     assert_eq!(provider.common.name, "Staff");
     let settings = fixed_oidc("google", &more);
@@ -47,7 +48,9 @@ fn mistakes_point_at_what_caused_them() {
     let base = format!("{TABLE}{SECRET}");
     let said = |text: &str| errors(&format!("{text}\n{base}"));
     let unknown = said("preset = \"gogle\"");
-    assert!(unknown.iter().any(|(message, place)| message.contains("unknown variant") && place == "\"gogle\""));
+    assert!(
+        unknown.iter().any(|(message, place)| message.contains("unknown variant") && place == "\"gogle\"")
+    );
     let both = said("preset = \"google\"\nkind = \"oidc\"");
     assert_eq!(both.len(), 1, "{both:?}");
     assert!(both[0].0.contains("remove `kind`") && both[0].1 == "\"oidc\"");
@@ -90,7 +93,14 @@ fn no_preset_gives_anybody_an_account_or_proof_of_an_address() {
     // whom to trust with what is the operator's word
     for preset in presets::all() {
         for (key, _) in preset.sets() {
-            let ours = ["authoritative_for", "provisioning", "linking", "map", "allow_loopback", "allow_private_network"];
+            let ours = [
+                "authoritative_for",
+                "provisioning",
+                "linking",
+                "map",
+                "allow_loopback",
+                "allow_private_network",
+            ];
             assert!(!ours.contains(&key.as_str()), "{}: {key}", preset.name);
         }
     }

@@ -103,7 +103,9 @@ async fn what_facebook_refuses() {
         .declined("oauth2.response", &[("error_code", "1349220"), ("error_message", "Feature Unavailable")])
         .await;
     contract
-        .refuses("oauth2.token_error", |script| script.token = Box::new(|reply| *reply = graph_error(400, 100)))
+        .refuses("oauth2.token_error", |script| {
+            script.token = Box::new(|reply| *reply = graph_error(400, 100))
+        })
         .await;
     let failure = contract
         .refuses("oauth2.userinfo.status", |script| {

@@ -34,7 +34,8 @@ fn script(script: &mut Script) {
 }
 
 fn contract() -> Contract {
-    let more = format!("{SECRET}emails_url = \"{{origin}}/emails\"\nauthoritative_for = [\"github.example\"]");
+    let more =
+        format!("{SECRET}emails_url = \"{{origin}}/emails\"\nauthoritative_for = [\"github.example\"]");
     Contract::oauth2("github", &more, script)
 }
 
@@ -75,7 +76,10 @@ async fn a_sign_in_at_github() {
     assert_eq!(profile.name.as_deref(), Some("Mona Lisa Octocat"));
     assert_eq!(profile.preferred_username.as_deref(), Some("octocat"));
     assert_eq!(contract.last("/me").headers["x-github-api-version"], "2022-11-28");
-    assert!(contract.last("/me").headers["user-agent"].starts_with("countersign/"), "it refuses calls without one");
+    assert!(
+        contract.last("/me").headers["user-agent"].starts_with("countersign/"),
+        "it refuses calls without one"
+    );
     assert_eq!(contract.asks("scope").await.as_deref(), Some("read:user user:email"));
 }
 
@@ -102,7 +106,10 @@ async fn what_github_refuses() {
         contract
             .refuses("oauth2.token_error", |script| {
                 script.token = Box::new(move |reply| {
-                    *reply = Reply::json(200, &json!({"error": error, "error_description": "x", "error_uri": "x"}));
+                    *reply = Reply::json(
+                        200,
+                        &json!({"error": error, "error_description": "x", "error_uri": "x"}),
+                    );
                 });
             })
             .await;
@@ -110,20 +117,27 @@ async fn what_github_refuses() {
             .refuses("oauth2.token_error", |script| {
                 script.token = Box::new(move |reply| {
                     reply.status = 200;
-                    reply.set("application/x-www-form-urlencoded", format!("error={error}&error_description=x"));
+                    reply.set(
+                        "application/x-www-form-urlencoded",
+                        format!("error={error}&error_description=x"),
+                    );
                 });
             })
             .await;
     }
     contract
         .refuses("oauth2.userinfo.status", |script| {
-            script.profile = Box::new(|reply| *reply = Reply::json(401, &json!({"message": "Bad credentials"})));
+            script.profile =
+                Box::new(|reply| *reply = Reply::json(401, &json!({"message": "Bad credentials"})));
         })
         .await;
     contract
         .declined(
             "oauth2.cancelled",
-            &[("error", "access_denied"), ("error_description", "The user has denied your application access.")],
+            &[
+                ("error", "access_denied"),
+                ("error_description", "The user has denied your application access."),
+            ],
         )
         .await;
 }

@@ -10,7 +10,8 @@ fn script(script: &mut Script) {
         "hd": "globex.example", "name": "Jane Doe", "given_name": "Jane", "family_name": "Doe",
         "picture": "https://lh3.googleusercontent.com/a/x=s96-c",
     });
-    script.in_id_token = vec!["email", "email_verified", "hd", "name", "given_name", "family_name", "picture"];
+    script.in_id_token =
+        vec!["email", "email_verified", "hd", "name", "given_name", "family_name", "picture"];
     // `azp` is always there, `auth_time` is not
     script.claims = Box::new(|claims| {
         claims["azp"] = json!("countersign");
@@ -113,13 +114,15 @@ async fn a_proof_on_trust_is_said_to_be_one() {
     assert!(contract.bench.entry.upstream.proves_freshness());
     script(&mut contract.bench.standin.script());
     let open = contract.departs().await;
-    let (outcome, trace) = contract.bench.finish(&open, |callback| callback.demanded.force_authentication = true).await;
+    let (outcome, trace) =
+        contract.bench.finish(&open, |callback| callback.demanded.force_authentication = true).await;
     assert_eq!(outcome.unwrap().identity.authentication().auth_time, None);
     let step = trace.steps().iter().find(|step| step.check == "oidc.auth_time").unwrap();
     assert!(step.received.contains("trust"), "{step:?}");
     // what is shown must still be right
     contract.bench.standin.script().claims = Box::new(|claims| claims["auth_time"] = json!(1_700_000_000));
     let open = contract.departs().await;
-    let (outcome, trace) = contract.bench.finish(&open, |callback| callback.demanded.force_authentication = true).await;
+    let (outcome, trace) =
+        contract.bench.finish(&open, |callback| callback.demanded.force_authentication = true).await;
     refused(outcome, &trace, "oidc.auth_time");
 }

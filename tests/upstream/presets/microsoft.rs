@@ -135,14 +135,19 @@ async fn only_people_of_admitted_tenants() {
     contract.refuses("oidc.tenant", |script| tenant_of(script, TWO, "{tenantid}")).await;
     contract.refuses("oidc.tenant", |script| tenant_of(script, PERSONAL, "{tenantid}")).await;
     let any = multi("\"any\"");
-    for tid in [json!(null), json!("common"), json!(""), json!([ONE]), json!("../x"), json!(ONE.to_uppercase())] {
-        any.refuses(if tid == json!(ONE.to_uppercase()) { "oidc.id_token.iss" } else { "oidc.tenant" }, |script| {
-            let mut before = std::mem::replace(&mut script.claims, Box::new(|_| {}));
-            script.claims = Box::new(move |claims| {
-                before(claims);
-                claims["tid"] = tid.clone();
-            });
-        })
+    for tid in
+        [json!(null), json!("common"), json!(""), json!([ONE]), json!("../x"), json!(ONE.to_uppercase())]
+    {
+        any.refuses(
+            if tid == json!(ONE.to_uppercase()) { "oidc.id_token.iss" } else { "oidc.tenant" },
+            |script| {
+                let mut before = std::mem::replace(&mut script.claims, Box::new(|_| {}));
+                script.claims = Box::new(move |claims| {
+                    before(claims);
+                    claims["tid"] = tid.clone();
+                });
+            },
+        )
         .await;
     }
 }
@@ -164,9 +169,7 @@ async fn a_tenant_cannot_speak_for_another() {
 
 #[tokio::test]
 async fn a_key_of_one_tenant_signs_for_no_other() {
-    for (key, refused_for) in
-        [(PERSONAL, Some("oidc.key_issuer")), (ONE, None), ("{tenantid}", None)]
-    {
+    for (key, refused_for) in [(PERSONAL, Some("oidc.key_issuer")), (ONE, None), ("{tenantid}", None)] {
         let contract = multi("\"any\"");
         let (outcome, trace) = contract.tries(|script| tenant_of(script, ONE, key)).await;
         match refused_for {

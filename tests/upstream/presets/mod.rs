@@ -8,6 +8,8 @@ mod facebook;
 mod github;
 mod google;
 mod microsoft;
+mod oauth;
+mod openid;
 
 use crate::bench::{Bench, Open, provider, refused};
 use crate::standin::{Script, Seen};
@@ -67,8 +69,7 @@ pub struct Contract {
 impl Contract {
     /// `more`: further keys, given the stand-in's origin.
     pub fn new(preset: &str, more: impl FnOnce(&str) -> String, script: fn(&mut Script)) -> Self {
-        let bench =
-            Bench::new(|origin| format!("preset = \"{preset}\"\n{TABLE}{HERE}{}", more(origin)));
+        let bench = Bench::new(|origin| format!("preset = \"{preset}\"\n{TABLE}{HERE}{}", more(origin)));
         Self { bench, script, callback: |_| {} }
     }
 
@@ -180,7 +181,9 @@ pub fn name(vouched: &Vouched) -> Option<&str> {
 }
 
 /// Edits the body of the profile's answer.
-pub fn body(change: impl FnMut(&mut Value) + Send + 'static) -> Box<dyn FnMut(&mut crate::standin::Reply) + Send> {
+pub fn body(
+    change: impl FnMut(&mut Value) + Send + 'static,
+) -> Box<dyn FnMut(&mut crate::standin::Reply) + Send> {
     let mut change = change;
     Box::new(move |reply| reply.edit(|body| change(body)))
 }
