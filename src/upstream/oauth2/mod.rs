@@ -143,15 +143,15 @@ fn check_shape<'a>(callback: &'a Callback, checks: &mut Checks<'_>) -> Result<&'
 }
 
 /// Plain OAuth cannot show when or how the person proved themselves: what must be shown is refused.
-fn check_demands(
-    demanded: &Demanded,
-    freshness: Freshness,
-    checks: &mut Checks<'_>,
-) -> Result<(), Failure> {
+fn check_demands(demanded: &Demanded, freshness: Freshness, checks: &mut Checks<'_>) -> Result<(), Failure> {
     let unmet = |failure: Failure| Failure { code: OAuthCode::UnmetAuthenticationRequirements, ..failure };
     if demanded.force_authentication || demanded.max_age.is_some() {
         if freshness == Freshness::Trusted {
-            checks.note("oauth2.auth_time", "a fresh proof", "none shown: taken on trust, as `freshness` says");
+            checks.note(
+                "oauth2.auth_time",
+                "a fresh proof",
+                "none shown: taken on trust, as `freshness` says",
+            );
         } else {
             checks
                 .require("oauth2.auth_time", false, "a fresh proof", "plain OAuth shows none")

@@ -151,7 +151,10 @@ impl Settings {
                 "add `client_secret`",
             ));
         }
-        if !common.authoritative_for.0.is_empty() && self.emails_url.is_none() && self.email_verified.is_none() {
+        if !common.authoritative_for.0.is_empty()
+            && self.emails_url.is_none()
+            && self.email_verified.is_none()
+        {
             found.push(Contradiction::new(
                 "authoritative_for",
                 "a plain OAuth provider verifies no address unless `email_verified` or `emails_url` says where it \

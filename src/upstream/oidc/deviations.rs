@@ -71,7 +71,12 @@ impl Oidc {
 
     /// Adds the JSON object that came beside the code, for the profile to read. Nobody signed it and nothing depends
     /// on it, so one that is no object is left out.
-    pub(super) fn add_response_claims(&self, callback: &Callback, claims: &mut Object, checks: &mut Checks<'_>) {
+    pub(super) fn add_response_claims(
+        &self,
+        callback: &Callback,
+        claims: &mut Object,
+        checks: &mut Checks<'_>,
+    ) {
         let Some(name) = &self.settings.response_claims else { return };
         // a claim of the same name could otherwise pass for it
         claims.remove(name);

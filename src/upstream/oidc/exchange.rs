@@ -159,11 +159,7 @@ impl Oidc {
 }
 
 /// The library's HTTP client: our way out, and a strict look at the answer before the library parses it.
-async fn send(
-    outbound: Outbound,
-    request: HttpRequest,
-    leniency: Leniency,
-) -> Result<HttpResponse, Carried> {
+async fn send(outbound: Outbound, request: HttpRequest, leniency: Leniency) -> Result<HttpResponse, Carried> {
     let (parts, body) = request.into_parts();
     let url = url::Url::parse(&parts.uri.to_string()).map_err(|error| {
         Carried(Failure::internal("oidc.request", "the token endpoint is no address").caused_by(error))

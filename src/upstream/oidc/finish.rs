@@ -56,7 +56,8 @@ impl Oidc {
         }
         let code = parameter("code").unwrap_or_default();
 
-        let tokens = self.exchange(context, &discovered, code, &callback.callback, &remembered, checks).await?;
+        let tokens =
+            self.exchange(context, &discovered, code, &callback.callback, &remembered, checks).await?;
         let verified = self.verify_id_token(context, &discovered, &tokens.id_token, checks).await?;
         check_type(verified.typ.as_deref(), checks)?;
         let issuer = self.issuer_of(&verified, checks)?;

@@ -149,7 +149,8 @@ impl Settings {
     /// Contradictions between keys.
     pub fn check(&self, common: &Common) -> Vec<Contradiction> {
         let mut found = check_client_auth(self.auth(), self.client_secret.as_ref(), self.pkce);
-        let endpoints = [("issuer", Some(&self.issuer.endpoint)), ("discovery_url", self.discovery_url.as_ref())];
+        let endpoints =
+            [("issuer", Some(&self.issuer.endpoint)), ("discovery_url", self.discovery_url.as_ref())];
         found.extend(check_plain_http(
             common,
             endpoints.into_iter().filter_map(|(key, url)| Some((key, url?))),
@@ -269,7 +270,9 @@ impl Settings {
             let mut reads = mapping.reads();
             let sources = [Field::Email, Field::PhoneNumber].map(|field| common.profile.get(&field));
             let expressions = sources.into_iter().flatten().filter_map(ProfileSource::expression);
-            reads.extend(expressions.chain(&self.email_verified).flat_map(|e| e.reads().iter().map(String::as_str)));
+            reads.extend(
+                expressions.chain(&self.email_verified).flat_map(|e| e.reads().iter().map(String::as_str)),
+            );
             if reads.contains(name.as_str()) {
                 found.push(Contradiction::new(
                     "response_claims",
@@ -283,8 +286,17 @@ impl Settings {
 
     /// The secrets it refers to.
     pub fn secrets(&self) -> Vec<(&'static str, &SecretRef)> {
-        let secrets = [("client_secret", self.client_secret.as_ref()), ("private_key", self.private_key.as_ref())];
+        let secrets =
+            [("client_secret", self.client_secret.as_ref()), ("private_key", self.private_key.as_ref())];
         secrets.into_iter().filter_map(|(key, secret)| Some((key, secret?))).collect()
+    }
+
+    /// There are no paths.
+    pub fn relate(&mut self, _base: &std::path::Path) {}
+
+    /// None.
+    pub fn documents(&self) -> Vec<(&'static str, &SecretRef)> {
+        Vec::new()
     }
 }
 
@@ -320,7 +332,11 @@ impl<'de> Deserialize<'de> for Tenants {
                 f.write_str("a list of tenants' ids, or \"any\"")
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Tenants, E> {
-                if text == "any" { Ok(Tenants::Any) } else { Err(E::invalid_value(de::Unexpected::Str(text), &self)) }
+                if text == "any" {
+                    Ok(Tenants::Any)
+                } else {
+                    Err(E::invalid_value(de::Unexpected::Str(text), &self))
+                }
             }
             fn visit_seq<A: de::SeqAccess<'de>>(self, mut list: A) -> Result<Tenants, A::Error> {
                 let mut tenants = BTreeSet::new();
@@ -339,14 +355,6 @@ impl<'de> Deserialize<'de> for Tenants {
             }
         }
         deserializer.deserialize_any(Read)
-    }
-
-    /// There are no paths.
-    pub fn relate(&mut self, _base: &std::path::Path) {}
-
-    /// None.
-    pub fn documents(&self) -> Vec<(&'static str, &SecretRef)> {
-        Vec::new()
     }
 }
 
