@@ -1,7 +1,7 @@
 // Starts the whole demo: the broker, the stand-in providers and Notes, each a process of its own.
 // `./dev demo` runs this file as a program; the journeys use `startDemo`.
 
-import { fork, spawn } from 'node:child_process';
+import { execFileSync, fork, spawn } from 'node:child_process';
 import {
   closeSync, cpSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync,
 } from 'node:fs';
@@ -21,6 +21,7 @@ export const DEFAULT_PORT_BASE = 8080;
 const APPS = [
   { name: 'Globex', folder: 'globex', offset: 1, about: 'stand-in provider, OpenID Connect' },
   { name: 'Friendbook', folder: 'friendbook', offset: 2, about: 'stand-in provider, OAuth 2.0 with a Graph API' },
+  { name: 'Acme', folder: 'acme', offset: 3, about: 'stand-in provider, SAML 2.0' },
   { name: 'Notes', folder: 'notes', offset: 4, about: 'the example app: start here' },
 ];
 const BROKER = { name: 'Countersign', offset: 0, about: 'the broker; its metadata is at /.well-known/openid-configuration' };
@@ -37,6 +38,7 @@ const localAddresses = (portBase) => ({
   broker: `http://localhost:${portBase}`,
   globex: `http://localhost:${portBase + 1}`,
   friendbook: `http://localhost:${portBase + 2}`,
+  acme: `http://localhost:${portBase + 3}`,
   notes: `http://localhost:${portBase + 4}`,
   management: `http://127.0.0.1:${portBase + 9}`,
 });
@@ -148,6 +150,17 @@ function launchBroker(binary, dataDir, env) {
     }));
 }
 
+/** The key by which the broker is known to Acme; made once. */
+function makeSamlKey(binary, dataDir) {
+  const file = path.join(dataDir, 'secrets', 'acme.pem');
+  if (existsSync(file)) return;
+  try {
+    execFileSync(binary, ['saml-key', file], { stdio: ['ignore', 'ignore', 'pipe'] });
+  } catch (error) {
+    throw new DemoError(`The broker could not make its key for Acme: ${error.stderr || error.message}`);
+  }
+}
+
 /** Resolves when the address answers 200, or when the child is gone. */
 async function answers(address, child) {
   while (!child.gone) {
@@ -190,6 +203,7 @@ export async function startDemo({
     writeFileSync(path.join(dataDir, name), note + rewrite(name, text));
   }
   cpSync(path.join(HERE, 'secrets'), path.join(dataDir, 'secrets'), { recursive: true });
+  makeSamlKey(binary, dataDir);
   const children = [];
   const stop = () => Promise.all(children.map((child) => child.stop()));
   try {
@@ -219,12 +233,15 @@ export async function startDemo({
 
 // --- The program ----------------------------------------------------------------------------
 
+const aboutApp = (folder) => APPS.find((app) => app.folder === folder).about;
+
 function table(addresses, dataDir, binary) {
   const rows = [
-    ['Notes', addresses.notes, APPS[2].about],
+    ['Notes', addresses.notes, aboutApp('notes')],
     ['Countersign', addresses.broker, BROKER.about],
-    ['Globex', addresses.globex, APPS[0].about],
-    ['Friendbook', addresses.friendbook, APPS[1].about],
+    ['Globex', addresses.globex, aboutApp('globex')],
+    ['Friendbook', addresses.friendbook, aboutApp('friendbook')],
+    ['Acme', addresses.acme, aboutApp('acme')],
     ['Management', addresses.management, MANAGEMENT.about],
   ];
   const lines = rows.map(([name, address, about]) => `  ${name.padEnd(12)} ${address.padEnd(23)} ${about}`);

@@ -8,6 +8,8 @@ use super::report::Report;
 use crate::accounts::Target;
 use crate::clients::{AuthMethod, GrantType};
 use crate::config::settings::Database;
+use crate::context::Context;
+use crate::upstream::saml_key;
 use proptest::prelude::*;
 use secrecy::ExposeSecret as _;
 use std::path::{Path, PathBuf};
@@ -521,10 +523,24 @@ proptest! {
 
 #[test]
 fn the_demo_is_configured_without_a_complaint() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let loaded = load(&inputs(root.join("examples/demo/countersign.toml")));
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/demo");
+    let folder = tempfile::tempdir().unwrap();
+    let to = |name: &str| folder.path().join(name);
+    std::fs::create_dir(to("secrets")).unwrap();
+    for secret in std::fs::read_dir(demo.join("secrets")).unwrap() {
+        let secret = secret.unwrap();
+        std::fs::copy(secret.path(), to("secrets").join(secret.file_name())).unwrap();
+    }
+    for name in ["countersign.toml", "providers.toml"] {
+        std::fs::copy(demo.join(name), to(name)).unwrap();
+    }
+    // what the demo makes at its first start
+    let year = Duration::from_secs(365 * 86_400);
+    let key = saml_key::make("demo", saml_key::Bits::Rsa2048, year, &Context::system()).unwrap();
+    std::fs::write(to("secrets/acme.pem"), key.bundle.as_bytes()).unwrap();
+    let loaded = load(&inputs(to("countersign.toml")));
     let loaded = loaded.unwrap_or_else(|report| panic!("{}", report.render(false)));
     assert!(loaded.report.problems().is_empty(), "{}", loaded.report.render(false));
-    assert_eq!(loaded.providers.list().len(), 2);
+    assert_eq!(loaded.providers.list().len(), 3);
     assert!(loaded.settings.limits.requests_per_minute.is_none());
 }

@@ -53,8 +53,7 @@ async function explain(name, error) {
 }
 
 /** Starts a demo of its own for a test file, and stops it and removes its data when `context` ends. */
-export async function demoFor(context, options = {}) {
-  const dataDir = mkdtempSync(path.join(tmpdir(), 'countersign-demo-'));
+export async function demoFor(context, { dataDir = mkdtempSync(path.join(tmpdir(), 'countersign-demo-')), ...options } = {}) {
   const demo = await startDemo({
     binary: BINARY, dataDir, portBase: await freePortBase(), ...options,
   });

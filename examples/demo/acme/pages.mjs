@@ -8,7 +8,7 @@ export function picker({ request, people, hinted, client }) {
   const buttons = people.map(
     (person) => html`<li><button class="person${person === hinted ? ' hint' : ''}" name="user" value="${person.username}">
 <span class="face" aria-hidden="true">${person.givenName.slice(0, 1)}</span>
-<span><strong>${person.displayName}</strong><span class="soft">${person.title} · ${person.mail}</span></span>
+<span><strong>${person.displayName}</strong><span class="soft">${person.title}<br>${person.mail}</span></span>
 </button></li>
 `,
   );

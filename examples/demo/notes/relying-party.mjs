@@ -4,6 +4,8 @@
 import * as oidc from 'openid-client';
 import { Expiring, randomId } from '../lib/web.mjs';
 
+/** Short, and for everybody to read: the demo's alone. */
+const SECRET = process.env.NOTES_CLIENT_SECRET ?? 'demo-app-secret';
 const SCOPE = 'openid profile email groups roles permissions offline_access';
 const SIGN_IN_SECONDS = 900;
 const SESSION_SECONDS = 12 * 3600;
@@ -40,7 +42,7 @@ export class RelyingParty {
         new URL(this.issuer),
         'demo-app',
         undefined,
-        oidc.ClientSecretBasic('demo-app-secret'),
+        oidc.ClientSecretBasic(SECRET),
         // Plain http is for the demo on loopback only.
         { timeout: 10, execute: plain ? [oidc.allowInsecureRequests] : [] },
       );

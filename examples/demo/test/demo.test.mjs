@@ -15,6 +15,10 @@ const STARTER = fileURLToPath(new URL('../demo.mjs', import.meta.url));
 const BROKER = `#!${process.execPath}
 const http = require('node:http');
 const fs = require('node:fs');
+if (process.argv[2] === 'saml-key') {
+  fs.writeFileSync(process.argv[3], 'a key', { flag: 'wx' });
+  process.exit(0);
+}
 const file = process.argv[process.argv.indexOf('--config') + 1];
 const port = Number(/^issuer = "http:\\/\\/localhost:(\\d+)"/m.exec(fs.readFileSync(file, 'utf8'))[1]);
 if (fs.existsSync(file.replace('countersign.toml', 'broken'))) {
@@ -82,6 +86,8 @@ test('it starts, keeps data, starts anew with --fresh, and leaves nothing runnin
     assert.match(await (await fetch(`http://localhost:${base + 1}/`)).text(), /Globex/);
     const copied = readFileSync(path.join(folder, String(base), 'countersign.toml'), 'utf8');
     assert.match(copied, new RegExp(`issuer = "http://localhost:${base}"`));
+    assert.equal(readFileSync(path.join(folder, String(base), 'secrets', 'acme.pem'), 'utf8'), 'a key');
+    assert.match(await (await fetch(`http://localhost:${base + 3}/`)).text(), /Acme/);
     // As the terminal does it: to the whole process group.
     process.kill(-run.child.pid, 'SIGINT');
     assert.equal(await run.ended, 0, run.output());

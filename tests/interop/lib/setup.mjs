@@ -13,7 +13,7 @@ export const secrets = {
   UPSTREAM_SECRET: 'upstream-secret-of-the-test',
 };
 
-const config = (more) => ({ issuer, port, management }) => `
+export const config = (more) => ({ issuer, port, management }) => `
 issuer = "${issuer}"
 development = true
 master_key = "file:master.key"
