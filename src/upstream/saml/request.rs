@@ -3,20 +3,16 @@
 use super::metadata::idp::{Address, Described, unusable};
 use super::settings::{Binding, Comparison, Wish};
 use super::signature::query::{self, Kind};
-use super::{Saml, open};
+use super::{Saml, ns, open};
 use crate::context::{Context, Timestamp};
 use crate::failure::{Failure, UserMessage};
 use crate::upstream::{BeginRequest, Begun, Departure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use chrono::DateTime;
-use quick_xml::escape::escape;
-use samael::schema::{
-    AuthnContextClassRef, AuthnContextComparison, AuthnRequest, Issuer, NameIdPolicy, RequestedAuthnContext,
-    Subject, SubjectNameID,
-};
-use samael::traits::ToXml as _;
+use quick_xml::Writer;
+use quick_xml::events::{BytesEnd, BytesStart, BytesText, Event};
 use serde::{Deserialize, Serialize};
+use std::io;
 use url::{Url, form_urlencoded};
 use zeroize::Zeroizing;
 
@@ -70,57 +66,74 @@ impl Saml {
             force_authn,
             contexts: accepted,
         };
-        let message = AuthnRequest {
-            id: remembered.id.clone(),
-            version: "2.0".to_owned(),
-            issue_instant: DateTime::from_timestamp_millis(remembered.made_at.0).unwrap_or_default(),
-            destination: Some(address.location.to_string()),
-            consent: None,
-            // samael writes the texts of elements as they are
-            issuer: Some(Issuer {
-                value: Some(escape(&self.our_entity_id(&request.callback)).into_owned()),
-                ..Issuer::default()
-            }),
-            signature: None,
-            subject: self.hint(request),
-            name_id_policy: Some(NameIdPolicy {
-                format: self.settings.nameid_format.as_ref().map(|format| format.uri().to_owned()),
-                sp_name_qualifier: None,
-                allow_create: Some(true),
-            }),
-            conditions: None,
-            requested_authn_context: (!asked.is_empty()).then(|| RequestedAuthnContext {
-                authn_context_class_refs: Some(
-                    asked
-                        .iter()
-                        .map(|context| AuthnContextClassRef { value: Some(escape(context).into_owned()) })
-                        .collect(),
-                ),
-                authn_context_decl_refs: None,
-                comparison: Some(match self.settings.authn_context_comparison {
-                    Comparison::Exact => AuthnContextComparison::Exact,
-                    Comparison::Minimum => AuthnContextComparison::Minimum,
-                    Comparison::Better => AuthnContextComparison::Better,
-                    Comparison::Maximum => AuthnContextComparison::Maximum,
-                }),
-            }),
-            force_authn: force_authn.then_some(true),
-            is_passive: (request.silent && passes(Wish::Prompt)).then_some(true),
-            assertion_consumer_service_index: None,
-            assertion_consumer_service_url: Some(request.callback.clone()),
-            protocol_binding: Some(Binding::Post.uri().to_owned()),
-            attribute_consuming_service_index: None,
-            provider_name: None,
-        };
         let wrong = |note: &'static str| Failure::internal("saml.request", note);
-        let text = message.to_string().map_err(|_| wrong("the request cannot be written"))?;
-        // a declaration would be one thing more that readers of the POST binding could read differently
-        let text = text.split_once("?>").map_or(text.as_str(), |(_, rest)| rest);
+        let text = self
+            .write(request, address, &remembered, &asked)
+            .map_err(|error| wrong("the request cannot be written").caused_by(error))?;
         let state = serde_json::to_vec(&remembered)
             .map(Zeroizing::new)
             .map_err(|error| wrong("the state cannot be written").caused_by(error))?;
-        let departure = self.send(address, Kind::Request, text, &request.state)?;
+        let departure = self.send(address, Kind::Request, &text, &request.state)?;
         Ok(Begun { departure, state })
+    }
+
+    /// The message (SAML Core §3.4.1), its children in the order of the schema.
+    fn write(
+        &self,
+        request: &BeginRequest,
+        address: &Address,
+        remembered: &Remembered,
+        asked: &[String],
+    ) -> io::Result<String> {
+        let mut out = Writer::new(Vec::new());
+        let mut root = BytesStart::new("samlp:AuthnRequest");
+        root.push_attribute(("xmlns:samlp", ns::PROTOCOL));
+        root.push_attribute(("xmlns:saml", ns::ASSERTION));
+        root.push_attribute(("ID", remembered.id.as_str()));
+        root.push_attribute(("Version", "2.0"));
+        root.push_attribute(("IssueInstant", remembered.made_at.rfc3339().as_str()));
+        root.push_attribute(("Destination", address.location.as_str()));
+        root.push_attribute(("AssertionConsumerServiceURL", request.callback.as_str()));
+        root.push_attribute(("ProtocolBinding", Binding::Post.uri()));
+        if remembered.force_authn {
+            root.push_attribute(("ForceAuthn", "true"));
+        }
+        if request.silent && self.settings.pass.contains(&Wish::Prompt) {
+            root.push_attribute(("IsPassive", "true"));
+        }
+        out.write_event(Event::Start(root))?;
+        let issuer = self.our_entity_id(&request.callback);
+        out.create_element("saml:Issuer").write_text_content(BytesText::new(&issuer))?;
+        let format = self.settings.nameid_format.as_ref().map(|format| ("Format", format.uri()));
+        if let Some(hint) = self.hint(request) {
+            out.create_element("saml:Subject").write_inner_content(|out| {
+                let name = out.create_element("saml:NameID").with_attributes(format);
+                name.write_text_content(BytesText::new(hint)).map(drop)
+            })?;
+        }
+        out.create_element("samlp:NameIDPolicy")
+            .with_attributes(format)
+            .with_attribute(("AllowCreate", "true"))
+            .write_empty()?;
+        if !asked.is_empty() {
+            let comparison = match self.settings.authn_context_comparison {
+                Comparison::Exact => "exact",
+                Comparison::Minimum => "minimum",
+                Comparison::Better => "better",
+                Comparison::Maximum => "maximum",
+            };
+            out.create_element("samlp:RequestedAuthnContext")
+                .with_attribute(("Comparison", comparison))
+                .write_inner_content(|out| {
+                    for context in asked {
+                        let class = out.create_element("saml:AuthnContextClassRef");
+                        class.write_text_content(BytesText::new(context))?;
+                    }
+                    Ok(())
+                })?;
+        }
+        out.write_event(Event::End(BytesEnd::new("samlp:AuthnRequest")))?;
+        String::from_utf8(out.into_inner()).map_err(io::Error::other)
     }
 
     /// Where the request goes.
@@ -151,16 +164,10 @@ impl Saml {
     }
 
     /// Whom the application has in mind (SAML Core §3.4.1.2), where the settings let it be told.
-    fn hint(&self, request: &BeginRequest) -> Option<Subject> {
+    fn hint<'a>(&self, request: &'a BeginRequest) -> Option<&'a str> {
         let hint = request.login_hint.as_ref().filter(|_| self.settings.pass.contains(&Wish::LoginHint))?;
         let plain = !hint.is_empty() && hint.len() <= 255 && !hint.chars().any(char::is_control);
-        plain.then(|| Subject {
-            name_id: Some(SubjectNameID {
-                format: self.settings.nameid_format.as_ref().map(|format| format.uri().to_owned()),
-                value: escape(hint).into_owned(),
-            }),
-            subject_confirmations: None,
-        })
+        plain.then_some(hint.as_str())
     }
 
     /// Sends a message of ours through the browser, signed where the settings say so.

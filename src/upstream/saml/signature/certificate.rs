@@ -5,8 +5,8 @@ use crate::failure::Failure;
 use crate::upstream::checks::refused;
 use crate::upstream::saml::open::Certificate;
 use aws_lc_rs::signature as aws;
+use x509_cert::der::Decode as _;
 use x509_cert::der::asn1::ObjectIdentifier;
-use x509_cert::der::{Decode as _, Encode as _};
 
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");

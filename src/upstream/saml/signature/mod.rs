@@ -16,7 +16,7 @@ pub(super) mod sign;
 #[cfg(feature = "xmlsec")]
 mod xmlsec;
 
-pub(super) use certificate::{Curve, PublicKey};
+pub(super) use certificate::PublicKey;
 pub(super) use pure::assertion_of;
 
 use super::open::Trust;
