@@ -3,6 +3,7 @@
 #![allow(clippy::type_complexity, reason = "tables of cases with their mutations")]
 
 mod generator;
+mod presets;
 mod provider;
 #[path = "../support/publisher.rs"]
 mod publisher;

@@ -20,7 +20,27 @@ const MERGED: &[&str] = &[
     "reauthenticate_params",
     "profile",
     "acr_map",
+    "attributes",
 ];
+
+/// Keys of a preset that stay out where the table says another that takes their place.
+const INSTEAD: &[(&str, &[&str])] = &[
+    ("metadata_url", &["metadata_file", "sso_url"]),
+    // whoever names another place for the metadata, or keys, says anew what is trusted
+    (
+        "trust_metadata_url",
+        &["metadata_url", "metadata_file", "sso_url", "metadata_certificates", "certificates"],
+    ),
+    ("nameid_format", &["nameid_formats", "subject_attribute"]),
+    ("nameid_formats", &["nameid_format", "subject_attribute"]),
+    ("subject_attribute", &["nameid_format", "nameid_formats"]),
+];
+
+/// Whether the table says what takes the place of this key of a preset.
+fn replaced(table: &DeTable<'_>, key: &str) -> bool {
+    let instead = INSTEAD.iter().find(|(one, _)| *one == key).map(|(_, others)| *others).unwrap_or_default();
+    instead.iter().any(|other| table.contains_key(*other))
+}
 
 /// The name of a preset that exists.
 pub(in crate::upstream) fn known<'de, D: Deserializer<'de>>(
@@ -70,7 +90,14 @@ pub(in crate::upstream) fn expand<'a>(
     let present = |table: &DeTable<'_>, key: &str| table.contains_key(key);
     let with: Vec<&DeTable<'static>> =
         preset.with.iter().filter(|(key, _)| present(&table, key)).map(|(_, table)| table).collect();
-    for (key, value) in with.into_iter().flatten().chain(&preset.table) {
+    let stays = |key: &str| !replaced(&table, key);
+    let sets: Vec<_> = with
+        .into_iter()
+        .flatten()
+        .chain(&preset.table)
+        .filter(|(key, _)| stays(key.get_ref().as_ref()))
+        .collect();
+    for (key, value) in sets {
         let name = key.get_ref();
         let spanned = || Spanned::new(fill.place.clone(), name.clone());
         match table.get_mut(name.as_ref()) {
@@ -113,7 +140,8 @@ fn needed(preset: &Preset, table: &DeTable<'_>) -> Vec<String> {
             .table
             .iter()
             .filter(|(key, _)| {
-                MERGED.contains(&key.get_ref().as_ref()) || !table.contains_key(key.get_ref().as_ref())
+                let key = key.get_ref().as_ref();
+                MERGED.contains(&key) || !(table.contains_key(key) || replaced(table, key))
             })
             .any(|(_, value)| mentions(value.get_ref(), &mark))
     };

@@ -20,7 +20,6 @@ mod finish;
 mod keys;
 mod metadata;
 mod open;
-mod presets;
 mod profile;
 mod request;
 pub mod settings;

@@ -27,10 +27,8 @@ pub const OURS: &str = "https://login.example/upstream/acme/metadata";
 /// What every provider here is set to.
 const COMMON: &str = r#"
 id = "acme"
-kind = "saml"
 name = "Acme"
 provisioning = "open"
-entity_id = "https://id.acme.example/metadata"
 allow_loopback = true
 timeout = "1s"
 "#;
@@ -43,8 +41,16 @@ certificates = ["file:idp.pem"]
 
 /// Reads one table.
 pub fn provider(more: &str) -> Result<Provider, String> {
-    let text = format!("{COMMON}{more}");
-    let table = DeTable::parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let named = more.lines().any(|line| line.starts_with("entity_id"));
+    let entity = if named { String::new() } else { format!("entity_id = \"{ENTITY}\"\n") };
+    let kind = if more.lines().any(|line| line.starts_with("preset")) { "" } else { "kind = \"saml\"\n" };
+    let text = format!("{COMMON}{kind}{entity}{more}");
+    bare(&text)
+}
+
+/// Reads one table, just as it is.
+pub fn bare(text: &str) -> Result<Provider, String> {
+    let table = DeTable::parse(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
     let span = table.span();
     Provider::from_table(Spanned::new(span, table.into_inner())).map_err(|errors| {
         errors.iter().map(|error| error.message().to_owned()).collect::<Vec<_>>().join("; ")

@@ -105,8 +105,14 @@ fn is_name(text: &str) -> bool {
     !text.is_empty()
         && text.trim() == text
         && text.chars().count() <= MAX_NAME
-        && !text.chars().any(char::is_control)
+        && !text.chars().any(|c| c.is_control() || is_invisible(c))
         && !is_nothing(text)
+}
+
+/// Characters that nobody sees, or that turn around what is seen (Unicode Bidirectional Algorithm §2), so that two
+/// names would look alike.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 /// Profiles §4.1.4.3: at least one bearer confirmation for which everything holds.

@@ -63,6 +63,8 @@ pub(super) fn faults() -> Vec<(&'static str, String, String, &'static str)> {
         one("a name with a break", ">alice<", ">alice&#10;admin<", "saml.nameid.value"),
         one("a long name", ">alice<", &format!(">{}<", "a".repeat(257)), "saml.nameid.value"),
         one("a name for nothing", ">alice<", ">null<", "saml.nameid.value"),
+        one("a name that nobody sees", ">alice<", ">\u{200b}<", "saml.nameid.value"),
+        one("a name that is turned around", ">alice<", ">\u{202e}ecila<", "saml.nameid.value"),
         one("a name with elements", ">alice<", ">al<saml:i/>ice<", "saml.nameid.value"),
         one("a transient name", PERSISTENT, TRANSIENT, "saml.nameid.format"),
         one("an address for a name", PERSISTENT, EMAIL_ADDRESS, "saml.nameid.format"),
