@@ -23,6 +23,7 @@ use super::open::Trust;
 use super::shape::Signature;
 use crate::failure::Failure;
 use crate::upstream::checks::refused;
+use std::collections::BTreeSet;
 
 /// Certificates of one provider that are tried.
 const CERTIFICATES: usize = 16;
@@ -44,6 +45,12 @@ struct Verified {
 pub(super) fn verify(text: &str, signatures: &[&Signature], trust: &Trust) -> Result<Vec<String>, Failure> {
     let certificates = trust.certificates.get(..CERTIFICATES).unwrap_or(&trust.certificates);
     let first = pure::verify(text, signatures, certificates)?;
+    let kinds: BTreeSet<_> =
+        signatures.iter().map(|s| matches!(s.algorithm, algorithm::Algorithm::Rsa(_))).collect();
+    if kinds.len() > 1 {
+        // The second verifier gives up at the first key that does not fit a signature, and no provider does this.
+        return Err(invalid("the response and its assertion are signed by keys of different kinds"));
+    }
     #[cfg(feature = "xmlsec")]
     if let Err(how) = xmlsec::agree(text, signatures, &first, certificates) {
         return Err(disagreement::keep(text, how, trust));

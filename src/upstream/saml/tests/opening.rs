@@ -141,3 +141,55 @@ async fn a_panic_is_a_refusal_and_gives_its_room_back() {
         assert!(matches!(answer, Ok(Answer::Opened(_))));
     }
 }
+
+/// The response and its assertion may be signed by different keys, as while certificates change.
+#[test]
+fn two_signatures_may_be_by_two_keys_of_a_kind() {
+    use super::super::support::Signature;
+    let by = |assertion: Key, response: Key| {
+        let mut script = script();
+        script.sign_assertion = Some(Signature::by(assertion));
+        script.sign_response = Some(Signature::by(response));
+        script.xml()
+    };
+    let all = trust(&[Key::p256(), Key::rsa(), Key::rsa_next(), Key::p384()]);
+    for (assertion, response) in [(Key::rsa(), Key::rsa_next()), (Key::rsa_next(), Key::rsa())] {
+        let xml = by(assertion, response);
+        let result = opened(&xml, &all, &DecryptionKeys::default());
+        assert!(result.is_ok(), "{}", result.unwrap_err().for_operator());
+        refused_by("saml.sig.invalid", &xml, &trust(&[Key::rsa()]));
+        refused_by("saml.sig.invalid", &xml, &trust(&[Key::rsa_next()]));
+    }
+    // samael gives up at a key that does not fit; that is no disagreement.
+    for (assertion, response) in [(Key::rsa(), Key::p256()), (Key::p256(), Key::rsa())] {
+        refused_by("saml.sig.invalid", &by(assertion, response), &all);
+    }
+}
+
+#[test]
+fn numbers_that_are_no_signature_are_none() {
+    use super::super::support::{Signature, edit};
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    for key in [Key::p256(), Key::p384(), Key::rsa()] {
+        let mut script = script();
+        script.sign_assertion = Some(Signature::by(key.clone()));
+        let sound = script.xml();
+        let trust = trust(&[key.clone()]);
+        assert!(opened(&sound, &trust, &DecryptionKeys::default()).is_ok());
+        for bytes in [
+            vec![0; 64],
+            vec![0; 96],
+            vec![0; 256],
+            vec![1],
+            vec![0xff; 64],
+            vec![0xff; 256],
+            vec![0x30, 6, 2, 1, 0, 2, 1, 0],
+        ] {
+            let mut xml = sound.clone();
+            let value = STANDARD.encode(bytes);
+            edit(&mut xml, |tree| tree.set("Response/Assertion/Signature/SignatureValue", &value)).unwrap();
+            refused_by("saml.sig.invalid", &xml, &trust);
+        }
+    }
+}

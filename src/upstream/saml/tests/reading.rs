@@ -1,6 +1,7 @@
 //! All readers see the same in whatever passes: the tree that is read, and both verifiers.
 
-use super::super::support::{Signature, sign};
+use super::super::open::Envelope;
+use super::super::support::{Encryption, Signature, sign};
 use super::super::{open::verify_root_now, xml};
 use super::*;
 use proptest::prelude::*;
@@ -88,7 +89,7 @@ fn everything(node: roxmltree::Node<'_, '_>) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 120, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Both verifiers take the same bytes for signed, and these bytes say what the message said.
     #[test]
@@ -107,5 +108,92 @@ proptest! {
         let read = read.unwrap();
         let (before, after) = (xml::parse(&text).unwrap(), xml::parse(&read).unwrap());
         prop_assert_eq!(everything(before.root_element()), everything(after.root_element()), "{}\n{}", text, read);
+    }
+}
+
+/// Messages to begin with, signed once.
+fn sound() -> &'static [String] {
+    static SOUND: std::sync::LazyLock<Vec<String>> = std::sync::LazyLock::new(|| {
+        let mut all = Vec::new();
+        for signed in [(true, false), (false, true), (true, true)] {
+            for encrypt in [None, Some(Encryption::to(Key::service().der()))] {
+                let mut script = script();
+                script.signed(signed.0, signed.1);
+                script.encrypt = encrypt;
+                all.push(script.xml());
+            }
+        }
+        all
+    });
+    &SOUND
+}
+
+/// What is read of a message in the end.
+fn read(text: &[u8]) -> Result<(Option<String>, Envelope), Failure> {
+    Ok(match open_now(text, &trust(&[Key::rsa()]), &encrypted::service())? {
+        Answer::Opened(opened) => (Some(opened.assertion), opened.response),
+        Answer::Declined(envelope) => (None, envelope),
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Bytes that are changed, left out, doubled or put elsewhere: a refusal with a reason, or the same claims.
+    #[test]
+    fn a_changed_message_says_the_same_or_nothing(
+        which in 0usize..6,
+        changes in prop::collection::vec((any::<prop::sample::Index>(), 0usize..200, any::<prop::sample::Index>(), any::<u8>(), 0u8..5), 1..4),
+    ) {
+        let sound = &sound()[which];
+        let mut bytes = sound.clone().into_bytes();
+        for (at, length, to, byte, how) in changes {
+            let at = at.index(bytes.len());
+            let end = (at + length).min(bytes.len());
+            match how {
+                0 => bytes[at] = byte,
+                1 => drop(bytes.drain(at..end)),
+                2 => { let part = bytes[at..end].to_vec(); let to = to.index(bytes.len()); bytes.splice(to..to, part); }
+                3 => { let part: Vec<u8> = bytes.drain(at..end).collect(); let to = to.index(bytes.len() + 1); bytes.splice(to..to, part); }
+                _ => bytes.insert(at, byte),
+            }
+            if bytes.is_empty() { bytes.push(b'<'); }
+        }
+        let (wanted, envelope) = read(sound.as_bytes()).unwrap();
+        if let Ok((assertion, response)) = read(&bytes) {
+            prop_assert!(assertion.is_none() || assertion == wanted, "{}", String::from_utf8_lossy(&bytes));
+            prop_assert!(!response.signed || response == envelope);
+        }
+    }
+
+    /// Elements that are moved, doubled or taken out as a whole.
+    #[test]
+    fn elements_in_other_places_say_the_same_or_nothing(
+        which in 0usize..6,
+        moves in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<bool>()), 1..4),
+    ) {
+        let sound = &sound()[which];
+        let mut text = sound.clone();
+        for (from, to, keep) in moves {
+            let ranges: Vec<_> = {
+                let Ok(document) = roxmltree::Document::parse(&text) else { break };
+                document.descendants().filter(roxmltree::Node::is_element).map(|n| n.range()).collect()
+            };
+            let range = ranges[from.index(ranges.len())].clone();
+            let part = text[range.clone()].to_owned();
+            let places: Vec<usize> = ranges.iter().flat_map(|r| [r.start, r.end]).filter(|p| !range.contains(p)).collect();
+            if places.is_empty() { continue }
+            let place = places[to.index(places.len())];
+            text.insert_str(place, &part);
+            if !keep {
+                let start = if place <= range.start { range.start + part.len() } else { range.start };
+                text.replace_range(start..start + part.len(), "");
+            }
+        }
+        let (wanted, envelope) = read(sound.as_bytes()).unwrap();
+        if let Ok((assertion, response)) = read(text.as_bytes()) {
+            prop_assert!(assertion.is_none() || assertion == wanted, "{text}");
+            prop_assert!(!response.signed || response == envelope);
+        }
     }
 }
