@@ -87,6 +87,12 @@ pub(super) fn response<'a, 'i>(
 ) -> Result<Response<'a, 'i>, Failure> {
     let root = document.root_element();
     typed(root, ns::PROTOCOL, "Response")?;
+    // Core §3.2.2: there is one, signed or not
+    let id = xml::attribute(root, "ID").unwrap_or("");
+    if !signature::is_id(id) {
+        return Err(refused("saml.id.format", "the ID of the response is missing, or no name")
+            .expected("an NCName", id));
+    }
     let inside = inventory(document)?;
     for node in &inside.signatures {
         placed(*node, root)?;

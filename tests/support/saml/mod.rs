@@ -10,9 +10,12 @@ mod keys;
 mod logout;
 mod message;
 mod metadata;
+pub mod mutations;
 mod request;
 mod sign;
 mod tree;
+mod twist;
+mod wrap;
 
 pub use encrypt::Encryption;
 pub use idp::{Idp, encryption_certificate};
@@ -23,7 +26,7 @@ pub use message::{
 };
 pub use metadata::{KeyDescriptor, Metadata};
 pub use request::Request;
-pub use sign::{KeyInfo, Signature, redigest, resign, sign};
+pub use sign::{KeyInfo, Signature, redigest, resign, sign, try_sign};
 pub use tree::{Tree, attribute, edit, inner, outer};
 
 use countersign::context::Timestamp;

@@ -104,13 +104,18 @@ impl Signature {
     }
 
     /// Fills the first signature in the document, which is a template.
-    pub fn fill(&self, xml: &str) -> String {
-        bergshamra::sign(&self.context(), xml).unwrap_or_else(|error| panic!("{error}\n{xml}"))
+    pub fn fill(&self, xml: &str) -> Option<String> {
+        bergshamra::sign(&self.context(), xml).ok()
     }
 }
 
 /// Signs the root element of a text, after its `Issuer` (its first child where it has none).
 pub fn sign(xml: &str, signature: &Signature) -> String {
+    try_sign(xml, signature).unwrap_or_else(|| panic!("cannot be signed: {xml}"))
+}
+
+/// The same for a text that was mutated, which the library may refuse to sign.
+pub fn try_sign(xml: &str, signature: &Signature) -> Option<String> {
     let root = tree::name(xml);
     let id = tree::attribute(xml, &root, "ID").unwrap_or_default();
     let template = signature.empty(&id);
@@ -121,14 +126,14 @@ pub fn sign(xml: &str, signature: &Signature) -> String {
         tree::edit(&mut signed, |tree| tree.after(&format!("{root}/Issuer"), &template))
             .or_else(|| tree::edit(&mut signed, |tree| tree.prepend(&root, &template)))
     };
-    placed.expect("a root");
+    placed?;
     signature.fill(&signed)
 }
 
 /// Signs anew the element at the path, which is signed already: its own signature is replaced.
 pub fn resign(xml: &mut String, path: &str, signature: &Signature) -> Option<()> {
     tree::edit(xml, |tree| tree.remove(&format!("{path}/Signature")));
-    let alone = sign(&tree::outer(xml, path)?, signature);
+    let alone = try_sign(&tree::outer(xml, path)?, signature)?;
     tree::edit(xml, |tree| tree.replace(path, &alone))
 }
 

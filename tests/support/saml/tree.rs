@@ -29,7 +29,7 @@ pub fn inner(xml: &str, path: &str) -> Option<String> {
 
 /// The local name of the root.
 pub fn name(xml: &str) -> String {
-    parse(xml).expect("well-formed").root_element().tag_name().name().to_owned()
+    parse(xml).map_or_else(String::new, |document| document.root_element().tag_name().name().to_owned())
 }
 
 /// An attribute's value.

@@ -21,6 +21,8 @@ pub(in crate::upstream::saml) struct Signature {
     pub digest: Digest,
     /// What the parent's digest is said to be.
     pub digest_value: Vec<u8>,
+    /// Bytes of its value.
+    pub length: usize,
     /// Prefixes whose declarations are kept when the parent is canonicalised.
     pub prefixes: Vec<String>,
 }
@@ -72,7 +74,7 @@ impl Signature {
         let mut signature = Self::reference(*reference, parent, algorithm)?;
         plain(value, &["Id"])?;
         match base64(value) {
-            Ok(bytes) if !bytes.is_empty() => {}
+            Ok(bytes) if !bytes.is_empty() => signature.length = bytes.len(),
             _ => return Err(invalid("the value of a signature is empty, or not base64")),
         }
         signature.prefixes.sort();
@@ -119,7 +121,7 @@ impl Signature {
         if digest_value.len() != digest.length() {
             return Err(malformed("DigestValue has another length than the digest", node));
         }
-        Ok(Self { of: id.to_owned(), algorithm, digest, digest_value, prefixes })
+        Ok(Self { of: id.to_owned(), algorithm, digest, digest_value, length: 0, prefixes })
     }
 }
 

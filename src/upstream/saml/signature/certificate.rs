@@ -102,6 +102,16 @@ fn modulus_bits(der: &[u8]) -> Option<usize> {
 }
 
 impl PublicKey {
+    /// Bytes of its signatures in XML (RFC 8017 §8.2.1; XML Signature §6.4.3).
+    pub fn signature_length(&self) -> usize {
+        match self {
+            Self::Rsa(_, bits) => bits.div_ceil(8),
+            Self::Ec(Curve::P256, _) => 64,
+            Self::Ec(Curve::P384, _) => 96,
+            Self::Ec(Curve::P521, _) => 132,
+        }
+    }
+
     /// Whether signatures of an algorithm can be by this key.
     pub fn fits(&self, algorithm: Algorithm) -> bool {
         matches!((self, algorithm), (Self::Rsa(..), Algorithm::Rsa(_)) | (Self::Ec(..), Algorithm::Ecdsa(_)))

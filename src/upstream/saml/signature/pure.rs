@@ -42,17 +42,31 @@ pub(super) fn verify(
     if results.len() != signatures.len() {
         return Err(invalid("the verifier found another number of signatures than the shape has"));
     }
-    results.into_iter().zip(signatures).map(|(result, signature)| one(&document, result, signature)).collect()
+    results
+        .into_iter()
+        .zip(signatures)
+        .map(|(result, signature)| one(&document, result, signature, certificates))
+        .collect()
 }
 
-fn one(document: &Document<'_>, result: VerifyResult, signature: &Signature) -> Result<Verified, Failure> {
+fn one(
+    document: &Document<'_>,
+    result: VerifyResult,
+    signature: &Signature,
+    certificates: &[Certificate],
+) -> Result<Verified, Failure> {
     let (node, references, by) = match result {
         VerifyResult::Valid { signature_node, references, key_info } => {
             (signature_node, references, key_info.key_name)
         }
         VerifyResult::Invalid { reason } => return Err(invalid(reason)),
     };
-    let by = by.and_then(|name| name.parse().ok()).ok_or_else(|| invalid("the key has no name"))?;
+    let by: usize = by.and_then(|name| name.parse().ok()).ok_or_else(|| invalid("the key has no name"))?;
+    // XML Signature §6.4.3: two numbers of fixed length. This verifier takes DER too, the other one does not.
+    let key = certificates.get(by).and_then(|certificate| certificate.key().ok());
+    if key.is_none_or(|key| key.signature_length() != signature.length) {
+        return Err(invalid("the value of the signature has another length than the key makes"));
+    }
     let [reference] = references.as_slice() else {
         return Err(invalid("the verifier saw another number of references than the shape has"));
     };

@@ -121,7 +121,9 @@ impl<'a> Scan<'a> {
 
     /// The XML declaration: version 1.0 in UTF-8, or none (XML 1.0 §2.8, §4.3.3).
     fn declaration(&mut self) -> Result<(), Failure> {
-        if !self.rest().starts_with("<?xml") {
+        // `<?xml-stylesheet` and the like are processing instructions
+        let behind = self.rest().strip_prefix("<?xml");
+        if !behind.is_some_and(|behind| behind.starts_with(super::SPACES) || behind.starts_with("?>")) {
             return Ok(());
         }
         let wrong = || encoding("the XML declaration is not the one of XML 1.0 in UTF-8");

@@ -1,0 +1,217 @@
+//! Whom an answer is about, and who may bring it (SAML Core §2.2, §2.4).
+
+use crate::bench::{ALICE, Bench, ENTITY_ID, IDP, as_it_is};
+use crate::profile::{confirmation, key_of, name};
+use crate::saml::{Attribute, Encryption, Key, NameId, Script, edit, uri};
+
+#[tokio::test]
+async fn saml_087_the_same_name_by_two_parties() {
+    let bench = Bench::new();
+    let mut keys = std::collections::BTreeSet::new();
+    let changes: &[fn(&mut NameId)] = &[
+        |_| {},
+        |name| name.value = "bob".to_owned(),
+        |name| name.format = Some(uri::UNSPECIFIED.to_owned()),
+        |name| name.format = Some(uri::EMAIL.to_owned()),
+        |name| name.name_qualifier = Some("https://another.example".to_owned()),
+        |name| name.sp_name_qualifier = Some("https://another.example".to_owned()),
+        |name| name.value = name.value.to_uppercase(),
+    ];
+    for change in changes {
+        let vouched = bench.accepts(|script| change(name(script))).await;
+        assert!(keys.insert(key_of(&vouched)), "{vouched:?}");
+    }
+    // Core §8.3.7: without qualifiers it is the one with the usual qualifiers
+    let plain = key_of(&bench.accepts(as_it_is).await);
+    let qualified = bench
+        .accepts(|script| {
+            name(script).name_qualifier = Some(IDP.to_owned());
+            name(script).sp_name_qualifier = Some(ENTITY_ID.to_owned());
+        })
+        .await;
+    assert_eq!(key_of(&qualified), plain);
+    // and no format at all is the unspecified one (Core §2.2.2)
+    let unspecified = bench.accepts(|script| name(script).format = Some(uri::UNSPECIFIED.to_owned())).await;
+    let none = bench.accepts(|script| name(script).format = None).await;
+    assert_eq!(key_of(&unspecified), key_of(&none));
+}
+
+#[tokio::test]
+async fn saml_094_transient_names() {
+    let bench = Bench::new();
+    let transient = |script: &mut Script| name(script).format = Some(uri::TRANSIENT.to_owned());
+    bench.refuses("saml.nameid.format", transient).await;
+    bench
+        .refuses("saml.nameid.format", |script| {
+            name(script).format = Some("urn:oasis:names:tc:SAML:2.0:nameid-format:encrypted".to_owned());
+        })
+        .await;
+    // with an attribute that names the person
+    let bench = Bench::with(Key::rsa(), "subject_attribute = \"employee\"");
+    let employee = |values: &'static [&'static str]| {
+        move |script: &mut Script| {
+            name(script).format = Some(uri::TRANSIENT.to_owned());
+            script.assertion.attributes.push(Attribute::basic("employee", values));
+        }
+    };
+    let key = key_of(&bench.accepts(employee(&["1001"])).await);
+    let again = bench
+        .accepts(|script| {
+            employee(&["1001"])(script);
+            name(script).value = "another-transient".to_owned();
+        })
+        .await;
+    assert_eq!(key, key_of(&again), "the attribute counts, not the name");
+    for values in [&[][..], &["1001", "1002"], &[""], &[" "], &["null"]] {
+        bench
+            .refuses_beside("saml.subject_attribute", employee(&["1001"]), |script| {
+                script.assertion.attributes.pop();
+                employee(values)(script);
+            })
+            .await;
+    }
+    // only one format is accepted
+    let bench = Bench::with(Key::rsa(), "nameid_formats = [\"persistent\"]");
+    bench.refuses("saml.nameid.format", |script| name(script).format = Some(uri::EMAIL.to_owned())).await;
+    bench.refuses("saml.nameid.format", |script| name(script).format = None).await;
+}
+
+#[tokio::test]
+async fn saml_095_odd_names() {
+    let bench = Bench::new();
+    let long = "x".repeat(257);
+    let huge = "x".repeat(10_240);
+    for odd in [
+        "",
+        " ",
+        "\n",
+        "\u{a0}",
+        " alice",
+        "alice ",
+        "al\nice",
+        "al\tice",
+        "null",
+        "undefined",
+        "al\u{85}ice",
+        &long,
+        &huge,
+        "<x xmlns=\"\"/>alice",
+    ] {
+        println!("{odd:?}");
+        bench.refuses("saml.nameid.value", |script| name(script).value = odd.to_owned()).await;
+    }
+    bench.refuses_forged("saml.xml.encoding", as_it_is, |xml| *xml = xml.replace(ALICE, "al\0ice")).await;
+    bench.refuses_forged("saml.xml.malformed", as_it_is, |xml| *xml = xml.replace(ALICE, "al&#0;ice")).await;
+    bench.accepts(|script| name(script).value = "x".repeat(256)).await;
+    bench.accepts(|script| name(script).value = "Zoë O'Neil 😀".to_owned()).await;
+}
+
+#[tokio::test]
+async fn whom_it_is_about_is_said_once_and_in_clear() {
+    let bench = Bench::new();
+    bench.refuses("saml.subject", |script| script.assertion.name_id = None).await;
+    bench
+        .refuses("saml.subject", |script| {
+            script.assertion.name_id = None;
+            script.assertion.confirmations.clear();
+        })
+        .await;
+    let base = r#"<saml:BaseID xmlns:x="urn:x" xsi:type="x:Id"/>"#;
+    let encrypted = Encryption::to(Key::service().der()).id(&NameId::persistent(ALICE).xml());
+    let second = NameId::persistent("mallory").xml();
+    for other in [base, &encrypted, &second] {
+        // in place of the name, and beside it
+        for beside in [false, true] {
+            let (outcome, trace) = bench
+                .sign_in(
+                    |script| {
+                        let signature = script.sign_assertion.take().unwrap();
+                        let mut assertion = script.assertion.xml();
+                        edit(&mut assertion, |tree| {
+                            tree.after("Assertion/Subject/NameID", other)?;
+                            if !beside {
+                                tree.remove("Assertion/Subject/NameID")?;
+                            }
+                            Some(())
+                        })
+                        .unwrap();
+                        let signed = crate::saml::sign(&assertion, &signature);
+                        script.response.after = signed;
+                        script.assertion.tag = " data-gone=\"\"".to_owned();
+                    },
+                    |message| {
+                        edit(&mut message.xml, |tree| tree.remove("Response/Assertion")).unwrap();
+                    },
+                )
+                .await;
+            if other.contains("mallory") && !beside {
+                assert!(outcome.is_ok(), "a name in its place is a name");
+                continue;
+            }
+            bench.refused(outcome, &trace, "saml.subject");
+        }
+    }
+}
+
+#[tokio::test]
+async fn at_least_one_confirmation_holds_wholly() {
+    let bench = Bench::new();
+    bench.refuses("saml.subject_confirmation", |script| script.assertion.confirmations.clear()).await;
+    for method in [
+        "urn:oasis:names:tc:SAML:2.0:cm:holder-of-key",
+        "urn:oasis:names:tc:SAML:2.0:cm:sender-vouches",
+        "urn:oasis:names:tc:SAML:1.0:cm:bearer",
+        "",
+        "urn:oasis:names:tc:SAML:2.0:cm:bearer ",
+    ] {
+        bench
+            .refuses("saml.subject_confirmation", |script| confirmation(script).method = method.to_owned())
+            .await;
+    }
+    bench.refuses("saml.subject_confirmation", |script| confirmation(script).data = false).await;
+    bench
+        .refuses("saml.subject_confirmation", |script| {
+            confirmation(script).more = NameId::persistent("proxy").xml();
+        })
+        .await;
+    // each wrong in another respect: together they are not one that holds
+    bench
+        .refuses("saml.recipient", |script| {
+            let mut other = confirmation(script).clone();
+            confirmation(script).recipient = Some("https://other.example".to_owned());
+            other.not_on_or_after = None;
+            script.assertion.confirmations.push(other);
+        })
+        .await;
+    // one that does not hold beside one that does (Profiles §4.1.4.3: any)
+    for first in [false, true] {
+        bench
+            .accepts(|script| {
+                let mut other = confirmation(script).clone();
+                other.recipient = Some("https://other.example".to_owned());
+                script.assertion.confirmations.insert(usize::from(!first), other);
+            })
+            .await;
+    }
+    // where the browser is seen from says nothing
+    bench.accepts(|script| confirmation(script).address = Some("203.0.113.7".to_owned())).await;
+}
+
+#[tokio::test]
+async fn attributes_say_what_they_say_and_nothing_else() {
+    let bench = Bench::new();
+    // one name twice, by entity, in another case: nobody may pick one of two
+    for attribute in [
+        Attribute::basic("email", &["mallory@acme.example"]),
+        Attribute::basic("em&#97;il", &["mallory@acme.example"]),
+    ] {
+        let (outcome, trace) =
+            bench.sign_in(|script| script.assertion.attributes.push(attribute.clone()), |_| {}).await;
+        match outcome {
+            Ok(vouched) => assert!(!format!("{:?}", vouched.identity).contains("mallory"), "{vouched:?}"),
+            Err(failure) => {
+                assert!(failure.reason.starts_with("saml.attribute"), "{failure:?} {:?}", trace.steps())
+            }
+        }
+    }
+}
