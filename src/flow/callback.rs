@@ -13,7 +13,7 @@ use crate::flow::refusals::Refused;
 use crate::flow::sessions::{self, SignIn, SignedIn};
 use crate::flow::state::{self, Joining, Stage, start_again};
 use crate::flow::unsolicited::unsolicited;
-use crate::flow::{App, Outcome, Snapshot, Step, resume, sign_in};
+use crate::flow::{App, Outcome, Snapshot, Step, resume, sign_in, upstream_logout};
 use crate::ids::{AccountId, ClientId, IdentityId, ProviderId, SessionId};
 use crate::linking::{self, Admission, Decision, EmailFact, Holder};
 use crate::sessions::Proof;
@@ -284,6 +284,10 @@ fn settle(tx: &mut Tx<'_>, request: &Vouching, secret: Digest) -> Result<SignedI
     let (attempt, until) = &request.attempt;
     if !tx.use_once("state", attempt, *until)? {
         return Err(Undone::Refused(start_again("oidc.state", "the state was used already")));
+    }
+    if upstream_logout::ended_already(tx, identity, request.now)? {
+        let note = "the provider signed the person out before the sign-in was finished";
+        return Err(Undone::Refused(start_again("upstream.session_ended", note)));
     }
     let linked = tx.identity(identity.key())?;
     let known = match &linked {

@@ -15,8 +15,9 @@ use crate::flow::{App, Snapshot};
 use crate::ids::{ProviderId, SessionId};
 use crate::store::{StoreError, Tx};
 use crate::tokens::handle::Digest;
+use crate::upstream::identity::ExternalIdentity;
 use crate::upstream::{
-    CallbackMethod, Departure, Entry, LogoutHeard, LogoutMessage, LogoutNotice, LogoutOutcome, Trace,
+    CallbackMethod, Departure, Entry, LogoutHeard, LogoutMessage, LogoutNotice, LogoutOutcome, Replay, Trace,
 };
 use std::collections::BTreeMap;
 
@@ -142,7 +143,7 @@ async fn taken(
     mut notice: LogoutNotice,
     trace: Trace,
 ) -> Result<Heard, Refused> {
-    let reply = notice.reply.take();
+    let (reply, replayed) = (notice.reply.take(), notice.replay.reason);
     let brought = browser.session.as_ref().map(|secret| secret.digest());
     let (id, now) = (entry.id.clone(), app.context.now());
     let settled = app.store.write(move |tx| settle(tx, &id, &notice, brought.as_ref(), now)).await;
@@ -150,7 +151,7 @@ async fn taken(
     let settled = match settled {
         Ok(Some(settled)) => Ok(settled),
         Ok(None) => {
-            let failure = Failure::invalid_request("upstream.replay", "the word was accepted before");
+            let failure = Failure::invalid_request(replayed, "the word was accepted before");
             let user = UserMessage::LogoutRefused;
             return Err(refused(Failure { user, ..failure }));
         }
@@ -203,10 +204,15 @@ fn settle(
     brought: Option<&Digest>,
     now: Timestamp,
 ) -> Result<Option<Settled>, StoreError> {
-    let (what, until) = &notice.replay;
+    let Replay { what, until, .. } = &notice.replay;
     // The provider's id keeps two providers' values apart.
     if !tx.use_once("replay", &Digest::of(&format!("{provider}\n{what}")), *until)? {
         return Ok(None);
+    }
+    if let Some(name) = &notice.name {
+        for session in &notice.sessions {
+            tx.use_once(ENDED, &ended(provider, name, session), *until)?;
+        }
     }
     let identity = match &notice.identity {
         None => None,
@@ -228,6 +234,32 @@ fn settle(
     let ended = sessions::end_upstream(tx, &at, now)?;
     let this_browser = brought.is_some_and(|brought| ended.iter().any(|ended| ended.session == brought));
     Ok(Some(Settled { ended, this_browser }))
+}
+
+/// The purpose under which ended sessions of providers are remembered.
+const ENDED: &str = "upstream_ended";
+
+fn ended(provider: &ProviderId, name: &str, session: &str) -> Digest {
+    Digest::of(&format!("{provider}\n{name}\n{session}"))
+}
+
+/// Whether a logout of the provider's session behind this identity came before the sign-in was finished. It counts
+/// for as long as its message would (SAML Core §3.7.3.2).
+///
+/// # Errors
+/// When the store fails.
+pub fn ended_already(
+    tx: &mut Tx<'_>,
+    identity: &ExternalIdentity,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let said = identity.authentication();
+    match (&said.upstream_name, &said.upstream_session) {
+        (Some(name), Some(session)) => {
+            tx.is_used(ENDED, &ended(identity.provider(), &name.key, session), now)
+        }
+        _ => Ok(false),
+    }
 }
 
 /// Whether each application that had joined can be told that it is over. One with neither address keeps the

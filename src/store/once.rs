@@ -26,6 +26,18 @@ impl Tx<'_> {
         Ok(added == 1)
     }
 
+    /// Whether a thing of this purpose was used up and is still remembered.
+    pub fn is_used(&mut self, purpose: &str, digest: &Digest, now: Timestamp) -> Result<bool, StoreError> {
+        let key = format!("{purpose}:{}", digest.as_str());
+        let found: Option<String> = on!(self, c => used_once::table
+            .find(&key)
+            .filter(used_once::expires_at.gt(now.0))
+            .select(used_once::key)
+            .first(c)
+            .optional())?;
+        Ok(found.is_some())
+    }
+
     /// Keeps a sealed blob under the digest of its handle, in place of what was there.
     pub fn put_pending(
         &mut self,

@@ -2,8 +2,7 @@
 //! it, and how the browser is sent there and back.
 
 use crate::accounts::IdentityKey;
-use crate::context::Timestamp;
-use crate::upstream::CallbackMethod;
+use crate::upstream::{CallbackMethod, Replay};
 use std::collections::BTreeMap;
 use std::fmt;
 use zeroize::Zeroizing;
@@ -53,7 +52,7 @@ pub struct LogoutNotice {
     /// The provider's own sessions; all of the person's if empty.
     pub sessions: Vec<String>,
     /// What must never be accepted twice from this provider, until when.
-    pub replay: (String, Timestamp),
+    pub replay: Replay,
     /// What the kind must know to answer it through the browser; without it the provider's server asked, and the
     /// status of HTTP is the answer.
     pub reply: Option<Vec<u8>>,

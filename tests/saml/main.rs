@@ -6,6 +6,7 @@ mod bench;
 mod combinations;
 mod encrypted;
 mod generator;
+mod logout;
 mod outside;
 mod people;
 mod presets;

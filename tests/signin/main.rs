@@ -5,6 +5,8 @@
 
 #[path = "../support/house.rs"]
 mod house;
+#[path = "../support/saml/mod.rs"]
+mod saml;
 #[path = "../support/standin.rs"]
 mod standin;
 
@@ -19,6 +21,7 @@ mod invitation;
 mod linking;
 mod providers;
 mod request;
+mod saml_logout;
 mod secure;
 mod sessions;
 mod tls;

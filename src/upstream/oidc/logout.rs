@@ -9,7 +9,7 @@ use crate::failure::{Failure, OAuthCode};
 use crate::ids::ProviderId;
 use crate::jose::json::Object;
 use crate::upstream::checks::{Checks, show};
-use crate::upstream::{CallbackMethod, LogoutMessage, LogoutNotice, Trace};
+use crate::upstream::{CallbackMethod, LogoutMessage, LogoutNotice, Replay, Trace};
 use serde_json::Value;
 
 /// The member of `events` that makes a token a logout token (§2.4).
@@ -127,7 +127,11 @@ fn check(claims: &Object, expected: &Expected<'_>, checks: &mut Checks<'_>) -> R
         name: None,
         sessions: session.map(str::to_owned).into_iter().collect(),
         reply: None,
-        replay: (format!("logout:{}", jti.unwrap_or_default()), ends),
+        replay: Replay {
+            what: format!("logout:{}", jti.unwrap_or_default()),
+            until: ends,
+            reason: "upstream.replay",
+        },
     })
 }
 
@@ -173,7 +177,12 @@ mod tests {
         let notice = run(&valid()).unwrap();
         assert_eq!(notice.identity.unwrap().subject, "alice");
         assert_eq!(notice.sessions, ["s1"]);
-        assert_eq!(notice.replay, ("logout:j1".to_owned(), Timestamp::from_secs(NOW + 150)));
+        let replay = Replay {
+            what: "logout:j1".to_owned(),
+            until: Timestamp::from_secs(NOW + 150),
+            reason: "upstream.replay",
+        };
+        assert_eq!(notice.replay, replay);
         for only in ["sub", "sid"] {
             let mut claims = valid();
             claims.remove(only);

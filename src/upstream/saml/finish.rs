@@ -10,6 +10,7 @@ use super::settings::Encryption;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::upstream::checks::Checks;
+use crate::upstream::identity::Authentication;
 use crate::upstream::vouch::{Facts, vouch};
 use crate::upstream::{Callback, CallbackMethod, Demanded, Replay, Trace, Vouched};
 use std::sync::Arc;
@@ -48,6 +49,7 @@ impl Saml {
         };
         let said = profile::check(&opened, &expected, checks)?;
         let (what, until) = said.replay;
+        let upstream_name = self.logout_name(&said.name_id, expected.entity_id);
         let facts = Facts {
             issuer: self.settings.entity_id.clone(),
             subject: said.subject,
@@ -55,7 +57,7 @@ impl Saml {
             // SAML has no word for a verified address; `email_verified` says where the proof is
             proved_email: None,
             claims: said.claims,
-            authentication: said.authentication,
+            authentication: Authentication { upstream_name, ..said.authentication },
             replay: Some(Replay { what, until, reason: "saml.replay" }),
         };
         vouch(&self.common, &self.mapping, facts, checks)

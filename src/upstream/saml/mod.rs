@@ -18,6 +18,7 @@ mod certificate;
 mod encryption;
 mod finish;
 mod keys;
+mod logout;
 mod metadata;
 mod open;
 mod profile;
@@ -39,19 +40,23 @@ pub use keys::{Bits, NewKey, make as make_key};
 pub use settings::Settings;
 
 use crate::context::{Context, Timestamp};
-use crate::failure::Failure;
-use crate::ids::ProviderId;
+use crate::failure::{Failure, OAuthCode, UserMessage};
+use crate::ids::{ClientId, ProviderId};
 use crate::outbound::Outbound;
 use crate::outbound::cached::Cached;
 use crate::upstream::mapping::Mapping;
 use crate::upstream::settings::{Common, Contradiction};
-use crate::upstream::{BeginRequest, Begun, Callback, Health, Parts, Published, Trace, Upstream, Vouched};
+use crate::upstream::{
+    BeginRequest, Begun, Callback, Departure, Health, LogoutHeard, LogoutMessage, LogoutOutcome, LogoutWish,
+    Parts, Published, Trace, Upstream, Vouched,
+};
 use async_trait::async_trait;
 use keys::OwnKeys;
 use metadata::idp::Described;
 use metadata::own;
 use open::Certificate;
 use profile::SubjectPolicy;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -84,13 +89,25 @@ struct Addresses {
     callback: String,
     /// Our metadata.
     metadata: String,
+    /// The single logout service.
+    logout: String,
 }
 
 impl Addresses {
     /// From the callback's.
     fn beside(callback: &str) -> Self {
-        let base = callback.strip_suffix("/callback").unwrap_or(callback);
-        Self { callback: callback.to_owned(), metadata: format!("{base}/metadata") }
+        Self::under(callback.strip_suffix("/callback").unwrap_or(callback))
+    }
+    /// From the logout service's.
+    fn beside_logout(address: &str) -> Self {
+        Self::under(address.strip_suffix("/logout").unwrap_or(address))
+    }
+    fn under(base: &str) -> Self {
+        Self {
+            callback: format!("{base}/callback"),
+            metadata: format!("{base}/metadata"),
+            logout: format!("{base}/logout"),
+        }
     }
 }
 
@@ -133,6 +150,16 @@ impl Saml {
     /// Our entity id: as configured, or the address of our metadata.
     fn our_entity_id(&self, callback: &str) -> String {
         self.settings.our_entity_id.clone().unwrap_or_else(|| Addresses::beside(callback).metadata)
+    }
+
+    /// An answer that nobody asked for: never a proof, at most a wish to begin.
+    fn unsolicited(&self) -> Result<ClientId, Failure> {
+        let client = self.settings.idp_initiated_client.clone().filter(|_| self.settings.idp_initiated);
+        client.ok_or_else(|| {
+            let note = "an answer came that nobody here had asked for";
+            Failure::new(OAuthCode::AccessDenied, "saml.unsolicited", UserMessage::StartAgain, note)
+                .expected("an answer to a request of ours, with its RelayState", "another one")
+        })
     }
 
     /// Our metadata, written now or a moment ago.
@@ -187,6 +214,38 @@ impl Upstream for Provider {
     ) -> Result<Vouched, Failure> {
         self.refresh_ahead(context);
         self.0.finish(context, state, callback, trace).await
+    }
+
+    fn unsolicited(&self, parameters: &BTreeMap<String, String>) -> Option<Result<ClientId, Failure>> {
+        parameters.contains_key("SAMLResponse").then(|| self.0.unsolicited())
+    }
+
+    fn logs_out_by_browser(&self) -> bool {
+        true
+    }
+
+    async fn inbound_logout(
+        &self,
+        context: &Context,
+        message: &LogoutMessage,
+        trace: &mut Trace,
+    ) -> Result<LogoutHeard, Failure> {
+        self.refresh_ahead(context);
+        self.0.logout_heard(context, message, trace).await
+    }
+
+    async fn answer_logout(
+        &self,
+        context: &Context,
+        reply: &[u8],
+        outcome: LogoutOutcome,
+    ) -> Result<Departure, Failure> {
+        self.0.logout_answer(context, reply, outcome).await
+    }
+
+    async fn begin_logout(&self, context: &Context, wish: &LogoutWish) -> Result<Option<Begun>, Failure> {
+        self.refresh_ahead(context);
+        self.0.logout_begun(context, wish).await
     }
 
     async fn published(&self, context: &Context, callback: &str) -> Result<Option<Published>, Failure> {

@@ -1,5 +1,6 @@
 //! The request (SAML Core §3.4.1), by redirect (SAML Bindings §3.4) or POST (§3.5).
 
+use super::keys::OwnKey;
 use super::metadata::idp::{Address, Described, unusable};
 use super::settings::{Binding, Comparison, Wish};
 use super::signature::query::{self, Kind};
@@ -170,7 +171,7 @@ impl Saml {
         plain.then_some(hint.as_str())
     }
 
-    /// Sends a message of ours through the browser, signed where the settings say so.
+    /// Sends a request of ours through the browser, signed where the settings say so.
     pub(super) fn send(
         &self,
         address: &Address,
@@ -182,32 +183,54 @@ impl Saml {
         if relay_state.len() > MOST_RELAY_STATE {
             return Err(wrong("the handle is too long for a RelayState"));
         }
-        let key = if self.settings.signs_requests() {
-            Some(self.keys.current.as_deref().ok_or_else(|| wrong("there is no key to sign with"))?)
-        } else {
-            None
-        };
-        match address.binding {
-            Binding::Redirect => {
-                let message = open::deflate(text)?;
-                let state = Some(relay_state).filter(|state| !state.is_empty());
-                let query = match key {
-                    Some(key) => query::sign(kind, &message, state, &key.signing)?,
-                    None => unsigned(kind, &message, state),
-                };
-                Ok(Departure::RedirectTo(with_query(&address.location, &query)))
+        if self.settings.signs_requests() {
+            return self.send_signed(address, kind, text, relay_state);
+        }
+        pack(address, kind, text, relay_state, None)
+    }
+
+    /// Sends a message of ours through the browser, signed.
+    pub(super) fn send_signed(
+        &self,
+        address: &Address,
+        kind: Kind,
+        text: &str,
+        relay_state: &str,
+    ) -> Result<Departure, Failure> {
+        let key = self.keys.current.as_deref();
+        let key = key.ok_or_else(|| Failure::internal("saml.request", "there is no key to sign with"))?;
+        pack(address, kind, text, relay_state, Some(key))
+    }
+}
+
+/// A message as it travels by the binding of the address.
+fn pack(
+    address: &Address,
+    kind: Kind,
+    text: &str,
+    relay_state: &str,
+    key: Option<&OwnKey>,
+) -> Result<Departure, Failure> {
+    match address.binding {
+        Binding::Redirect => {
+            let message = open::deflate(text)?;
+            let state = Some(relay_state).filter(|state| !state.is_empty());
+            let query = match key {
+                Some(key) => query::sign(kind, &message, state, &key.signing)?,
+                None => unsigned(kind, &message, state),
+            };
+            Ok(Departure::RedirectTo(with_query(&address.location, &query)))
+        }
+        Binding::Post => {
+            let text = match key {
+                Some(key) => key.signing.sign_root(text)?,
+                None => text.to_owned(),
+            };
+            let mut fields = vec![(kind.parameter().to_owned(), STANDARD.encode(text))];
+            if !relay_state.is_empty() {
+                fields.push(("RelayState".to_owned(), relay_state.to_owned()));
             }
-            Binding::Post => {
-                let text = match key {
-                    Some(key) => key.signing.sign_root(text)?,
-                    None => text.to_owned(),
-                };
-                let mut fields = vec![(kind.parameter().to_owned(), STANDARD.encode(text))];
-                if !relay_state.is_empty() {
-                    fields.push(("RelayState".to_owned(), relay_state.to_owned()));
-                }
-                Ok(Departure::PostForm { action: address.location.clone(), fields })
-            }
+            Ok(Departure::PostForm { action: address.location.clone(), fields })
         }
     }
 }

@@ -8,6 +8,7 @@ pub use words::{
 
 use super::attributes::Names;
 use super::profile::SubjectPolicy;
+use crate::ids::ClientId;
 use crate::upstream::mapping::Expression;
 use crate::upstream::settings::{Common, Contradiction, Endpoint, SecretRef, check_plain_http, span};
 use serde::Deserialize;
@@ -108,6 +109,12 @@ pub struct Settings {
     /// An answer that nobody asked for starts a normal sign-in. Off: it is refused.
     #[serde(default)]
     pub idp_initiated: bool,
+    /// The client that is started then.
+    #[serde(default)]
+    pub idp_initiated_client: Option<ClientId>,
+    /// Who signs out here is signed out there, and the other way round.
+    #[serde(default = "yes")]
+    pub single_logout: bool,
     /// Wishes that are passed on to the provider; all others stay here.
     #[serde(default = "Wish::usual")]
     pub pass: BTreeSet<Wish>,
@@ -149,6 +156,8 @@ impl Settings {
         "attributes",
         "keep_disagreements",
         "idp_initiated",
+        "idp_initiated_client",
+        "single_logout",
         "pass",
         "email_verified",
     ];
@@ -218,8 +227,31 @@ impl Settings {
             ),
             (Some(_), None) => {}
         }
-        if self.slo_url.is_some() && self.sso_url.is_none() {
-            refuse("slo_url", "the metadata says where logouts go", "remove it");
+        match (self.idp_initiated, &self.idp_initiated_client) {
+            (true, None) => refuse(
+                "idp_initiated",
+                "nothing says which client is started by an answer that nobody asked for",
+                "add `idp_initiated_client`",
+            ),
+            (false, Some(_)) => refuse(
+                "idp_initiated_client",
+                "an answer that nobody asked for is refused, so it starts no client",
+                "remove it, or add `idp_initiated = true`",
+            ),
+            _ => {}
+        }
+        if self.slo_url.is_some() {
+            if self.sso_url.is_none() {
+                refuse("slo_url", "the metadata says where logouts go", "remove it");
+            } else if !self.single_logout {
+                refuse("slo_url", "`single_logout` is off, so nothing goes there", "remove one of the two");
+            } else if self.key.is_none() {
+                refuse(
+                    "slo_url",
+                    "messages of single logout are signed, and there is no `key` to sign with",
+                    "make one by `countersign saml-key FILE`, and add `key = \"file:FILE\"`",
+                );
+            }
         }
         for (key, id) in
             [("entity_id", Some(&self.entity_id)), ("our_entity_id", self.our_entity_id.as_ref())]
@@ -413,6 +445,9 @@ impl Settings {
     }
 }
 
+fn yes() -> bool {
+    true
+}
 fn skew() -> Duration {
     Duration::from_secs(60)
 }

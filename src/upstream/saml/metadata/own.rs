@@ -76,6 +76,14 @@ impl Saml {
                 key_descriptor(&mut out, "encryption", key, &methods)?;
             }
         }
+        if self.signs_out() {
+            for binding in [Binding::Redirect, Binding::Post] {
+                let mut logout = BytesStart::new("md:SingleLogoutService");
+                logout.push_attribute(("Binding", binding.uri()));
+                logout.push_attribute(("Location", ours.logout.as_str()));
+                out.write_event(Event::Empty(logout))?;
+            }
+        }
         if let Some(format) = &self.settings.nameid_format {
             out.write_event(Event::Start(BytesStart::new("md:NameIDFormat")))?;
             out.write_event(Event::Text(BytesText::new(format.uri())))?;

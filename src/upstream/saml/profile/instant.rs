@@ -11,7 +11,7 @@ const MAX_FRACTION: usize = 12;
 /// Core §1.3.3 demands UTC, so only `Z` is taken: an offset (even `+00:00`) or none at all is refused, rather than
 /// guessed at; no provider that we know writes one. Leap seconds, which Core forbids, and the hour 24 are refused.
 /// What is finer than a millisecond is cut off, as Core allows.
-pub(super) fn parse(text: &str) -> Option<Timestamp> {
+pub(in crate::upstream::saml) fn parse(text: &str) -> Option<Timestamp> {
     let text = text.strip_suffix('Z')?;
     let (date, clock) = text.split_once('T')?;
     let (year, month, day) = three(date, '-', [4, 2, 2])?;

@@ -7,7 +7,7 @@
 mod authn;
 mod conditions;
 mod element;
-mod instant;
+pub(super) mod instant;
 mod response;
 mod subject;
 #[cfg(test)]
