@@ -18,12 +18,49 @@ function folderFor(context) {
   return folder;
 }
 
+function run(folder, args, env = {}) {
+  return spawnSync(BINARY, args, { cwd: folder, env: { PATH: process.env.PATH, ...env }, encoding: 'utf8' });
+}
+
 function check(folder, env = {}) {
-  const { status, stdout, stderr } = spawnSync(BINARY, ['check', '--config', path.join(folder, 'countersign.toml')], {
-    cwd: folder, env: { PATH: process.env.PATH, ...env }, encoding: 'utf8',
-  });
+  const { status, stdout, stderr } = run(folder, ['check', '--config', path.join(folder, 'countersign.toml')], env);
   return { status, output: stdout + stderr };
 }
+
+const MASTER_KEY = { COUNTERSIGN_MASTER_KEY: `${'3q2+7w'.repeat(7)}8=` };
+
+/** A provider's metadata, as its console gives it out. */
+function metadata(entity, certificate) {
+  const key = certificate.replaceAll(/-----[^-]+-----|\s/g, '');
+  return `<?xml version="1.0" encoding="UTF-8"?>
+<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" entityID="${entity}">
+  <md:IDPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">
+    <md:KeyDescriptor use="signing"><ds:KeyInfo xmlns:ds="http://www.w3.org/2000/09/xmldsig#"><ds:X509Data>
+      <ds:X509Certificate>${key}</ds:X509Certificate></ds:X509Data></ds:KeyInfo></md:KeyDescriptor>
+    <md:SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
+      Location="https://idp.example/sso"/>
+  </md:IDPSSODescriptor>
+</md:EntityDescriptor>
+`;
+}
+
+test('each provider of the guide to SAML passes the check, and all of them together', (context) => {
+  const folder = folderFor(context);
+  const key = (name) => JSON.parse(run(folder, ['saml-key', name, '--json']).stdout).certificate;
+  key('hooli.key.pem');
+  const certificate = key('other.key.pem');
+  writeFileSync(path.join(folder, 'vandelay.pem'), certificate);
+  writeFileSync(path.join(folder, 'google.xml'), metadata('https://accounts.google.com/o/saml2?idpid=C01abc2de', certificate));
+  const [, settings] = blocks(readFileSync(path.join(ROOT, 'README.md'), 'utf8'), 'toml');
+  writeFileSync(path.join(folder, 'countersign.toml'), settings);
+  const providers = blocks(readFileSync(path.join(ROOT, 'docs/saml.md'), 'utf8'), 'toml');
+  assert.ok(providers.length >= 6, 'the blocks are found');
+  for (const text of [...providers, providers.join('\n')]) {
+    writeFileSync(path.join(folder, 'providers.toml'), text);
+    const { status, output } = check(folder, MASTER_KEY);
+    assert.equal(status, 0, `${text}\n${output}`);
+  }
+});
 
 test('the README’s way to production passes the check', (context) => {
   const folder = folderFor(context);
@@ -32,7 +69,7 @@ test('the README’s way to production passes the check', (context) => {
   writeFileSync(path.join(folder, 'providers.toml'), providers);
   writeFileSync(path.join(folder, 'countersign.toml'), settings);
   const secrets = {
-    GOOGLE_CLIENT_SECRET: 'a-secret-that-google-would-show', COUNTERSIGN_MASTER_KEY: `${'3q2+7w'.repeat(7)}8=`,
+    GOOGLE_CLIENT_SECRET: 'a-secret-that-google-would-show', ...MASTER_KEY,
   };
   const { status, output } = check(folder, secrets);
   assert.equal(status, 0, output);
