@@ -175,7 +175,7 @@ fn numbers_that_are_no_signature_are_none() {
         let mut script = script();
         script.sign_assertion = Some(Signature::by(key.clone()));
         let sound = script.xml();
-        let trust = trust(&[key.clone()]);
+        let trust = trust(std::slice::from_ref(&key));
         assert!(opened(&sound, &trust, &DecryptionKeys::default()).is_ok());
         for bytes in [
             vec![0; 64],
