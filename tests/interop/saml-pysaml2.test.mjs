@@ -48,6 +48,6 @@ samlSuite({
     ['pysaml2-encrypted', 'by 3DES, as pysaml2 does by itself', { ...both, encrypt: '3des' }, /saml\.enc\.alg/],
   ],
   rollover: (_old, next) => [{ keys: next }],
-  logouts: [],
+  logouts: ['pysaml2-both', 'pysaml2-post'],
   signOut: (browser, idp, id) => browser.open(`${idp.url}/sign-out?binding=${encodeURIComponent(id === 'pysaml2-post' ? POST : REDIRECT)}`),
 });

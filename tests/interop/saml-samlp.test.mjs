@@ -42,6 +42,6 @@ samlSuite({
   ],
   // samlp publishes one certificate: the broker learns the new one when a signature does not fit.
   rollover: (_old, next) => [{ keys: next }],
-  logouts: [],
+  logouts: ['samlp-both', 'samlp-post'],
   signOut: (browser, idp) => browser.open(`${idp.url}/logout`),
 });

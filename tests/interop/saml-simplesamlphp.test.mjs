@@ -42,6 +42,6 @@ samlSuite({
   ],
   // It publishes the new certificate beside the old one, and at once signs by the new key; then the old one goes.
   rollover: (old, next) => [{ keys: { ...old, next } }, { keys: next }],
-  logouts: [],
+  logouts: ['simplesamlphp-both', 'simplesamlphp-post'],
   signOut: (browser, idp) => idp.signOut(browser),
 });

@@ -24,6 +24,22 @@ async function traceOf(page, demo) {
   return commandLine(demo, 'trace', reference);
 }
 
+async function whoAcmeKnows(page, demo) {
+  const other = await page.context().newPage();
+  await other.goto(demo.addresses.acme);
+  const text = await other.locator('main').innerText();
+  await other.close();
+  return /signed in to Acme as ([\w ]+)\./.exec(text)?.[1];
+}
+
+/** Whether Notes, asked anew, must ask the broker, and the broker the person. */
+async function isAskedAgain(page, demo) {
+  await page.context().clearCookies({ name: /^notes_/ });
+  await page.goto(`${demo.addresses.notes}/notes/42`);
+  await page.waitForURL((url) => url.href.startsWith(demo.addresses.broker) || url.pathname === '/notes/42');
+  return page.url().startsWith(demo.addresses.broker);
+}
+
 describe('sign-in to Notes by Acme', () => {
   const ending = [];
   const context = { after: (step) => ending.unshift(step) };
@@ -59,8 +75,11 @@ describe('sign-in to Notes by Acme', () => {
         assert.deepEqual([alice.groups, alice.roles, alice.permissions], [['engineers'], ['editor'], ['notes:write']]);
         assert.equal(await page.locator('#email').textContent(), 'alice@acme.example (verified)');
 
+        assert.equal(await whoAcmeKnows(page, demo), 'Alice Ahlgren');
         await page.locator('#sign-out').click();
         await page.locator('#signed-out').waitFor();
+        assert.equal(await whoAcmeKnows(page, demo), undefined, 'signed out at Acme too');
+        assert.equal(await isAskedAgain(page, demo), true);
         noFaults(page);
       });
     }
@@ -99,6 +118,18 @@ describe('sign-in to Notes by Acme', () => {
     await chooseProvider(page, 'friendbook');
     await pickPerson(page, 'carol');
     await page.waitForURL(`${demo.addresses.notes}/notes/42`);
+    noFaults(page);
+  });
+
+  journey('who signs out at Acme is signed out here', async () => {
+    const page = await personAt(browser);
+    await signIn(page, demo, 'carol');
+    await page.goto(demo.addresses.acme);
+    await screenshot(page, 'acme-home');
+    await page.getByRole('button', { name: /Sign out of Acme/ }).click();
+    await page.getByText('You are signed out of Acme, and of Countersign.').waitFor();
+    await screenshot(page, 'acme-signed-out');
+    assert.equal(await isAskedAgain(page, demo), true);
     noFaults(page);
   });
 

@@ -194,4 +194,44 @@ describe('SAML on two sites', () => {
       noFaults(victim);
     });
   }
+
+  journey('sign-out at the app goes through Acme and comes back', async () => {
+    const page = await personAt(browser);
+    await beginAtNotes(page);
+    await pickPerson(page, 'carol');
+    await page.waitForURL(`${demo.addresses.notes}/notes/42`);
+    const passed = [];
+    page.on('request', (request) => { if (request.isNavigationRequest()) passed.push(request.url()); });
+    await page.locator('#sign-out').click();
+    await page.locator('#signed-out').waitFor();
+    const through = passed.findIndex((url) => url.startsWith(`${demo.addresses.acme}/slo`));
+    assert.ok(through >= 0, passed.join('\n'));
+    assert.ok(passed.slice(through).some((url) => url.startsWith(`${demo.addresses.broker}/upstream/acme/logout`)), passed.join('\n'));
+    assert.equal(await sessionOf(page), undefined);
+    await page.goto(demo.addresses.acme);
+    await page.getByText('Nobody is signed in to Acme').waitFor();
+    noFaults(page);
+  });
+
+  journey('sign-out at Acme ends the session here, through the browser', async () => {
+    const page = await personAt(browser);
+    await beginAtNotes(page);
+    await pickPerson(page, 'carol');
+    await page.waitForURL(`${demo.addresses.notes}/notes/42`);
+    const other = await personAt(browser);
+    await beginAtNotes(other);
+    await pickPerson(other, 'bob');
+    await other.waitForURL(`${demo.addresses.notes}/notes/42`);
+
+    await page.goto(demo.addresses.acme);
+    await page.getByRole('button', { name: /Sign out of Acme/ }).click();
+    await page.getByText('You are signed out of Acme, and of Countersign.').waitFor();
+    await page.context().clearCookies({ domain: HOSTS.notes });
+    await beginAtNotes(page);
+    await other.context().clearCookies({ domain: HOSTS.notes });
+    await other.goto(`${demo.addresses.notes}/notes/42`);
+    await other.waitForURL(`${demo.addresses.notes}/notes/42`);
+    assert.equal((await whoNotesSees(other)).name, 'Bob Baptiste', 'nobody else is signed out');
+    noFaults(page);
+  });
 });
