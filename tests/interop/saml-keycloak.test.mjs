@@ -7,17 +7,18 @@ const PEOPLE = {
   ada: { firstName: 'Ada', lastName: 'Lovelace', email: 'ada@upstream.example', groups: ['analysts', 'poets'] },
   grace: { firstName: 'Grace', lastName: 'Hopper', email: 'grace@upstream.example', groups: [] },
 };
-const settings = (lines) => `${lines}
-
-[provider.attributes]
-email = "urn:oid:0.9.2342.19200300.100.1.3"
-given_name = "urn:oid:2.5.4.42"
-family_name = "urn:oid:2.5.4.4"
-groups = "groups"
-
+const NAME = `
 [provider.profile]
 name = "claims.given_name ~ ' ' ~ claims.family_name"
 `;
+const settings = (lines) => `${lines}
+
+[provider.attributes]
+email = "urn:oid:1.2.840.113549.1.9.1"
+given_name = "urn:oid:2.5.4.42"
+family_name = "urn:oid:2.5.4.4"
+groups = "member"
+${NAME}`;
 const signs = (assertion, response) => ({ 'saml.assertion.signature': String(assertion), 'saml.server.signature': String(response) });
 
 samlSuite({
@@ -30,6 +31,10 @@ samlSuite({
     'keycloak-response': { toml: settings('signed = "response"'), variation: signs(false, true) },
     'keycloak-both': { toml: settings('signed = "both"'), variation: signs(true, true) },
     'keycloak-post': { toml: settings('request_binding = "post"\nsigned = "both"'), variation: { ...signs(true, true), 'saml.force.post.binding': 'true' } },
+    'keycloak-preset': {
+      head: ({ url }) => `preset = "keycloak-saml"\nbase_url = "${url}"\nrealm = "interop"`, toml: NAME,
+      variation: { ...signs(true, true), 'saml_name_id_format': 'persistent' },
+    },
     'keycloak-encrypted': { toml: settings('encryption = "required"\nsigned = "both"'), variation: { ...signs(true, true), 'saml.encrypt': 'true' }, encrypted: true },
   },
   start: ({ port, keys, partners }) => startKeycloak({ port, keys, people: PEOPLE, partners }),

@@ -76,13 +76,14 @@ const client = ({ entityId, acs, slo, certificate, variation }) => ({
     ...(slo ? { 'saml_single_logout_service_url_redirect': slo, 'saml_single_logout_service_url_post': slo } : {}),
     ...variation,
   },
+  // As Keycloak's own predefined ones: X500 email, X500 givenName, X500 surname, and a group list.
   protocolMappers: [
-    attribute('email', 'email', 'urn:oid:0.9.2342.19200300.100.1.3'),
+    attribute('email', 'email', 'urn:oid:1.2.840.113549.1.9.1'),
     attribute('givenName', 'firstName', 'urn:oid:2.5.4.42'),
     attribute('surname', 'lastName', 'urn:oid:2.5.4.4'),
     {
       name: 'groups', protocol: 'saml', protocolMapper: 'saml-group-membership-mapper',
-      config: { 'attribute.name': 'groups', 'attribute.nameformat': 'Basic', single: 'true', 'full.path': 'false' },
+      config: { 'attribute.name': 'member', 'attribute.nameformat': 'Basic', single: 'true', 'full.path': 'false' },
     },
   ],
 });

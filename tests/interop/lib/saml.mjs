@@ -53,7 +53,8 @@ async function partner(issuer, id, variation) {
  * @param start starts the provider: `({ port, partners, …more }) => …`
  * @param entityPath what follows the provider's address in its entity id
  * @param metadataPath where its metadata is, if that is elsewhere
- * @param variations by provider id: `toml` for the broker, `variation` for the provider, and what its answers show (`map`)
+ * @param variations by provider id: `toml` for the broker (and `head`, who the provider is, if not said by its metadata's
+ *   address), `variation` for the provider, `encrypted` if its answers are
  */
 export async function startSamlHouse({ start, entityPath, metadataPath = entityPath, variations }) {
   const [port] = await freePorts(1);
@@ -61,14 +62,15 @@ export async function startSamlHouse({ start, entityPath, metadataPath = entityP
   const ownKey = join(folder, 'saml.key');
   await run(process.env.COUNTERSIGN_BIN, ['saml-key', ownKey]);
   const entityId = `http://localhost:${port}${entityPath}`;
-  const providers = () => Object.entries(variations).map(([id, { toml = '' }]) => `
-[[provider]]
-id = "${id}"
-kind = "saml"
-name = "${id}"
+  const byHand = () => `kind = "saml"
 entity_id = "${entityId}"
 metadata_url = "http://localhost:${port}${metadataPath}"
-trust_metadata_url = true
+trust_metadata_url = true`;
+  const providers = () => Object.entries(variations).map(([id, { head = byHand, toml = '' }]) => `
+[[provider]]
+id = "${id}"
+name = "${id}"
+${head({ url: `http://localhost:${port}` })}
 key = "file:${ownKey}"
 allow_loopback = true
 provisioning = "open"
