@@ -378,7 +378,9 @@ fn session_of(request: &Vouching, account: &AccountId, identity: IdentityId, sec
         new_secret: secret,
         now: request.now,
         idle: request.session.idle,
-        absolute: request.session.absolute,
+        absolute: said
+            .session_ends
+            .map_or(request.session.absolute, |ends| request.session.absolute.min(ends.since(request.now))),
     }
 }
 

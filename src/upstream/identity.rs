@@ -92,6 +92,8 @@ pub struct Authentication {
     pub upstream_session: Option<String>,
     /// By what name it knows the person in that session, where a logout needs it.
     pub upstream_name: Option<UpstreamName>,
+    /// When the provider ends its own session (SessionNotOnOrAfter); one of ours that begins with it ends no later.
+    pub session_ends: Option<Timestamp>,
 }
 
 impl ExternalIdentity {

@@ -122,8 +122,14 @@ pub(super) fn check(
             .collect(),
         _ => Vec::new(),
     };
-    let authentication =
-        Authentication { auth_time, acr, amr, upstream_session: text("sid", 255), upstream_name: None };
+    let authentication = Authentication {
+        auth_time,
+        acr,
+        amr,
+        upstream_session: text("sid", 255),
+        upstream_name: None,
+        session_ends: None,
+    };
     Ok(Proven { subject, authentication, expires_at })
 }
 

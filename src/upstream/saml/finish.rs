@@ -57,7 +57,12 @@ impl Saml {
             // SAML has no word for a verified address; `email_verified` says where the proof is
             proved_email: None,
             claims: said.claims,
-            authentication: Authentication { upstream_name, ..said.authentication },
+            authentication: Authentication {
+                upstream_name,
+                // by its clock, which may be behind ours
+                session_ends: said.authentication.session_ends.map(|ends| ends.plus(self.settings.skew)),
+                ..said.authentication
+            },
             replay: Some(Replay { what, until, reason: "saml.replay" }),
         };
         vouch(&self.common, &self.mapping, facts, checks)

@@ -111,6 +111,13 @@ impl Addresses {
     }
 }
 
+/// A document of ours, kept for a while.
+struct Written {
+    callback: String,
+    at: Timestamp,
+    body: Arc<[u8]>,
+}
+
 /// One provider.
 struct Saml {
     settings: Settings,
@@ -129,8 +136,8 @@ struct Saml {
     subject: SubjectPolicy,
     /// What it publishes.
     fetched: Cached<Described>,
-    /// Our metadata as we last wrote it, for which callback and when.
-    written: Mutex<Option<(String, Timestamp, Arc<[u8]>)>>,
+    /// Our metadata as we last wrote it.
+    written: Mutex<Option<Written>>,
     /// What somebody should look at.
     watch: watch::Watch,
 }
@@ -166,14 +173,14 @@ impl Saml {
     fn published(&self, context: &Context, callback: &str) -> Result<Arc<[u8]>, Failure> {
         let now = context.now();
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((of, at, body)) = written.as_ref()
-            && of == callback
-            && now.since(*at) < own::KEEP
+        if let Some(kept) = written.as_ref()
+            && kept.callback == callback
+            && now.since(kept.at) < own::KEEP
         {
-            return Ok(body.clone());
+            return Ok(kept.body.clone());
         }
         let body: Arc<[u8]> = self.own_metadata(context, &Addresses::beside(callback))?.into();
-        *written = Some((callback.to_owned(), now, body.clone()));
+        *written = Some(Written { callback: callback.to_owned(), at: now, body: body.clone() });
         Ok(body)
     }
 }

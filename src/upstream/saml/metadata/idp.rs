@@ -168,8 +168,7 @@ fn find<'a, 'i>(root: Node<'a, 'i>, entity_id: &str) -> Result<Node<'a, 'i>, Fai
             .expected("an EntityDescriptor or EntitiesDescriptor", clean(root.tag_name().name())));
     }
     // only what stands where the schema lets it stand: an entity within an extension is none
-    let in_place =
-        |node: Node<'_, '_>| node.ancestors().skip(1).filter(Node::is_element).all(|above| is_group(above));
+    let in_place = |node: Node<'_, '_>| node.ancestors().skip(1).filter(Node::is_element).all(is_group);
     let entities = || root.descendants().filter(|node| is_entity(*node) && in_place(*node));
     let mut matching = entities().filter(|node| xml::attribute(*node, "entityID") == Some(entity_id));
     match (matching.next(), matching.next()) {

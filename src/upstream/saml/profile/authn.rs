@@ -15,7 +15,6 @@ const MAX_WORD: usize = 255;
 /// What the statements prove.
 pub(super) struct Authenticated {
     pub authentication: Authentication,
-    pub session_ends: Option<Timestamp>,
 }
 
 /// One statement.
@@ -50,6 +49,7 @@ pub(super) fn check(
 
     fresh(latest.at, expected, checks)?;
     context(latest.class.as_deref(), expected, checks)?;
+    let session_ends = statements.iter().filter_map(|statement| statement.ends).min();
     let authentication = Authentication {
         auth_time: Some(latest.at),
         acr: latest.class.clone(),
@@ -57,9 +57,9 @@ pub(super) fn check(
         upstream_session: latest.session.clone(),
         // known only once the NameID is: see `finish`
         upstream_name: None,
+        session_ends,
     };
-    let session_ends = statements.iter().filter_map(|statement| statement.ends).min();
-    Ok(Authenticated { authentication, session_ends })
+    Ok(Authenticated { authentication })
 }
 
 fn statement(

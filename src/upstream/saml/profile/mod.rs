@@ -69,8 +69,6 @@ pub(super) struct Said {
     pub claims: Object,
     /// About the act of signing in.
     pub authentication: Authentication,
-    /// When the provider ends its own session (`SessionNotOnOrAfter`).
-    pub session_ends: Option<Timestamp>,
     /// What must never be accepted twice from this provider, until when.
     pub replay: (String, Timestamp),
 }
@@ -105,7 +103,6 @@ pub(super) fn check(
         name_id: identified.name_id,
         claims,
         authentication: authenticated.authentication,
-        session_ends: authenticated.session_ends,
         replay: (format!("assertion:{id}:{}", expected.issuer), until),
     })
 }

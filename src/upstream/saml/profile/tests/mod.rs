@@ -131,7 +131,7 @@ fn a_valid_answer_says_who_it_is() {
     assert_eq!(said.authentication.auth_time, Some(Timestamp::from_secs(NOW - 10)));
     assert_eq!(said.authentication.acr.as_deref(), Some(PASSWORD));
     assert_eq!(said.authentication.upstream_session.as_deref(), Some("_s1"));
-    assert_eq!(said.session_ends, Some(Timestamp::from_secs(NOW + 3600)));
+    assert_eq!(said.authentication.session_ends, Some(Timestamp::from_secs(NOW + 3600)));
     // remembered as long as it could pass: to the end of its confirmation, which is before that of its conditions
     assert_eq!(said.replay, (format!("assertion:_a1:{IDP}"), Timestamp::from_secs(NOW + 240 + SKEW)));
 }
@@ -215,7 +215,7 @@ fn two_statements_give_the_later_proof_and_the_earlier_end() {
         let said = Case::edited(&statement, &both).said();
         assert_eq!(said.authentication.upstream_session.as_deref(), Some("_s1"));
         assert_eq!(said.authentication.acr.as_deref(), Some(PASSWORD));
-        assert_eq!(said.session_ends, Some(Timestamp::from_secs(NOW + 60)));
+        assert_eq!(said.authentication.session_ends, Some(Timestamp::from_secs(NOW + 60)));
     }
     assert_eq!(Case::edited(&statement, &statement.repeat(2)).reason(), Ok(()), "the same twice is one");
 }
