@@ -324,7 +324,7 @@ fn breaches(files: &[Facts]) -> Vec<String> {
 
 /// The kinds of upstream: the folders of `upstream`.
 fn kinds(files: &[Facts]) -> BTreeSet<String> {
-    const SHARED: &[&str] = &["identity", "mapping", "registry", "policy", "settings"];
+    const SHARED: &[&str] = &["identity", "mapping", "registry", "policy", "presets", "settings"];
     files
         .iter()
         .filter(|f| under(&f.module, "upstream"))

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { generateKeyPairSync } from 'node:crypto';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -84,4 +85,31 @@ test('the demo’s configuration passes the check', (context) => {
   assert.equal(run(folder, ['saml-key', path.join('secrets', 'acme.pem')]).status, 0);
   const { status, output } = check(folder);
   assert.equal(status, 0, output);
+});
+
+test('what docs/providers.md says to write passes the check, for each preset', (context) => {
+  const folder = folderFor(context);
+  const tables = blocks(readFileSync(path.join(ROOT, 'docs/providers.md'), 'utf8'), 'toml');
+  const { stdout } = spawnSync(BINARY, ['preset', 'list', '--json'], { encoding: 'utf8' });
+  // those of SAML have a page of their own, docs/saml.md
+  const presets = JSON.parse(stdout).filter((preset) => preset.kind !== 'saml');
+  const named = tables.map((table) => /^preset = "(.*)"$/m.exec(table)?.[1]);
+  assert.deepEqual(named.toSorted(), presets.map((preset) => preset.name), 'each preset has its table, once');
+  writeFileSync(path.join(folder, 'providers.toml'), tables.join('\n'));
+  const secrets = Object.fromEntries(
+    tables.flatMap((table) => [...table.matchAll(/"env:(\w+)"/g)]).map(([, name]) => [name, '0f1e2d3c4b5a69788796a5b4c3d2e1f0']),
+  );
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  writeFileSync(path.join(folder, 'AuthKey_ABC123DEFG.p8'), privateKey.export({ type: 'pkcs8', format: 'pem' }));
+  writeFileSync(path.join(folder, 'countersign.toml'), 'issuer = "https://id.example.com"\nmaster_key = "env:MASTER"\n');
+  const { status, output } = check(folder, { ...secrets, MASTER: `${'3q2+7w'.repeat(7)}8=` });
+  assert.equal(status, 0, output);
+  // the check tells where those in use leave the specifications, and so does the page
+  const page = readFileSync(path.join(ROOT, 'docs/providers.md'), 'utf8').replaceAll('\\|', '|');
+  for (const { rule, theirs, ours } of presets.flatMap((preset) => preset.deviations)) {
+    for (const text of [rule, theirs, ours]) {
+      assert.ok(output.includes(text), `the check does not say: ${text}`);
+      assert.ok(page.includes(text), `docs/providers.md does not say: ${text}`);
+    }
+  }
 });

@@ -4,6 +4,7 @@
 //! forbid it. Texts from outside pass through [`parts::shown`] and the escaper of the templates; addresses
 //! are of the type [`Href`], which cannot be a script.
 
+mod brands;
 mod parts;
 mod texts;
 

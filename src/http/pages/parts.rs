@@ -1,5 +1,6 @@
 //! What several pages share: the frame, addresses that are safe to link, notices and sign-in buttons.
 
+use super::brands::brand;
 use super::texts::Texts;
 use crate::ids::{ProviderId, ReferenceId};
 use std::sync::Arc;
@@ -215,6 +216,11 @@ pub enum Icon {
     Building,
     /// People: a community or social network.
     People,
+    /// A brand's own mark, in one colour.
+    Brand {
+        /// The path of its drawing, on a ground of 24 by 24.
+        path: &'static str,
+    },
     /// The first letter of the name on a tinted disc.
     Monogram {
         /// The letter.
@@ -225,7 +231,7 @@ pub enum Icon {
 }
 
 impl Icon {
-    /// The icon that the configuration names (`oidc`, `key`, `oauth2`, `link`, `building`, `people`), or
+    /// The icon that the configuration names (`oidc`, `key`, `oauth2`, `link`, `building`, `people`, a brand), or
     /// else a monogram of the provider's name, in a tint that its id decides.
     pub fn named(icon: Option<&str>, id: &ProviderId, name: &str) -> Self {
         match icon {
@@ -233,7 +239,10 @@ impl Icon {
             Some("oauth2" | "link") => Self::Link,
             Some("building") => Self::Building,
             Some("people") => Self::People,
-            _ => Self::Monogram { letter: initial(name), tint: tint(id.as_str()) },
+            other => match other.and_then(brand) {
+                Some(path) => Self::Brand { path },
+                None => Self::Monogram { letter: initial(name), tint: tint(id.as_str()) },
+            },
         }
     }
 }
