@@ -22,6 +22,7 @@ mod linking;
 mod providers;
 mod request;
 mod saml_logout;
+mod saml_sign_in;
 mod secure;
 mod sessions;
 mod tls;

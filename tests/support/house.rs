@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
 use url::Url;
@@ -114,6 +115,38 @@ pub struct House {
     pub folder: TempDir,
     files: [String; 2],
     stop: [actix_web::dev::ServerHandle; 2],
+    _place: Option<Place>,
+}
+
+/// A database of its own on a PostgreSQL server, while it is needed.
+struct Place {
+    server: String,
+    name: String,
+}
+
+impl Place {
+    fn new(server: String, name: String) -> Self {
+        let place = Self { server, name };
+        place.statement(&format!("CREATE DATABASE {}", place.name));
+        place
+    }
+    fn url(&self) -> String {
+        let mut url = Url::parse(&self.server).unwrap();
+        url.set_path(&self.name);
+        url.into()
+    }
+    fn statement(&self, sql: &str) {
+        use diesel::Connection as _;
+        use diesel::connection::SimpleConnection as _;
+        let mut connection = diesel::PgConnection::establish(&self.server).expect("the server answers");
+        connection.batch_execute(sql).unwrap();
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.statement(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name));
+    }
 }
 
 /// The two clocks of a machine.
@@ -149,6 +182,22 @@ impl House {
 
     /// With the files changed.
     pub async fn with(change: impl FnOnce(String, String) -> (String, String)) -> Self {
+        Self::on(change, None).await
+    }
+
+    /// The same on a new database of the PostgreSQL server that `COUNTERSIGN_TEST_POSTGRES` names, if it does.
+    pub async fn on_postgres(change: impl FnOnce(String, String) -> (String, String)) -> Option<Self> {
+        let Ok(server) = std::env::var("COUNTERSIGN_TEST_POSTGRES") else {
+            eprintln!("SKIPPED on PostgreSQL: COUNTERSIGN_TEST_POSTGRES is not set");
+            return None;
+        };
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let name =
+            format!("countersign_signin_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::SeqCst));
+        Some(Self::on(change, Some(Place::new(server, name))).await)
+    }
+
+    async fn on(change: impl FnOnce(String, String) -> (String, String), place: Option<Place>) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_800_000_000)));
         let (globex, friendbook) = (Standin::start(clock.clone()), Standin::start(clock.clone()));
@@ -171,6 +220,10 @@ impl House {
         if let countersign::config::settings::Database::Sqlite { path, .. } = &mut settings.database {
             *path = folder.path().join("countersign.sqlite3");
         }
+        if let Some(place) = &place {
+            let url = place.url().into();
+            settings.database = countersign::config::settings::Database::Postgres { url, connections: 4 };
+        }
         let store = Store::open(&settings.database).unwrap();
         store.migrate().unwrap();
         let app = App::start(context, store, Arc::new(settings), Arc::new(upstreams)).await.unwrap();
@@ -192,6 +245,7 @@ impl House {
             folder,
             files: [config, providers],
             stop,
+            _place: place,
         }
     }
 
