@@ -87,6 +87,7 @@ fn help_is_complete_and_usage_errors_have_their_code() {
         "client",
         "registration-token",
         "keys",
+        "saml-key",
         "account",
         "session",
         "group",
@@ -495,4 +496,51 @@ fn a_server_with_a_bad_configuration_does_not_start() {
     assert_eq!(json.code, 1);
     let lines: Vec<Value> = json.err.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(lines.iter().any(|line| line["level"] == "ERROR" && line["line"] == 12), "{}", json.err);
+}
+
+#[test]
+fn a_saml_key_is_made_once_and_for_its_owner_alone() {
+    let place = Place::new(CONFIG);
+    let made = place.json(&["saml-key", "acme.key.pem", "--name", "login.example", "--years", "2"]);
+    let file = place.path().join("acme.key.pem");
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.starts_with("-----BEGIN PRIVATE KEY-----"), "a private key first");
+    assert!(text.contains(made["certificate"].as_str().unwrap()), "and its certificate");
+    assert!(made["certificate"].as_str().unwrap().starts_with("-----BEGIN CERTIFICATE-----"));
+    assert_eq!(made["sha256"].as_str().unwrap().len(), 64);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    // never overwritten
+    let again = place.run(&["saml-key", "acme.key.pem"]);
+    assert_eq!(again.code, 1, "{}", again.err);
+    assert!(again.err.contains("never overwritten"), "{}", again.err);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+    assert_eq!(place.run(&["saml-key", "no/such/folder/key.pem"]).code, 3);
+    assert_eq!(place.run(&["saml-key", "x.pem", "--bits", "1024"]).code, 2);
+    assert_eq!(place.run(&["saml-key", "x.pem", "--years", "31"]).code, 2);
+    assert_eq!(place.run(&["saml-key", "x.pem", "--name", " "]).code, 1);
+    assert!(!place.path().join("x.pem").exists());
+
+    // and it is what the settings take
+    let idp = place.json(&["saml-key", "idp.pem", "--bits", "3072"]);
+    std::fs::write(place.path().join("idp.crt"), idp["certificate"].as_str().unwrap()).unwrap();
+    let provider = |key: &str| {
+        format!(
+            "{PROVIDERS}\n[[provider]]\nid = \"acme\"\nkind = \"saml\"\nname = \"Acme\"\n\
+             entity_id = \"https://id.acme.example\"\nsso_url = \"https://id.acme.example/sso\"\n\
+             certificates = [\"file:idp.crt\"]\nkey = \"file:{key}\"\nprovisioning = \"open\"\n"
+        )
+    };
+    std::fs::write(place.path().join("master.key"), "CKJazu8f9vdMNehKHTFxoYmOD6pGVuOWBHEkQ5nevXk").unwrap();
+    std::fs::write(place.path().join("providers.toml"), provider("acme.key.pem")).unwrap();
+    let right = place.run(&["check"]);
+    assert_eq!(right.code, 0, "{}{}", right.out, right.err);
+    std::fs::write(place.path().join("providers.toml"), provider("idp.crt")).unwrap();
+    let wrong = place.run(&["check"]);
+    assert_eq!(wrong.code, 1, "{}{}", wrong.out, wrong.err);
+    let told = format!("{}{}", wrong.out, wrong.err);
+    assert!(told.contains("there is no private key in it") && told.contains("providers.toml:"), "{told}");
 }
