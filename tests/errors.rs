@@ -190,8 +190,10 @@ fn the_scan_sees_reasons_and_nothing_else() {
 }
 
 /// A page of checks: the folders whose reasons it must have, and the page.
-const PAGES: &[(&[&str], &str)] =
-    &[(&["src/jose", "src/upstream/oidc", "src/upstream/oauth2", "src/outbound"], "docs/oidc-checks.md")];
+const PAGES: &[(&[&str], &str)] = &[
+    (&["src/jose", "src/upstream/oidc", "src/upstream/oauth2", "src/outbound"], "docs/oidc-checks.md"),
+    (&["src/upstream/saml"], "docs/saml-checks.md"),
+];
 
 /// The texts between backticks.
 fn marked(text: &str) -> impl Iterator<Item = &str> {
@@ -218,6 +220,8 @@ fn every_check_of_a_provider_stands_on_its_page_with_a_test_that_exists() {
     let mut known = BTreeSet::new();
     functions(&root.join("tests"), &mut known);
     functions(&root.join("src"), &mut known);
+    let mut all = BTreeMap::new();
+    scan(root, &root.join("src"), &mut all);
     for (folders, page) in PAGES {
         let text = std::fs::read_to_string(root.join(page)).expect("the page");
         let mut reasons = BTreeMap::new();
@@ -227,6 +231,11 @@ fn every_check_of_a_provider_stands_on_its_page_with_a_test_that_exists() {
         let told: BTreeSet<&str> = marked(&text).collect();
         let missing: Vec<_> = reasons.keys().filter(|reason| !told.contains(reason.as_str())).collect();
         assert!(missing.is_empty(), "{page} has no row for {missing:#?}");
+        let stale: Vec<_> = told
+            .iter()
+            .filter(|word| is_reason(word) && word.contains('.') && !all.contains_key(**word))
+            .collect();
+        assert!(stale.is_empty(), "{page} tells of reasons that the source never gives: {stale:#?}");
         for row in text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| what |")) {
             let cells: Vec<_> = row.trim_matches('|').split(" | ").collect();
             let Some((tests, rest)) = cells.split_last() else { continue };
