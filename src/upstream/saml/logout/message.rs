@@ -36,8 +36,6 @@ const STATUS: &str = "urn:oasis:names:tc:SAML:2.0:status:";
 pub(super) struct Expected<'a> {
     /// The provider's entity id.
     pub issuer: &'a str,
-    /// Our entity id there.
-    pub entity_id: &'a str,
     /// Our logout address for it.
     pub address: &'a str,
     /// The present moment.

@@ -79,7 +79,6 @@ impl Saml {
         let entity_id = self.our_entity_id(&ours.callback);
         let expected = Expected {
             issuer: &self.settings.entity_id,
-            entity_id: &entity_id,
             address: &message.address,
             now: context.now(),
             skew: self.settings.skew,

@@ -17,7 +17,7 @@ const ADDRESS: &str = "https://login.example/upstream/acme/logout";
 
 fn expected() -> Expected<'static> {
     let skew = Duration::from_secs(60);
-    Expected { issuer: ISSUER, entity_id: OURS, address: ADDRESS, now: NOW, skew }
+    Expected { issuer: ISSUER, address: ADDRESS, now: NOW, skew }
 }
 
 fn name(value: &str) -> NameId {
