@@ -1,5 +1,9 @@
 //! 1 — How a person gets signed in: by the session they have, at a provider, or by picking from the list.
 
+mod catalogue;
+
+pub use catalogue::{Catalogue, Found, Offer};
+
 use crate::assurance::Fit;
 use crate::failure::{Failure, OAuthCode, UserMessage};
 use crate::ids::ProviderId;
@@ -10,6 +14,10 @@ use std::collections::BTreeSet;
 pub struct Candidate {
     /// Its id.
     pub id: ProviderId,
+    /// What people read.
+    pub name: String,
+    /// Its place on the list; smaller comes first, equal ones by name.
+    pub order: i32,
     /// Not on the list; reached by a hint, a domain, or as the application's default.
     pub hidden: bool,
     /// Canonical domains for whose addresses it is authoritative.
@@ -27,8 +35,8 @@ pub struct Facts<'a> {
     pub select_account: bool,
     /// How the browser's session fits the demand.
     pub session: Fit,
-    /// The providers to choose from, in the configured order.
-    pub candidates: &'a [Candidate],
+    /// The providers to choose from.
+    pub offer: Offer<'a>,
     /// The provider that the application named (`idp_hint`).
     pub idp_hint: Option<&'a str>,
     /// The canonical domain of an address in `login_hint`.
@@ -63,22 +71,16 @@ pub fn decide(facts: &Facts<'_>) -> Decision {
     if facts.silent {
         return Decision::LoginRequired;
     }
-    if facts.candidates.is_empty() {
+    if facts.offer.is_empty() {
         return Decision::NoProvider;
     }
     if facts.list_wanted {
         return Decision::Choose;
     }
-    let named = facts.idp_hint.and_then(|hint| find(facts.candidates, |c| c.id.as_str() == hint));
-    let at_home = || {
-        let domain = facts.login_hint_domain?;
-        find(facts.candidates, |c| c.domains.contains(domain))
-    };
-    let default = || facts.default_provider.and_then(|id| find(facts.candidates, |c| c.id == *id));
-    let only = || match facts.candidates {
-        [one] => Some(one),
-        _ => None,
-    };
+    let named = facts.idp_hint.and_then(|hint| facts.offer.of_id(hint));
+    let at_home = || facts.offer.of_domain(facts.login_hint_domain?);
+    let default = || facts.offer.of_id(facts.default_provider?.as_str());
+    let only = || facts.offer.only();
     match named.or_else(at_home).or_else(default).or_else(only) {
         // Straight to a provider that cannot be asked for a choice, there would be none at all.
         Some(candidate) if facts.select_account && !candidate.lets_choose => Decision::Choose,
@@ -87,17 +89,12 @@ pub fn decide(facts: &Facts<'_>) -> Decision {
     }
 }
 
-/// What may be shown on the list: all that are not hidden.
-pub fn listed(candidates: &[Candidate]) -> impl Iterator<Item = &Candidate> {
-    candidates.iter().filter(|c| !c.hidden)
-}
-
 /// Whether the person may go to this provider for this request.
 ///
 /// # Errors
 /// `provider.not_offered` if it is no candidate.
-pub fn admit<'a>(candidates: &'a [Candidate], wanted: &str) -> Result<&'a Candidate, Failure> {
-    find(candidates, |c| c.id.as_str() == wanted).ok_or_else(|| {
+pub fn admit<'a>(offer: &Offer<'a>, wanted: &str) -> Result<&'a Candidate, Failure> {
+    offer.of_id(wanted).ok_or_else(|| {
         Failure::new(
             OAuthCode::AccessDenied,
             "provider.not_offered",
@@ -105,10 +102,6 @@ pub fn admit<'a>(candidates: &'a [Candidate], wanted: &str) -> Result<&'a Candid
             "the provider is unknown, switched off, or not open to this application",
         )
     })
-}
-
-fn find(candidates: &[Candidate], test: impl Fn(&Candidate) -> bool) -> Option<&Candidate> {
-    candidates.iter().find(|c| test(c))
 }
 
 #[cfg(test)]
@@ -119,17 +112,22 @@ mod tests {
     fn candidate(id: &str, domain: Option<&str>) -> Candidate {
         Candidate {
             id: ProviderId::new(id).unwrap(),
+            name: id.to_owned(),
+            order: 0,
             hidden: false,
             domains: domain.map(str::to_owned).into_iter().collect(),
             lets_choose: true,
         }
     }
-    fn facts(candidates: &[Candidate]) -> Facts<'_> {
+    fn catalogue(candidates: &[Candidate]) -> Catalogue {
+        Catalogue::new(candidates.to_vec())
+    }
+    fn facts(candidates: &Catalogue) -> Facts<'_> {
         Facts {
             silent: false,
             select_account: false,
             session: Fit::Absent,
-            candidates,
+            offer: Offer::new(candidates, &|_| true),
             idp_hint: None,
             login_hint_domain: None,
             default_provider: None,
@@ -142,15 +140,15 @@ mod tests {
 
     #[test]
     fn two_providers_make_a_list_and_one_makes_none() {
-        let two = [candidate("globex", Some("globex.example")), candidate("friendbook", None)];
+        let two = catalogue(&[candidate("globex", Some("globex.example")), candidate("friendbook", None)]);
         assert_eq!(decide(&facts(&two)), Decision::Choose);
-        assert_eq!(decide(&facts(&two[..1])), go("globex"));
-        assert_eq!(decide(&facts(&[])), Decision::NoProvider);
+        assert_eq!(decide(&facts(&catalogue(&[candidate("globex", None)]))), go("globex"));
+        assert_eq!(decide(&facts(&catalogue(&[]))), Decision::NoProvider);
     }
 
     #[test]
     fn a_named_provider_goes_before_a_domain_and_a_domain_before_the_default() {
-        let two = [candidate("globex", Some("globex.example")), candidate("friendbook", None)];
+        let two = catalogue(&[candidate("globex", Some("globex.example")), candidate("friendbook", None)]);
         let friendbook = ProviderId::new("friendbook").unwrap();
         let mut facts = Facts { default_provider: Some(&friendbook), ..facts(&two) };
         assert_eq!(decide(&facts), go("friendbook"));
@@ -162,7 +160,7 @@ mod tests {
 
     #[test]
     fn oidc_069_a_hint_reaches_configured_providers_only() {
-        let two = [candidate("globex", Some("globex.example")), candidate("friendbook", None)];
+        let two = catalogue(&[candidate("globex", Some("globex.example")), candidate("friendbook", None)]);
         let stranger = ProviderId::new("evil").unwrap();
         let facts = Facts {
             idp_hint: Some("https://evil.test"),
@@ -171,13 +169,13 @@ mod tests {
             ..facts(&two)
         };
         assert_eq!(decide(&facts), Decision::Choose);
-        assert_eq!(admit(&two, "evil").unwrap_err().reason, "provider.not_offered");
-        assert!(admit(&two, "globex").is_ok());
+        assert_eq!(admit(&facts.offer, "evil").unwrap_err().reason, "provider.not_offered");
+        assert!(admit(&facts.offer, "globex").is_ok());
     }
 
     #[test]
     fn after_a_failure_the_list_is_shown_and_not_left() {
-        let one = [candidate("globex", Some("globex.example"))];
+        let one = catalogue(&[candidate("globex", Some("globex.example"))]);
         let facts = Facts {
             list_wanted: true,
             idp_hint: Some("globex"),
@@ -189,9 +187,11 @@ mod tests {
 
     #[test]
     fn whoever_is_to_choose_an_account_is_given_a_choice() {
-        let mut one = [candidate("friendbook", None)];
+        let mut friendbook = candidate("friendbook", None);
+        let one = catalogue(&[friendbook.clone()]);
         assert_eq!(decide(&Facts { select_account: true, ..facts(&one) }), go("friendbook"));
-        one[0].lets_choose = false;
+        friendbook.lets_choose = false;
+        let one = catalogue(&[friendbook]);
         assert_eq!(decide(&Facts { select_account: true, ..facts(&one) }), Decision::Choose);
         assert_eq!(decide(&facts(&one)), go("friendbook"), "the valid twin");
     }
@@ -215,11 +215,12 @@ mod tests {
             let candidates: Vec<_> = (0..count)
                 .map(|i| candidate(&format!("p{i}"), Some(&format!("d{i}.test"))))
                 .collect();
+            let all = catalogue(&candidates);
             let decision = decide(&Facts {
                 silent,
                 select_account,
                 session,
-                candidates: &candidates,
+                offer: Offer::new(&all, &|_| true),
                 idp_hint: hint.as_deref(),
                 login_hint_domain: domain.as_deref(),
                 default_provider: None,

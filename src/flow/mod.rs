@@ -53,6 +53,7 @@ pub mod upstream_metadata;
 pub mod userinfo;
 
 use crate::accounts::Directory;
+use crate::chooser::Catalogue;
 use crate::clients::entitlement::Offer;
 use crate::clients::origins::Origins;
 use crate::clients::redirect::Reply;
@@ -121,6 +122,8 @@ pub struct Snapshot {
     pub directory: Arc<Directory>,
     /// The providers.
     pub upstreams: Arc<Registry>,
+    /// Those that are switched on, in the order of the list.
+    pub catalogue: Arc<Catalogue>,
     /// Our keys.
     pub keyring: Arc<Keyring>,
     /// By which names clients know people.
@@ -334,6 +337,7 @@ async fn build(
         resource_servers,
         offer,
         directory: Arc::new(directory),
+        catalogue: Arc::new(resume::catalogue(&upstreams)),
         upstreams,
         keyring,
         subjects,

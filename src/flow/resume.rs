@@ -5,7 +5,7 @@
 
 use crate::accounts::{AccountStatus, EmailAddress};
 use crate::assurance::{self, Demand, Fit, SessionFacts};
-use crate::chooser::{self, Candidate, Decision};
+use crate::chooser::{self, Candidate, Catalogue, Decision, Offer};
 use crate::clients::redirect::ValidatedRedirect;
 use crate::clients::{Client, Grant, GrantDetails, GrantProof};
 use crate::failure::{Failure, OAuthCode, UserMessage};
@@ -19,6 +19,7 @@ use crate::sessions::notice::Party;
 use crate::store::StoreError;
 use crate::tokens::CodeRecord;
 use crate::tokens::handle::{Code, Digest, Handle};
+use crate::upstream::Registry;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -68,28 +69,32 @@ fn wanted_people(flow: &FlowState) -> Option<BTreeSet<String>> {
     }
 }
 
-/// The providers that a client's people may use now and that can meet the demand, in the order of the list.
-pub fn candidates(snapshot: &Snapshot, client: &Client, demand: &Demand) -> Vec<Candidate> {
-    let mut entries: Vec<_> = snapshot
-        .upstreams
-        .iter()
-        .filter(|entry| entry.policy.enabled)
-        .filter(|entry| client.providers.is_empty() || client.providers.contains(&entry.id))
-        .filter(|entry| !demand.needs_freshness() || entry.upstream.proves_freshness())
-        .filter(|entry| demand.acr.as_ref().is_none_or(|wanted| entry.policy.acr_map.reaches(wanted)))
-        .collect();
-    entries.sort_by(|a, b| {
-        (a.display.order, &a.display.name, &a.id).cmp(&(b.display.order, &b.display.name, &b.id))
+/// All providers that are switched on, for a snapshot.
+pub fn catalogue(upstreams: &Registry) -> Catalogue {
+    let open = upstreams.iter().filter(|entry| entry.policy.enabled);
+    let candidates = open.map(|entry| Candidate {
+        id: entry.id.clone(),
+        name: entry.display.name.clone(),
+        order: entry.display.order,
+        hidden: entry.display.hidden,
+        domains: entry.policy.authoritative_for.clone(),
+        lets_choose: entry.upstream.lets_choose(),
     });
-    entries
-        .into_iter()
-        .map(|entry| Candidate {
-            id: entry.id.clone(),
-            hidden: entry.display.hidden,
-            domains: entry.policy.authoritative_for.clone(),
-            lets_choose: entry.upstream.lets_choose(),
-        })
-        .collect()
+    Catalogue::new(candidates.collect())
+}
+
+/// Whether a client's people may use a provider now, and it can meet the demand.
+pub fn admits(snapshot: &Snapshot, client: &Client, demand: &Demand, candidate: &Candidate) -> bool {
+    if !client.providers.is_empty() && !client.providers.contains(&candidate.id) {
+        return false;
+    }
+    if !demand.needs_freshness() && demand.acr.is_none() {
+        return true;
+    }
+    snapshot.upstreams.get(&candidate.id).is_some_and(|entry| {
+        (!demand.needs_freshness() || entry.upstream.proves_freshness())
+            && demand.acr.as_ref().is_none_or(|wanted| entry.policy.acr_map.reaches(wanted))
+    })
 }
 
 /// Decides what is still missing. `kept`: the browser holds the flow, so an answer must use it up.
@@ -134,13 +139,13 @@ pub async fn dispatch(
         flow.session_before = Some(current.session.id.clone());
     }
     let silent = flow.request.prompt.none;
-    let candidates = candidates(snapshot, &client, &demand);
+    let open = |candidate: &Candidate| admits(snapshot, &client, &demand, candidate);
     let domain = flow.request.login_hint.as_deref().and_then(|hint| EmailAddress::parse(hint).ok());
     let decision = chooser::decide(&chooser::Facts {
         silent,
         select_account: demand.select_account,
         session: fit,
-        candidates: &candidates,
+        offer: Offer::new(&snapshot.catalogue, &open),
         idp_hint: flow.idp_hint.as_deref(),
         login_hint_domain: domain.as_ref().map(EmailAddress::domain),
         default_provider: client.default_provider.as_ref(),

@@ -2,7 +2,7 @@
 
 use crate::accounts::EmailAddress;
 use crate::assurance::AcrMap;
-use crate::chooser;
+use crate::chooser::{self, Candidate, Found, Offer};
 use crate::clients::Client;
 use crate::clients::redirect::ValidatedRedirect;
 use crate::failure::{Failure, OAuthCode, UserMessage};
@@ -25,8 +25,12 @@ pub struct List {
     pub client: Arc<Client>,
     /// Where it can be told that the person gave up.
     pub redirect: ValidatedRedirect,
-    /// The providers in order.
+    /// The providers in order; at most a page of them.
     pub providers: Vec<(ProviderId, ProviderDisplay)>,
+    /// There are more: the person must search.
+    pub more: bool,
+    /// What the person searched for.
+    pub query: String,
     /// Where the form may lead.
     pub targets: Vec<String>,
 }
@@ -40,17 +44,22 @@ pub enum Listing {
     Elsewhere(Box<Outcome>),
 }
 
-/// The list of a flow.
+/// The list of a flow, or the part of it that a person searches for.
 ///
 /// # Errors
 /// [`Refused`].
-pub async fn list(app: &App, browser: &Browser, handle: Option<&str>) -> Result<Listing, Refused> {
+pub async fn list(
+    app: &App,
+    browser: &Browser,
+    handle: Option<&str>,
+    query: Option<&str>,
+) -> Result<Listing, Refused> {
     let flow = state::open(app, browser, handle).await?;
     if matches!(flow.stage, Stage::Settled { .. }) {
         let outcome = Outcome { step: Step::Continue(flow.handle()?), changes: Changes::none() };
         return Ok(Listing::Elsewhere(Box::new(outcome)));
     }
-    let list = ways(&app.now(), flow)?;
+    let list = ways(&app.now(), browser, flow, query.unwrap_or_default())?;
     Ok(Listing::Show(Box::new(list)))
 }
 
@@ -59,17 +68,26 @@ pub async fn list(app: &App, browser: &Browser, handle: Option<&str>) -> Result<
 ///
 /// # Errors
 /// [`Refused`] where the flow is over or the client gone.
-pub fn ways(snapshot: &Snapshot, flow: FlowState) -> Result<List, Refused> {
+pub fn ways(snapshot: &Snapshot, browser: &Browser, flow: FlowState, query: &str) -> Result<List, Refused> {
     if matches!(flow.stage, Stage::Finished) {
         return Err(
             Refused::from(start_again("flow.finished", "the sign-in was answered already")).in_flow(&flow)
         );
     }
     let (client, redirect) = resume::client_of(snapshot, &flow).map_err(|refused| refused.in_flow(&flow))?;
-    let candidates = resume::candidates(snapshot, &client, &resume::demand(&flow));
+    let demand = resume::demand(&flow);
+    let open = |candidate: &Candidate| resume::admits(snapshot, &client, &demand, candidate);
+    let offer = Offer::new(&snapshot.catalogue, &open);
+    let Found { mut shown, more } = offer.search(query);
+    // The one used last stands above a list that is cut, too.
+    let recent = browser.last_used.as_ref().and_then(|id| offer.of_id(id.as_str()));
+    if let Some(recent) = recent.filter(|one| more && query.is_empty() && !one.hidden && !shown.contains(one))
+    {
+        shown.insert(0, recent);
+    }
     let mut providers = Vec::new();
     let mut targets = Vec::new();
-    for candidate in chooser::listed(&candidates) {
+    for candidate in shown {
         let Some(entry) = snapshot.upstreams.get(&candidate.id) else { continue };
         targets.extend(entry.upstream.form_targets());
         providers.push((entry.id, entry.display));
@@ -79,7 +97,7 @@ pub fn ways(snapshot: &Snapshot, flow: FlowState) -> Result<List, Refused> {
     targets.push(redirect.form_target());
     targets.sort();
     targets.dedup();
-    Ok(List { flow, client, redirect, providers, targets })
+    Ok(List { flow, client, redirect, providers, more, query: query.to_owned(), targets })
 }
 
 /// The person chose a provider from the list.
@@ -99,10 +117,12 @@ pub async fn choose(
         );
     }
     let (client, _) = resume::client_of(&snapshot, &flow).map_err(|refused| refused.in_flow(&flow))?;
-    let candidates = resume::candidates(&snapshot, &client, &resume::demand(&flow));
-    let chosen = chooser::admit(&candidates, wanted.unwrap_or_default())
+    let demand = resume::demand(&flow);
+    let open = |candidate: &Candidate| resume::admits(&snapshot, &client, &demand, candidate);
+    let chosen = chooser::admit(&Offer::new(&snapshot.catalogue, &open), wanted.unwrap_or_default())
+        .map(|chosen| chosen.id.clone())
         .map_err(|failure| Refused::from(failure).in_flow(&flow))?;
-    depart(app, &snapshot, browser, flow, &chosen.id).await
+    depart(app, &snapshot, browser, flow, &chosen).await
 }
 
 /// Sends the browser to a provider.

@@ -6,6 +6,7 @@ use crate::store::StoreError;
 use crate::upstream::Registry;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// How often changes made by command are looked for.
 const REFRESH: Duration = Duration::from_secs(1);
@@ -19,6 +20,8 @@ const KEYS: Duration = Duration::from_secs(300);
 const REMEMBER: Duration = Duration::from_secs(60);
 /// How often a provider that has not answered yet is asked again, and any other looks after itself.
 const WARM: Duration = Duration::from_secs(30);
+/// How many providers are asked ahead of need at once.
+const ASKED_AT_ONCE: usize = 32;
 
 /// Runs until it is dropped.
 pub async fn run(app: Arc<App>) {
@@ -112,8 +115,10 @@ async fn turn_keys(app: &App) {
     }
 }
 
-/// Asks providers ahead of need. Each is asked by a task of its own: one that hangs holds up no other.
+/// Asks providers ahead of need. Each is asked by a task of its own, so that one that hangs holds up no other;
+/// of thousands, a few at a time.
 async fn warm(app: &Arc<App>) {
+    let turns = Arc::new(Semaphore::new(ASKED_AT_ONCE));
     let mut seen: Option<Arc<Registry>> = None;
     loop {
         let registry = app.now().upstreams.clone();
@@ -124,7 +129,9 @@ async fn warm(app: &Arc<App>) {
                 tokio::spawn(async move { entry.upstream.tend(&app.context).await });
                 continue;
             }
+            let turns = turns.clone();
             tokio::spawn(async move {
+                let Ok(_turn) = turns.acquire().await else { return };
                 if let Err(failure) = entry.upstream.warm(&app.context).await {
                     let (reason, note) = (failure.reason, &failure.detail.note);
                     if is_new {

@@ -12,7 +12,7 @@ use crate::flow::state::{FlowState, Stage};
 use crate::flow::{Outcome, Snapshot, Step};
 use crate::http::pages::{
     AboutLink, AppLink, AutoPostPage, DeparturePage, ErrorPage, Field, Href, Icon, Page, ProviderButton,
-    SignInForm, StartAgainPage, Way, content_security_policy, form_target,
+    Search, SignInForm, StartAgainPage, Way, content_security_policy, form_target,
 };
 use crate::http::{Site, cookies, csrf, request};
 use crate::ids::ReferenceId;
@@ -393,7 +393,7 @@ pub async fn refuse(site: &Site, request: &HttpRequest, browser: &Browser, refus
             let path = format!("{}/continue?flow={}", snapshot.settings.issuer.base_path(), handle.expose());
             view.retry = Href::local(path);
         }
-        if let Ok(list) = sign_in::ways(&snapshot, flow) {
+        if let Ok(list) = sign_in::ways(&snapshot, browser, flow, "") {
             view.other_ways = sign_in_form(site, browser, &list).ok();
         }
     }
@@ -468,6 +468,8 @@ pub fn sign_in_form(site: &Site, browser: &Browser, list: &List) -> Result<SignI
         )?,
         providers,
         targets: list.targets.clone(),
+        search: (list.more || !list.query.is_empty())
+            .then(|| Search { query: list.query.clone(), more: list.more }),
     })
 }
 

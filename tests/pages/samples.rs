@@ -49,6 +49,7 @@ impl Words {
             csrf: self.hide("c3JmLXRva2Vu"),
             providers,
             targets: vec!["https://globex.example".to_owned()],
+            search: None,
         }
     }
     fn provider(&self, id: &str, name: &str, icon: Option<&str>, last_used: bool) -> ProviderButton {
@@ -120,6 +121,15 @@ pub fn samples(words: &Words) -> Vec<(&'static str, Box<dyn Page>)> {
         about: Vec::new(),
         cancel: words.app().map(|app| Way::Link(app.href)),
     };
+    let searched = |providers, query: &str, more| {
+        // A field that was searched is never empty, whatever was typed after its first letter.
+        let query = query
+            .split_at_checked(1)
+            .map_or_else(String::new, |(first, rest)| first.to_owned() + &words.say(rest));
+        let mut page = chooser(providers);
+        page.form.search = Some(Search { query, more });
+        page
+    };
     let message = |message: UserMessage| ErrorPage {
         title: words.say(message.title()),
         text: words.say(message.text()),
@@ -178,6 +188,9 @@ pub fn samples(words: &Words) -> Vec<(&'static str, Box<dyn Page>)> {
         ),
         ("chooser-many", Box::new(chooser(many()))),
         ("chooser-none", Box::new(chooser(Vec::new()))),
+        ("chooser-search", Box::new(searched(many(), "", true))),
+        ("chooser-found", Box::new(searched(few(None), "g", true))),
+        ("chooser-lost", Box::new(searched(Vec::new(), "Glubox", false))),
         (
             "consent",
             Box::new(ConsentPage {

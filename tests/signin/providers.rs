@@ -181,3 +181,36 @@ async fn oidc_074_no_secret_of_ours_reaches_the_browser() {
         url::form_urlencoded::byte_serialize(crate::standin::CLIENT_SECRET.as_bytes()).collect();
     assert!(!seen.contains(&encoded));
 }
+
+#[tokio::test]
+async fn among_thousands_people_find_their_provider_by_name_and_by_work_address() {
+    let house = House::with(|config, mut providers| {
+        for at in 0..200 {
+            providers.push_str(&format!(
+                "\n[[provider]]\nid = \"company-{at}\"\nkind = \"oidc\"\nname = \"Company {at:03}\"\n\
+                 issuer = \"https://id.company-{at}.example\"\nclient_id = \"us\"\nprovisioning = \"open\"\n\
+                 authoritative_for = [\"company-{at}.example\"]\nclient_auth = \"none\"\n"
+            ));
+        }
+        (config, providers)
+    })
+    .await;
+    let mut alice = Visitor::new();
+    let list = alice.get(&authorize(&house, "first", &[])).await.location();
+    let page = alice.get(list.as_str()).await.body;
+    assert!(page.contains("Find your organisation"));
+    assert!(page.contains("Company 000") && !page.contains("Company 199"), "a page of them, not all");
+    for query in ["199", "COMPANY 199", "ada@company-199.example", "company-199.example"] {
+        let mut search = list.clone();
+        search.query_pairs_mut().append_pair("q", query);
+        let page = alice.get(search.as_str()).await.body;
+        assert!(page.contains("Company 199") && !page.contains("Company 000"), "{query}: {page}");
+    }
+    let mut nothing = list.clone();
+    nothing.query_pairs_mut().append_pair("q", "<script>no such company");
+    let page = alice.get(nothing.as_str()).await.body;
+    assert!(page.contains("Nothing was found") && !page.contains("<script>no"), "{page}");
+    // Whoever does not search can still go where the list leads.
+    let back = sign_in(&house, &mut Visitor::new(), "globex", &authorize(&house, "first", &[])).await;
+    assert!(parameter(&back, "code").is_some());
+}

@@ -28,7 +28,7 @@ pub async fn get(site: web::Data<Site>, request: HttpRequest) -> HttpResponse {
 async fn show(site: &Site, request: &HttpRequest, browser: &Browser) -> Result<HttpResponse, Refused> {
     let parameters = Parameters::decode(request.query_string())?;
     parameters.check()?;
-    let list = match sign_in::list(&site.app, browser, parameters.get("flow")).await? {
+    let list = match sign_in::list(&site.app, browser, parameters.get("flow"), parameters.get("q")).await? {
         Listing::Show(list) => list,
         Listing::Elsewhere(outcome) => return Ok(delivery::moved(site, *outcome)),
     };

@@ -9,8 +9,8 @@ mod parts;
 mod texts;
 
 pub use parts::{
-    AboutLink, AppLink, Brand, Field, Frame, Href, Icon, Notice, ProviderButton, ScopeLine, SignInForm, Way,
-    form_target, initial, sentence, shown,
+    AboutLink, AppLink, Brand, Field, Frame, Href, Icon, Notice, ProviderButton, ScopeLine, Search,
+    SignInForm, Way, form_target, initial, sentence, shown,
 };
 pub use texts::{ENGLISH, Texts};
 

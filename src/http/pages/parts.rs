@@ -285,6 +285,17 @@ pub struct SignInForm {
     pub providers: Vec<ProviderButton>,
     /// Where it may lead ([`form_target`]).
     pub targets: Vec<String>,
+    /// A search, where there are more than a page shows.
+    pub search: Option<Search>,
+}
+
+/// The field in which people look for their provider; it is sent by GET, with `flow` and `q`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Search {
+    /// What was looked for; empty at first.
+    pub query: String,
+    /// There are more than those that are shown.
+    pub more: bool,
 }
 
 /// From how many providers on the list scrolls, with the one used last above it.
