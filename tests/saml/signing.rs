@@ -459,6 +459,13 @@ async fn several_certificates_count_at_once_and_no_others() {
             script.sign_response = Some(Signature::by(Key::rsa_next()));
         })
         .await;
+    // but not by keys of two kinds: the second verifier gives up at a certificate whose key does not fit
+    #[cfg(feature = "xmlsec")]
+    bench
+        .refuses_beside("saml.sig.disagreement", both_signed, |script| {
+            script.sign_response = Some(Signature::by(Key::p256()));
+        })
+        .await;
     bench.refuses("saml.sig.invalid", |script| script.key(&Key::attacker())).await;
     let bench = Bench::new();
     bench.refuses("saml.sig.invalid", |script| script.key(&Key::rsa_next())).await;
