@@ -215,7 +215,7 @@ async fn saml_085_an_answer_at_another_providers_callback_is_refused() {
 }
 
 #[tokio::test]
-async fn saml_082_a_provider_that_was_switched_off_meanwhile_lets_nobody_in() {
+async fn saml_081_saml_082_a_provider_that_was_switched_off_meanwhile_lets_nobody_in() {
     let mut house = house().await;
     let mut visitor = Visitor::new();
     let message = answered(&house, &mut visitor, "acme", &acme()).await;
