@@ -124,6 +124,7 @@ mod tests {
         }
         for alg in Alg::ALL {
             assert_eq!(Alg::parse(alg.as_str()), Some(alg));
+            assert_eq!(alg.to_string(), alg.as_str());
         }
     }
 

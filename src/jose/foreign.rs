@@ -153,7 +153,9 @@ mod tests {
             let mut changed = named(key);
             let end = changed.pop().unwrap();
             changed.push(if end == 'A' { 'Q' } else { 'A' });
-            assert_eq!(reason(&changed, &keys, &Alg::ALL), "jose.signature");
+            let error = verify_foreign(&changed, &keys, &Alg::ALL).unwrap_err();
+            assert_eq!(error.reason(), "jose.signature");
+            assert!(!error.may_be_stale_keys(), "nobody fetches keys for a signature that does not hold");
         }
     }
 
@@ -225,6 +227,16 @@ mod tests {
         assert_eq!(reason(&token, &set(&[]), RS256), "jose.kid");
         let many = vec![one; MAX_TRIED + 1];
         assert_eq!(reason(&token, &set(&many), RS256), "jose.kid");
+    }
+
+    #[test]
+    fn without_a_name_so_many_keys_are_tried_and_no_more() {
+        let key = ec();
+        let mut keys: Vec<Value> = (1..MAX_TRIED).map(|_| jwk(&ec(), json!({"kid": null}))).collect();
+        keys.push(jwk(&key, json!({"kid": null})));
+        assert_eq!(reason(&unnamed(&key), &set(&keys), &[Alg::ES256]), "accepted");
+        keys.push(jwk(&ec(), json!({"kid": null})));
+        assert_eq!(reason(&unnamed(&key), &set(&keys), &[Alg::ES256]), "jose.kid");
     }
 
     #[test]
@@ -324,6 +336,7 @@ mod tests {
             jwk(&RSA[1], json!({"d": "AQAB"})),
             jwk(&RSA[1], json!({"d": "AQAB", "use": "enc"})),
             jwk(&RSA[1], json!({"e": "AQ"})),
+            jwk(&RSA[1], json!({"e": "AQ", "use": null, "key_ops": ["verify"]})),
             jwk(&RSA[1], json!({"n": "AQAB"})),
             jwk(&RSA[1], json!({"kty": "EC"})),
             jwk(&ec(), json!({"x": "AA"})),

@@ -247,3 +247,72 @@ fn without_leading_zeros(bytes: &[u8]) -> &[u8] {
     let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
     bytes.get(zeros..).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::SigningKey;
+    use super::*;
+    use crate::clients::SigningAlg;
+    use serde_json::json;
+
+    fn made(alg: SigningAlg) -> Value {
+        let key = SigningKey::generate(alg).unwrap().0;
+        serde_json::from_str(key.public_jwk()).unwrap()
+    }
+
+    /// The same bytes, cut elsewhere, are another key to another reader.
+    #[test]
+    fn coordinates_have_the_length_of_their_curve() {
+        let good = made(SigningAlg::ES256);
+        assert!(public_key(&good).is_ok());
+        let bytes = |name: &str| URL_SAFE_NO_PAD.decode(good[name].as_str().unwrap()).unwrap();
+        let point = [bytes("x"), bytes("y")].concat();
+        for cut in [31, 33] {
+            let mut bad = good.clone();
+            bad["x"] = json!(URL_SAFE_NO_PAD.encode(&point[..cut]));
+            bad["y"] = json!(URL_SAFE_NO_PAD.encode(&point[cut..]));
+            assert_eq!(public_key(&bad).unwrap_err(), "its coordinates do not have the length of the curve");
+        }
+        for name in ["x", "y"] {
+            let mut bad = good.clone();
+            bad[name] = json!(URL_SAFE_NO_PAD.encode([&bytes(name)[..], &[0]].concat()));
+            assert_eq!(public_key(&bad).unwrap_err(), "its coordinates do not have the length of the curve");
+        }
+    }
+
+    #[test]
+    fn only_an_ed25519_key_of_32_bytes_verifies_eddsa() {
+        let good = made(SigningAlg::EdDSA);
+        assert!(public_key(&good).is_ok());
+        let with = |name: &str, value: Value| {
+            let mut changed = good.clone();
+            changed[name] = value;
+            public_key(&changed).map(|key| key.verifiers.len())
+        };
+        let apart = "its type, curve and algorithm do not go together, or we do not verify with them";
+        assert_eq!(with("crv", json!("X25519")), Err(apart));
+        assert_eq!(with("alg", json!("ES256")), Err(apart));
+        let x = URL_SAFE_NO_PAD.decode(good["x"].as_str().unwrap()).unwrap();
+        for bytes in [&x[..31], &[&x[..], &[0]].concat()] {
+            let x = json!(URL_SAFE_NO_PAD.encode(bytes));
+            assert_eq!(with("x", x), Err("an Ed25519 key must have 32 bytes"));
+        }
+    }
+
+    #[test]
+    fn a_set_may_have_so_many_bytes_and_keys_and_no_more() {
+        let document = |length: usize| {
+            let frame = r#"{"keys":[],"x":""}"#.len();
+            format!(r#"{{"keys":[],"x":"{}"}}"#, "x".repeat(length - frame))
+        };
+        assert!(JwkSet::parse(document(512 * 1024).as_bytes()).is_ok());
+        let long = JwkSet::parse(document(512 * 1024 + 1).as_bytes()).unwrap_err();
+        assert_eq!(long.note(), "the JWK set is too long");
+        let keys = |many: usize| JwkSet::parse(json!({"keys": vec![1; many]}).to_string().as_bytes());
+        assert_eq!(keys(100).unwrap().skipped().len(), 100);
+        assert_eq!(keys(101).unwrap_err().note(), "the JWK set has too many keys");
+        assert_eq!(JwkSet::parse(b"{}").unwrap_err().note(), "the JWK set has no array `keys`");
+        assert!(JwkSet::registered(document(32 * 1024).as_bytes()).is_ok());
+        assert!(JwkSet::registered(document(32 * 1024 + 1).as_bytes()).is_err());
+    }
+}

@@ -177,6 +177,16 @@ mod tests {
     }
 
     #[test]
+    fn tokens_and_headers_have_bounds() {
+        let note = |token: &str| parse(token).unwrap_err().note().to_owned();
+        assert_eq!(note(&"A".repeat(MAX_TOKEN)), "the token does not have three parts");
+        assert_eq!(note(&"A".repeat(MAX_TOKEN + 1)), "the token is too long");
+        let headed = |length: usize| format!("{}.e30.AA", "A".repeat(length));
+        assert!(note(&headed(MAX_HEADER)).starts_with("the header is not acceptable JSON"));
+        assert_eq!(note(&headed(MAX_HEADER + 1)), "the header is too long");
+    }
+
+    #[test]
     fn oidc_027_two_algorithms_are_none() {
         assert_eq!(reason(&token(r#"{"alg":"RS256","alg":"none"}"#)), "jose.format");
     }

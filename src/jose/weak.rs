@@ -71,4 +71,43 @@ mod tests {
         assert!(!is_roca(&(65537u64 * 65537 + 2).to_be_bytes()));
         assert!(!is_roca(&odd(2048)));
     }
+
+    /// 65537 to a power, by shifting and adding.
+    fn power_of_65537(exponent: usize) -> Vec<u8> {
+        let mut little = vec![1u8];
+        for _ in 0..exponent {
+            let mut next = vec![0; little.len() + 3];
+            let mut carry = 0;
+            for (i, digit) in next.iter_mut().enumerate() {
+                let shifted = i.checked_sub(2).and_then(|i| little.get(i)).copied().unwrap_or(0);
+                let sum = u16::from(shifted) + u16::from(little.get(i).copied().unwrap_or(0)) + carry;
+                (*digit, carry) = (sum.to_le_bytes()[0], sum >> 8);
+            }
+            while next.last() == Some(&0) {
+                next.pop();
+            }
+            little = next;
+        }
+        little.reverse();
+        little
+    }
+
+    #[test]
+    fn oidc_031_each_weakness_is_named() {
+        let e = [1, 0, 1];
+        let size = Some("an RSA modulus must have 2048 to 8192 bits");
+        let mut short = odd(2048);
+        short[0] = 0x7f;
+        assert_eq!(rsa(&short, &e), size, "2047 bits");
+        let mut long = odd(8200);
+        long[0] = 1;
+        assert_eq!(rsa(&long, &e), size, "8193 bits");
+        let exponent = Some("an RSA exponent must be odd and at least 3");
+        assert_eq!(rsa(&odd(2048), &[1]), exponent);
+        assert_eq!(rsa(&odd(2048), &[1; 5]), None);
+        assert_eq!(rsa(&odd(2048), &[1; 6]), exponent);
+        let roca = power_of_65537(128);
+        assert_eq!(roca.len(), 257);
+        assert_eq!(rsa(&roca, &e), Some("the RSA key has the ROCA weakness (CVE-2017-15361)"));
+    }
 }

@@ -151,6 +151,9 @@ mod tests {
         assert_eq!(token_response(&answer(200, json, odd), REASONS, Leniency::None).unwrap().len(), 2);
         for (status, media, body, reason) in [
             (200, "text/html", good, "x.response"),
+            (200, "text/x+json", good, "x.response"),
+            (200, "application/jwt", good, "x.response"),
+            (200, "text/plain", good, "x.response"),
             (200, json, "[]", "x.response"),
             (200, json, r#"{"access_token":"a","token_type":"mac"}"#, "x.response"),
             (200, json, r#"{"access_token":"a"}"#, "x.response"),

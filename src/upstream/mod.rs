@@ -6,6 +6,8 @@ mod list;
 
 mod answers;
 mod checks;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod identity;
 mod logout;
 pub mod mapping;

@@ -261,6 +261,7 @@ async fn warming_fetches_everything_once() {
     assert_eq!(bench.entry.upstream.health(), Health::Unknown);
     assert!(bench.entry.upstream.form_targets().is_empty(), "not known yet");
     bench.entry.upstream.warm(&bench.context).await.unwrap();
+    assert_eq!(bench.standin.count("/jwks"), 1, "before anybody signs in");
     assert_eq!(bench.entry.upstream.form_targets(), [bench.standin.origin()]);
     bench.signs_in().await;
     assert_eq!(bench.standin.count("/.well-known/openid-configuration"), 1);

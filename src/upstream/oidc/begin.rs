@@ -136,3 +136,17 @@ fn is_plain(text: &str, most: usize) -> bool {
 fn is_language_tag(text: &str) -> bool {
     !text.is_empty() && text.len() <= 35 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_words_and_language_tags_go_into_the_address() {
+        assert!(is_plain("jane@id.example", 255) && is_plain(&"x".repeat(255), 255));
+        assert!(!is_plain("", 255) && !is_plain(&"x".repeat(256), 255) && !is_plain("a\nb", 255));
+        assert!(is_language_tag("de") && is_language_tag("zh-Hant-TW") && is_language_tag(&"a".repeat(35)));
+        assert!(!is_language_tag("") && !is_language_tag(&"a".repeat(36)));
+        assert!(!is_language_tag("de_CH") && !is_language_tag("de fr") && !is_language_tag("d\u{e9}"));
+    }
+}

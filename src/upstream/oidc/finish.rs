@@ -219,7 +219,7 @@ impl Oidc {
 
     /// The address that the provider says it has verified: the strict boolean, or the text where the
     /// provider is known to write it so.
-    fn proved_email(&self, claims: &Object) -> Option<String> {
+    pub(super) fn proved_email(&self, claims: &Object) -> Option<String> {
         let proved = match claims.get("email_verified") {
             Some(Value::Bool(proved)) => *proved,
             Some(Value::String(text)) => self.settings.email_verified_text && text == "true",
@@ -257,4 +257,46 @@ fn provider_error(error: &str) -> Failure {
         _ => (OAuthCode::TemporarilyUnavailable, "oidc.provider_error", UserMessage::ProviderUnavailable),
     };
     Failure::new(code, reason, user, "the provider answered with an error").expected("a code", clean(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_error_of_a_provider_has_its_code() {
+        for (error, code, reason, user) in [
+            ("access_denied", OAuthCode::AccessDenied, "oidc.cancelled", UserMessage::Cancelled),
+            ("login_required", OAuthCode::LoginRequired, "oidc.provider_error", UserMessage::StartAgain),
+            (
+                "interaction_required",
+                OAuthCode::InteractionRequired,
+                "oidc.provider_error",
+                UserMessage::StartAgain,
+            ),
+            ("consent_required", OAuthCode::ConsentRequired, "oidc.provider_error", UserMessage::StartAgain),
+            (
+                "account_selection_required",
+                OAuthCode::AccountSelectionRequired,
+                "oidc.provider_error",
+                UserMessage::StartAgain,
+            ),
+            (
+                "unmet_authentication_requirements",
+                OAuthCode::UnmetAuthenticationRequirements,
+                "oidc.provider_error",
+                UserMessage::ProviderAnswerRefused,
+            ),
+            (
+                "server_error",
+                OAuthCode::TemporarilyUnavailable,
+                "oidc.provider_error",
+                UserMessage::ProviderUnavailable,
+            ),
+        ] {
+            let failure = provider_error(error);
+            assert_eq!((failure.code, failure.reason, failure.user), (code, reason, user), "{error}");
+            assert_eq!(failure.detail.received.as_deref(), Some(error));
+        }
+    }
 }

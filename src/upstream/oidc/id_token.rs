@@ -340,6 +340,35 @@ mod tests {
         assert_eq!(proven.expires_at, Timestamp::from_secs(NOW + 330));
     }
 
+    /// What a provider adds beside the proof is kept where it is a word, and left out where it is none.
+    #[test]
+    fn only_words_are_kept_of_what_nobody_checks() {
+        let kept = |name: &str, value: Value| {
+            let mut claims = valid();
+            claims.insert(name.to_owned(), value);
+            run(&claims, &Demanded::default()).0.unwrap().authentication
+        };
+        let long = "x".repeat(256);
+        for bad in ["", "a\nb", long.as_str()] {
+            assert_eq!(kept("sid", json!(bad)).upstream_session, None, "{bad:?}");
+            assert_eq!(kept("acr", json!(bad)).acr, None, "{bad:?}");
+            assert_eq!(kept("amr", json!(["pwd", bad])).amr, ["pwd"], "{bad:?}");
+        }
+        assert_eq!(kept("sid", json!(&long[1..])).upstream_session.as_deref(), Some(&long[1..]));
+        assert_eq!(kept("amr", json!(vec!["otp"; 20])).amr.len(), 16);
+    }
+
+    #[test]
+    fn the_audience_is_one_text_or_a_list_of_texts() {
+        let (none, list) = (json!([]), json!(["us", "them"]));
+        assert_eq!(audiences(Some(&none)), None);
+        assert_eq!(audiences(Some(&list)), Some(vec!["us", "them"]));
+        assert_eq!(audiences(Some(&json!(["us", 7]))), None);
+        assert_eq!(show_all(Some(&list)), "\"us\", \"them\"");
+        assert_eq!(show_all(Some(&json!("us"))), "\"us\"");
+        assert_eq!(show_all(None), "absent");
+    }
+
     #[test]
     fn a_forced_sign_in_without_a_beginning_proves_nothing() {
         let demanded = Demanded { begun_at: None, ..strict() };

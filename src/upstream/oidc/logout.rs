@@ -205,6 +205,8 @@ mod tests {
             ("sub", Some(json!("")), "who"),
             ("sub", Some(Value::Null), "who"),
             ("sid", Some(json!(7)), "who"),
+            ("sid", Some(json!("")), "who"),
+            ("sid", Some(json!("a\nb")), "who"),
             ("events", None, "events"),
             ("events", Some(json!({})), "events"),
             ("events", Some(json!([EVENT])), "events"),

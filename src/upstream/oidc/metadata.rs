@@ -85,7 +85,7 @@ impl Oidc {
         Ok((discovered, answer.fresh_for(5 * MINUTE, HOUR, 24 * HOUR)))
     }
 
-    fn read_discovery(&self, answer: &Answer) -> Result<Discovered, Failure> {
+    pub(super) fn read_discovery(&self, answer: &Answer) -> Result<Discovered, Failure> {
         let object = Some(answer)
             .filter(|answer| is_json(answer))
             .and_then(|answer| json::object(&answer.body).ok())

@@ -8,6 +8,8 @@ mod begin;
 mod deviations;
 mod exchange;
 mod finish;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod id_token;
 mod logout;
 mod metadata;
@@ -58,6 +60,10 @@ pub(in crate::upstream) fn build(
     settings: &Settings,
     parts: Parts,
 ) -> Result<Arc<dyn Upstream>, Vec<Contradiction>> {
+    Ok(Arc::new(Provider(Arc::new(assemble(settings, parts)?))))
+}
+
+fn assemble(settings: &Settings, parts: Parts) -> Result<Oidc, Vec<Contradiction>> {
     let Parts { common, mut mapping, secrets, outbound } = parts;
     mapping.email_verified = settings.email_verified.clone();
     let mut wanted: BTreeSet<String> = mapping.reads().into_iter().map(str::to_owned).collect();
@@ -76,7 +82,7 @@ pub(in crate::upstream) fn build(
         let help = "give the key as the provider's console saved it, or make one: openssl genpkey";
         vec![Contradiction::new("private_key", error.note().to_owned(), help)]
     })?;
-    Ok(Arc::new(Provider(Arc::new(Oidc {
+    Ok(Oidc {
         algorithms: settings.algorithms.iter().copied().collect(),
         settings: settings.clone(),
         key,
@@ -87,7 +93,7 @@ pub(in crate::upstream) fn build(
         wanted,
         discovered: Cached::default(),
         keys: Cached::default(),
-    }))))
+    })
 }
 
 #[async_trait]

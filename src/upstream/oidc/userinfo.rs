@@ -68,18 +68,21 @@ impl Oidc {
         let claims = if signed {
             self.signed_userinfo(context, discovered, &answer, checks).await?
         } else {
-            let expected = if self.settings.userinfo_signed { "a signed answer" } else { "one JSON object" };
-            let object = Some(&answer)
-                .filter(|answer| !self.settings.userinfo_signed && is_json(answer))
-                .and_then(|answer| json::object(&answer.body).ok());
-            let received = answer.content_type.clone().unwrap_or_else(|| "no media type".to_owned());
-            checks.require(FORMAT, object.is_some(), expected, received)?;
-            object.unwrap_or_default()
+            self.plain_userinfo(&answer, checks)?
         };
-        // OIDC Core §5.3.2: the one defence against another person's answer
-        let passed = claims.get("sub").and_then(Value::as_str) == Some(subject);
-        checks.require("oidc.userinfo.sub", passed, "the ID token's sub", show(claims.get("sub")))?;
+        is_about(&claims, subject, checks)?;
         Ok(claims)
+    }
+
+    /// An answer without a signature: one strict object, where a signature was not demanded.
+    pub(super) fn plain_userinfo(&self, answer: &Answer, checks: &mut Checks<'_>) -> Result<Object, Failure> {
+        let expected = if self.settings.userinfo_signed { "a signed answer" } else { "one JSON object" };
+        let object = Some(answer)
+            .filter(|answer| !self.settings.userinfo_signed && is_json(answer))
+            .and_then(|answer| json::object(&answer.body).ok());
+        let received = answer.content_type.clone().unwrap_or_else(|| "no media type".to_owned());
+        checks.require(FORMAT, object.is_some(), expected, received)?;
+        Ok(object.unwrap_or_default())
     }
 
     async fn signed_userinfo(
@@ -103,6 +106,12 @@ impl Oidc {
         checks.require(FORMAT, passed, "signed by the issuer for us", received)?;
         Ok(verified.claims)
     }
+}
+
+/// OIDC Core §5.3.2: the one defence against another person's answer.
+pub(super) fn is_about(claims: &Object, subject: &str, checks: &mut Checks<'_>) -> Result<(), Failure> {
+    let passed = claims.get("sub").and_then(Value::as_str) == Some(subject);
+    checks.require("oidc.userinfo.sub", passed, "the ID token's sub", show(claims.get("sub")))
 }
 
 /// Adds to the ID token's claims what only userinfo says. The address and its proof are one: both come from
@@ -152,6 +161,15 @@ mod tests {
             merged(json!({"email": "a@x.test"}), json!({"email_verified": true})),
             json!({"email": "a@x.test"})
         );
+    }
+
+    #[test]
+    fn another_answers_proof_is_not_taken_for_the_address_at_hand() {
+        let merged = merged(
+            json!({"email": "a@x.test"}),
+            json!({"email": "b@x.test", "email_verified": true, "name": "B"}),
+        );
+        assert_eq!(merged, json!({"email": "a@x.test", "name": "B"}));
     }
 
     #[test]

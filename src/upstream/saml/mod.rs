@@ -17,6 +17,8 @@ mod attributes;
 mod certificate;
 mod encryption;
 mod finish;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod keys;
 mod logout;
 mod metadata;

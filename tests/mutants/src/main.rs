@@ -1,0 +1,109 @@
+//! `mutants AREA … [--shard K/N] [--again]`: plants every mutant of the upstream half at once, runs against each the tests
+//! that come by it, and writes `tests/mutants/RESULTS.md`.
+
+mod list;
+mod plant;
+mod report;
+mod run;
+mod tree;
+
+use run::Outcome;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+fn main() -> ExitCode {
+    match work() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+struct Wish {
+    areas: Vec<String>,
+    /// This one of so many, from 1.
+    shard: (usize, usize),
+    /// What an earlier run has seen caught is not judged once more.
+    again: bool,
+}
+
+fn wish() -> Result<Wish, String> {
+    let mut wish = Wish { areas: Vec::new(), shard: (1, 1), again: false };
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        if argument == "--again" {
+            wish.again = true;
+        } else if argument == "--shard" {
+            let text = arguments.next().unwrap_or_default();
+            let parts = text.split_once('/').map(|(k, n)| (k.parse(), n.parse()));
+            match parts {
+                Some((Ok(k), Ok(n))) if 1 <= k && k <= n => wish.shard = (k, n),
+                _ => return Err("--shard needs K/N, such as 1/4".to_owned()),
+            }
+        } else if list::AREAS.iter().any(|(name, _)| *name == argument) {
+            wish.areas.push(argument);
+        } else {
+            let names: Vec<&str> = list::AREAS.iter().map(|(name, _)| *name).collect();
+            return Err(format!("there is no area `{argument}`; there are {}", names.join(", ")));
+        }
+    }
+    if wish.areas.is_empty() {
+        wish.areas = list::AREAS.iter().map(|(name, _)| (*name).to_owned()).collect();
+    }
+    Ok(wish)
+}
+
+fn work() -> Result<bool, String> {
+    let wish = wish()?;
+    let repository: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let repository = repository.canonicalize().map_err(|error| error.to_string())?;
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository.join("target"), PathBuf::from);
+    let root = target.join("mutants");
+    let start = Instant::now();
+    let tree = tree::grow(&repository, &root)?;
+    println!(
+        "==> {} mutants compile, {} do not ({} s)",
+        tree.mutants.len() - tree.unviable.len(),
+        tree.unviable.len(),
+        start.elapsed().as_secs()
+    );
+    let tests = run::tests(&tree.binaries, &root)?;
+    println!("==> {} tests pass without a mutant ({} s)", tests.len(), start.elapsed().as_secs());
+    for test in tests.iter().rev().take(5) {
+        println!("    {:.1} s {}", test.took.as_secs_f64(), test.name);
+    }
+
+    let mut ours = Vec::new();
+    for area in &wish.areas {
+        ours.extend(tree.mutants.iter().filter(|mutant| list::area(&mutant.file) == Some(area)));
+    }
+    let (k, n) = wish.shard;
+    let mut kept = report::Kept::open(&target.join("mutants-caught.tsv"), wish.again)?;
+    let mut done = Vec::new();
+    for mutant in ours.iter().skip(k - 1).step_by(n) {
+        if tree.unviable.contains(&mutant.id) {
+            done.push((*mutant, None));
+            continue;
+        }
+        if let Some(outcome) = kept.outcome(mutant) {
+            done.push((*mutant, Some(outcome)));
+            continue;
+        }
+        let (outcome, by) = run::judge(mutant.id, &tests, &tree.root);
+        kept.keep(mutant, outcome)?;
+        if outcome != Outcome::Caught {
+            println!(
+                "    {outcome:?} {}:{} {} | {} | {by}",
+                mutant.file, mutant.line, mutant.what, mutant.source
+            );
+        }
+        done.push((*mutant, Some(outcome)));
+    }
+    println!("==> {} mutants judged ({} s)", done.len(), start.elapsed().as_secs());
+    report::write(&repository, &wish.areas, wish.shard, &done, start.elapsed())
+}
