@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn oidc_031_each_weakness_is_named() {
+    fn each_weakness_of_a_key_is_named() {
         let e = [1, 0, 1];
         let size = Some("an RSA modulus must have 2048 to 8192 bits");
         let mut short = odd(2048);
