@@ -20,7 +20,7 @@ pub fn jwks(data: &[u8]) {
     const UNSIGNED: [&str; 3] = ["eyJhbGciOiJSUzI1NiJ9", "eyJhbGciOiJFUzI1NiJ9", "eyJhbGciOiJFZERTQSJ9"];
     if let Ok(set) = JwkSet::parse(data) {
         assert!(set.len() + set.skipped().len() <= 100, "more keys than a set may have");
-        assert_eq!(set.is_empty(), set.len() == 0);
+        assert_eq!(set.is_empty(), !(1..=100).contains(&set.len()));
         assert!(json::object(data).is_ok(), "a set that is not strict JSON");
         for header in UNSIGNED {
             let signature = "A".repeat(if header == UNSIGNED[0] { 342 } else { 86 });

@@ -326,7 +326,7 @@ async fn our_answer_is_signed_and_names_their_request() {
             let departure = bench.entry.upstream.answer_logout(&bench.context, reply, outcome).await.unwrap();
             assert_eq!(matches!(departure, Departure::RedirectTo(_)), redirects);
             let answer = Request::of(&departure);
-            assert!(answer.signed_by(&Key::service().der()), "{}", answer.xml);
+            assert!(answer.signed_by(Key::service().der()), "{}", answer.xml);
             assert_eq!(answer.relay_state.as_deref(), Some(state), "as it came");
             assert_eq!(answer.issuer, OURS);
             assert_eq!(answer.attribute("InResponseTo"), asked.id);
@@ -384,7 +384,7 @@ async fn who_signs_out_here_is_sent_there_by_the_name_that_came() {
         let begun = begin(&bench, wish_of(&bench, name.clone()).await).await.unwrap();
         assert_eq!(matches!(begun.departure, Departure::RedirectTo(_)), redirects);
         let sent = Request::of(&begun.departure);
-        assert!(sent.signed_by(&Key::service().der()), "{}", sent.xml);
+        assert!(sent.signed_by(Key::service().der()), "{}", sent.xml);
         assert_eq!(sent.relay_state.as_deref(), Some("csst_state"));
         assert_eq!(sent.attribute("Destination").as_deref(), Some("https://id.acme.example/slo"));
         assert_eq!(sent.attribute("IssueInstant"), Some(instant(bench.now(), 0)));

@@ -39,6 +39,9 @@ pub const CLIENT_SECRET: &str = "s3cret:with%odd+chars&more/é";
 /// A mutation of something.
 pub type Edit<T> = Box<dyn FnMut(&mut T) + Send>;
 
+/// Whether a request to the token endpoint is the client's.
+pub type Authenticates = Box<dyn FnMut(&Seen) -> bool + Send>;
+
 fn same<T>() -> Edit<T> {
     Box::new(|_| {})
 }
@@ -58,7 +61,7 @@ pub struct Script {
     /// Sign ID tokens with HS256 under that secret.
     pub shared: bool,
     /// How a client authenticates, if not by that secret.
-    pub authenticates: Option<Box<dyn FnMut(&Seen) -> bool + Send>>,
+    pub authenticates: Option<Authenticates>,
     /// Parameters of the authorization response.
     pub response: Edit<BTreeMap<String, String>>,
     /// The discovery document.

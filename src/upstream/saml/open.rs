@@ -133,7 +133,7 @@ pub(super) fn open_now(bytes: &[u8], trust: &Trust, keys: &DecryptionKeys) -> Re
     let response = shape::response(&document, trust)?;
     let own = response.signature.as_ref();
     let inner = match &response.assertion {
-        Some(shape::Assertion::Plain(_, signature)) => signature.as_ref(),
+        Some(shape::Assertion::Plain(signature)) => signature.as_ref(),
         _ => None,
     };
     required(trust.signed, &response)?;
@@ -152,12 +152,12 @@ pub(super) fn open_now(bytes: &[u8], trust: &Trust, keys: &DecryptionKeys) -> Re
         None => response.root,
     };
     let envelope = envelope(root, own.is_some())?;
-    let encrypted = matches!(&response.assertion, Some(shape::Assertion::Encrypted(_)));
+    let encrypted = matches!(&response.assertion, Some(shape::Assertion::Encrypted));
     let assertion = match (&response.assertion, covered.as_deref()) {
         (None, _) => return Ok(Answer::Declined(envelope)),
         (Some(shape::Assertion::Plain(..)), Some(covered)) => signature::assertion_of(covered)?,
         (Some(shape::Assertion::Plain(..)), None) => verified.next().ok_or_else(unsigned)?,
-        (Some(shape::Assertion::Encrypted(_)), _) => {
+        (Some(shape::Assertion::Encrypted), _) => {
             let node = xml::only_child(root, ns::ASSERTION, "EncryptedAssertion")?;
             decrypted(node, own.is_some(), trust, keys)?
         }
@@ -173,7 +173,7 @@ fn required(signed: Signed, response: &shape::Response<'_, '_>) -> Result<(), Fa
         return Ok(());
     }
     let inner = match &response.assertion {
-        Some(shape::Assertion::Plain(_, signature)) => Some(signature.is_some()),
+        Some(shape::Assertion::Plain(signature)) => Some(signature.is_some()),
         _ => None,
     };
     if !own && inner == Some(false) {

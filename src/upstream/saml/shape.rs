@@ -24,16 +24,16 @@ pub(super) struct Response<'a, 'i> {
     /// Its own signature.
     pub signature: Option<Signature>,
     /// Its one assertion. None only where the provider says that nobody was signed in.
-    pub assertion: Option<Assertion<'a, 'i>>,
+    pub assertion: Option<Assertion>,
 }
 
 /// The one assertion of a response.
 #[derive(Debug)]
-pub(super) enum Assertion<'a, 'i> {
+pub(super) enum Assertion {
     /// In clear, with its own signature.
-    Plain(Node<'a, 'i>, Option<Signature>),
+    Plain(Option<Signature>),
     /// A `saml:EncryptedAssertion`.
-    Encrypted(Node<'a, 'i>),
+    Encrypted,
 }
 
 /// Top status of a response that vouches for somebody (SAML Core §3.2.2.2).
@@ -115,9 +115,9 @@ pub(super) fn response<'a, 'i>(
         (0, _) if status(root)?.first().is_some_and(|code| *code != SUCCESS) => None,
         (1, Some((node, signature))) if xml::is(node, ns::ASSERTION, "Assertion") => {
             ordered_assertion(node)?;
-            Some(Assertion::Plain(node, signature))
+            Some(Assertion::Plain(signature))
         }
-        (1, Some((node, None))) => Some(Assertion::Encrypted(node)),
+        (1, Some((_, None))) => Some(Assertion::Encrypted),
         (count, _) => {
             // What anybody can encrypt for us is worth nothing beside what is signed.
             let encrypted =

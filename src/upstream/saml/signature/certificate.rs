@@ -112,11 +112,6 @@ impl PublicKey {
         }
     }
 
-    /// Whether signatures of an algorithm can be by this key.
-    pub fn fits(&self, algorithm: Algorithm) -> bool {
-        matches!((self, algorithm), (Self::Rsa(..), Algorithm::Rsa(_)) | (Self::Ec(..), Algorithm::Ecdsa(_)))
-    }
-
     /// Whether a signature over these bytes is by this key. ECDSA signatures are taken as two numbers of fixed length
     /// (XML Signature §6.4.3) and in DER, which is what most providers put into addresses.
     pub fn verifies(&self, algorithm: Algorithm, bytes: &[u8], signature: &[u8]) -> bool {

@@ -74,11 +74,6 @@ impl SigningKey {
         self.algorithm
     }
 
-    /// The certificate by which others know it.
-    pub fn certificate(&self) -> &Certificate {
-        &self.certificate
-    }
-
     /// A signature over bytes, as redirects carry it: in DER where the key is on a curve.
     ///
     /// # Errors
