@@ -184,7 +184,9 @@ async fn oidc_074_no_secret_of_ours_reaches_the_browser() {
 
 #[tokio::test]
 async fn among_thousands_people_find_their_provider_by_name_and_by_work_address() {
-    let house = House::with(|config, mut providers| {
+    let house = House::with(|config, providers| {
+        // first on the list, whatever its name
+        let mut providers = providers.replacen("name = \"Globex\"", "name = \"Globex\"\norder = -1", 1);
         for at in 0..200 {
             providers.push_str(&format!(
                 "\n[[provider]]\nid = \"company-{at}\"\nkind = \"oidc\"\nname = \"Company {at:03}\"\n\
