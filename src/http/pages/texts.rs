@@ -48,7 +48,7 @@ texts! {
     chooser_title(app) = "Sign in to {app}";
     chooser_lead = "Choose the account you want to use.";
     search_label = "Find your organisation";
-    search_hint = "Its name, or your work address";
+    search_hint = "Name or work address";
     search_button = "Search";
     search_some = "These are the first. Look for yours if it is not among them.";
     search_many = "There are more. Type more of the name.";
