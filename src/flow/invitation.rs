@@ -1,5 +1,5 @@
 //! An invitation, before the person signs in. Looking at it changes nothing; it is used up when its account is
-//! made ([`crate::flow::callback`]).
+//! made (`flow::vouching`).
 
 use crate::accounts::Invitation;
 use crate::failure::{Failure, OAuthCode, UserMessage};

@@ -51,6 +51,7 @@ pub mod upkeep;
 pub mod upstream_logout;
 pub mod upstream_metadata;
 pub mod userinfo;
+mod vouching;
 
 use crate::accounts::Directory;
 use crate::chooser::Catalogue;

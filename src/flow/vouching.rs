@@ -1,0 +1,449 @@
+//! What a vouched identity becomes: one transaction in which the state is used up and the person becomes an
+//! account with a session.
+
+use crate::accounts::reconcile::{Asserted, reconcile, reconcile_emails};
+use crate::accounts::{
+    Account, AccountEmail, AccountStatus, Assignment, Identity, Invitation, Profile, Provenance, Target,
+};
+use crate::audit::{Actor, AuditEvent, AuditKind};
+use crate::context::Timestamp;
+use crate::failure::Failure;
+use crate::flow::browser::Browser;
+use crate::flow::sessions::{self, SignIn, SignedIn};
+use crate::flow::state::{self, Joining, start_again};
+use crate::flow::{App, Snapshot, upstream_logout};
+use crate::ids::{AccountId, ClientId, IdentityId, ProviderId, SessionId};
+use crate::linking::{self, Admission, Decision, EmailFact, Holder};
+use crate::sessions::Proof;
+use crate::store::{StoreError, Tx};
+use crate::tokens::handle::{Digest, Handle, SessionSecret};
+use crate::upstream::identity::ExternalIdentity;
+use crate::upstream::{Entry, Linking, ProfileRefresh, ProviderPolicy, Provisioning, Vouched};
+use std::collections::BTreeSet;
+
+/// Everything that the vouching transaction needs: plain data, so that it can be decided again.
+#[derive(Clone)]
+pub(super) struct Vouching {
+    vouched: Vouched,
+    policy: ProviderPolicy,
+    client: ClientId,
+    /// An invitation that the browser brings.
+    invitation: Option<Digest>,
+    /// An identity that waits for this sign-in.
+    joining: Option<Joining>,
+    /// Digest of the departure's handle, and until when it must be remembered.
+    attempt: (Digest, Timestamp),
+    session: SignInParts,
+    new_account: AccountId,
+    new_identity: IdentityId,
+    joined_identity: IdentityId,
+    now: Timestamp,
+}
+
+/// What is known of the session before it is known whose it is.
+#[derive(Clone)]
+struct SignInParts {
+    brought: Option<Digest>,
+    before: Option<SessionId>,
+    new_id: SessionId,
+    idle: std::time::Duration,
+    absolute: std::time::Duration,
+}
+
+/// Gathers what the transaction needs.
+pub(super) fn vouching(
+    app: &App,
+    snapshot: &Snapshot,
+    browser: &Browser,
+    entry: &Entry,
+    flow: &state::FlowState,
+    vouched: Vouched,
+    attempt: &Digest,
+) -> Vouching {
+    let settings = &snapshot.settings;
+    Vouching {
+        vouched,
+        policy: entry.policy.clone(),
+        client: flow.request.client.clone(),
+        invitation: browser.invitation.as_ref().map(Handle::digest),
+        joining: flow.joining.clone(),
+        attempt: (attempt.clone(), flow.expires_at.plus(settings.sign_in.skew)),
+        session: SignInParts {
+            brought: browser.session.as_ref().map(Handle::digest),
+            before: flow.session_before.clone(),
+            new_id: app.context.session_id(),
+            idle: settings.sessions.idle,
+            absolute: settings.sessions.absolute,
+        },
+        new_account: app.context.account_id(),
+        new_identity: app.context.identity_id(),
+        joined_identity: app.context.identity_id(),
+        now: app.context.now(),
+    }
+}
+
+/// Why the transaction was given up.
+enum Undone {
+    Store(StoreError),
+    Refused(Failure),
+    /// The owner of an account must sign in the old way first; then this identity may join it.
+    ProofNeeded(Failure, Option<Box<Joining>>),
+}
+
+impl From<StoreError> for Undone {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// Runs the vouching transaction; if another one came between (two first sign-ins at once), once more on the
+/// facts as they are then.
+pub(super) async fn vouch(
+    app: &App,
+    request: Vouching,
+) -> Result<(Handle<SessionSecret>, SignedIn), (Failure, Option<Box<Joining>>)> {
+    let secret = sessions::new_secret(app);
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let (request, digest) = (request.clone(), secret.digest());
+        let undone = match app.store.write(move |tx| settle(tx, &request, digest)).await {
+            Ok(signed_in) => return Ok((secret, signed_in)),
+            Err(undone) => undone,
+        };
+        match undone {
+            Undone::Refused(failure) => return Err((failure, None)),
+            Undone::ProofNeeded(failure, joining) => return Err((failure, joining)),
+            Undone::Store(StoreError::Conflict(_)) if tries < 2 => {}
+            Undone::Store(error) => return Err((error.into(), None)),
+        }
+    }
+}
+
+/// The transaction: use up the state, load the facts, decide, write.
+fn settle(tx: &mut Tx<'_>, request: &Vouching, secret: Digest) -> Result<SignedIn, Undone> {
+    let identity = &request.vouched.identity;
+    if let Some(replay) = &request.vouched.replay {
+        // The provider's id keeps two providers' values apart.
+        let digest = Digest::of(&format!("{}\n{}", identity.provider(), replay.what));
+        if !tx.use_once("replay", &digest, replay.until)? {
+            let note = "the provider's answer was accepted before";
+            return Err(Undone::Refused(start_again(replay.reason, note)));
+        }
+    }
+    let (attempt, until) = &request.attempt;
+    if !tx.use_once("state", attempt, *until)? {
+        return Err(Undone::Refused(start_again("oidc.state", "the state was used already")));
+    }
+    if upstream_logout::ended_already(tx, identity, request.now)? {
+        let note = "the provider signed the person out before the sign-in was finished";
+        return Err(Undone::Refused(start_again("upstream.session_ended", note)));
+    }
+    let linked = tx.identity(identity.key())?;
+    let known = match &linked {
+        Some(linked) => tx.account(&linked.account)?.map(|account| holder(&account, false)),
+        None => None,
+    };
+    let holders = holders(tx, identity)?;
+    let invitation = match &request.invitation {
+        Some(digest) => tx.invitation(digest)?,
+        None => None,
+    };
+    let proved = identity.verified_email().map(|email| email.address());
+    let invitation = invitation.filter(|i| i.admits(identity.provider(), proved, request.now));
+    let decision = linking::decide(&linking::Facts {
+        known: known.as_ref(),
+        email: email_fact(identity, &request.policy),
+        holders: &holders,
+        joins_silently: request.policy.linking == Linking::VerifiedEmail,
+        admission: admission(&request.vouched, &request.policy, invitation.is_some()),
+    });
+    let (account, identity_id) = match decision {
+        Decision::Existing(account) => {
+            let id = linked.map_or_else(|| request.new_identity.clone(), |linked| linked.id);
+            tx.touch_identity(&id, label(identity).as_deref(), request.now)?;
+            refresh_account(tx, request, &account)?;
+            if let Some(joining) = &request.joining
+                && joining.owner == account
+            {
+                join(tx, request, joining)?;
+            }
+            (account, id)
+        }
+        Decision::Link(account) => {
+            link(tx, request, &account)?;
+            linked_now(tx, request, &account, identity.provider(), "link.verified_email")?;
+            refresh_account(tx, request, &account)?;
+            (account, request.new_identity.clone())
+        }
+        Decision::Create { proved, declined, invited } => {
+            create(tx, request, proved, declined)?;
+            if invited && let Some(invitation) = &invitation {
+                welcome(tx, request, invitation)?;
+            }
+            (request.new_account.clone(), request.new_identity.clone())
+        }
+        Decision::AskForProof { reason, owner } => {
+            let joining = owner.map(|owner| {
+                Box::new(Joining { owner, key: identity.key().clone(), label: label(identity) })
+            });
+            return Err(Undone::ProofNeeded(linking::proof_needed(reason), joining));
+        }
+        Decision::Refuse(refusal) => return Err(Undone::Refused(told(refusal.failure(), request))),
+    };
+    // Held until the commit: a suspension cannot slip in between decision and session.
+    if tx.hold_account(&account)? != Some(AccountStatus::Active) {
+        return Err(Undone::Refused(linking::Refusal::NotActive.failure()));
+    }
+    let changed = assign(tx, request, &account)?;
+    let signed_in = sessions::sign_in(tx, &session_of(request, &account, identity_id, secret))?;
+    let kind = if signed_in.renewed { AuditKind::SessionRenewed } else { AuditKind::SessionStarted };
+    let event = AuditEvent::new(request.now, kind, Actor::Person(account.clone()))
+        .account(&account)
+        .client(&request.client)
+        .provider(identity.provider())
+        .data(changed);
+    tx.append_audit(&event)?;
+    Ok(signed_in)
+}
+
+fn session_of(request: &Vouching, account: &AccountId, identity: IdentityId, secret: Digest) -> SignIn {
+    let external = &request.vouched.identity;
+    let said = external.authentication();
+    SignIn {
+        account: account.clone(),
+        proof: Proof {
+            provider: external.provider().clone(),
+            identity,
+            auth_time: said.auth_time.unwrap_or(request.now),
+            auth_time_asserted: said.auth_time.is_some(),
+            acr: said.acr.clone(),
+            amr: said.amr.clone(),
+            upstream_session: said.upstream_session.clone(),
+            upstream_name: said.upstream_name.clone(),
+        },
+        brought: request.session.brought.clone(),
+        before: request.session.before.clone(),
+        new_id: request.session.new_id.clone(),
+        new_secret: secret,
+        now: request.now,
+        idle: request.session.idle,
+        absolute: said
+            .session_ends
+            .map_or(request.session.absolute, |ends| request.session.absolute.min(ends.since(request.now))),
+    }
+}
+
+fn holder(account: &Account, proved: bool) -> Holder {
+    Holder { account: account.id.clone(), status: account.status, proved }
+}
+
+/// All accounts that hold the address that the provider asserted.
+fn holders(tx: &mut Tx<'_>, identity: &ExternalIdentity) -> Result<Vec<Holder>, StoreError> {
+    let Some(email) = identity.email() else { return Ok(Vec::new()) };
+    let mut holders = Vec::new();
+    for (id, proved) in tx.accounts_by_email(email.address().canonical())? {
+        if let Some(account) = tx.account(&id)? {
+            holders.push(holder(&account, proved));
+        }
+    }
+    Ok(holders)
+}
+
+fn email_fact<'a>(identity: &'a ExternalIdentity, policy: &ProviderPolicy) -> EmailFact<'a> {
+    match (identity.verified_email(), identity.email()) {
+        (Some(verified), _) => EmailFact::Verified(verified),
+        (None, Some(email)) if policy.authoritative_for.contains(email.address().domain()) => {
+            EmailFact::Unverified
+        }
+        (None, Some(_)) => EmailFact::ForeignDomain,
+        (None, None) => EmailFact::None,
+    }
+}
+
+/// What the provider's policy says about somebody who has no account yet.
+fn admission(vouched: &Vouched, policy: &ProviderPolicy, invited: bool) -> Admission {
+    let welcome = if invited { Admission::Invited } else { Admission::Open };
+    let open = |yes: bool, reason| if yes { welcome } else { Admission::Closed(reason) };
+    match &policy.provisioning {
+        Provisioning::Open => welcome,
+        // Only a verified address says where somebody belongs.
+        Provisioning::Domains(domains) => {
+            let verified = vouched.identity.verified_email();
+            open(verified.is_some_and(|email| domains.contains(email.address().domain())), "provider.domain")
+        }
+        Provisioning::ClaimFilter(_) => open(vouched.passes_filter, "provider.claim_filter"),
+        Provisioning::Invitation => open(invited, "provider.invitation"),
+        Provisioning::Never => Admission::Closed("provider.provisioning"),
+    }
+}
+
+/// Adds to a refusal what the provider's policy wanted, and what came.
+fn told(failure: Failure, request: &Vouching) -> Failure {
+    match (&request.policy.provisioning, failure.reason) {
+        (Provisioning::Domains(domains), "provider.domain") => {
+            let wanted: Vec<&str> = domains.iter().map(String::as_str).collect();
+            let came = request.vouched.identity.verified_email().map(|email| email.address().domain());
+            failure.expected(
+                format!("a verified address at {}", wanted.join(", ")),
+                came.unwrap_or("no verified address"),
+            )
+        }
+        _ => failure,
+    }
+}
+
+/// What people recognise an identity by.
+fn label(identity: &ExternalIdentity) -> Option<String> {
+    let address = identity.email().map(|email| email.address().as_str().to_owned());
+    let profile = identity.profile();
+    address.or_else(|| profile.preferred_username.clone()).or_else(|| profile.name.clone())
+}
+
+fn link(tx: &mut Tx<'_>, request: &Vouching, account: &AccountId) -> Result<(), StoreError> {
+    let identity = &request.vouched.identity;
+    tx.insert_identity(&Identity {
+        id: request.new_identity.clone(),
+        account: account.clone(),
+        key: identity.key().clone(),
+        label: label(identity),
+        linked_at: request.now,
+        last_used_at: request.now,
+    })
+}
+
+/// Joins the identity for which this account's owner was asked for proof, which has now come. If it belongs
+/// to an account by now, it stays there.
+fn join(tx: &mut Tx<'_>, request: &Vouching, joining: &Joining) -> Result<(), StoreError> {
+    if tx.identity(&joining.key)?.is_some() {
+        return Ok(());
+    }
+    tx.insert_identity(&Identity {
+        id: request.joined_identity.clone(),
+        account: joining.owner.clone(),
+        key: joining.key.clone(),
+        label: joining.label.clone(),
+        linked_at: request.now,
+        last_used_at: request.now,
+    })?;
+    linked_now(tx, request, &joining.owner, &joining.key.provider, "link.proved")
+}
+
+/// A new way in: whoever was in by another one must come again, so that nobody who does not know of it goes
+/// on unseen (pre-hijacked accounts).
+fn linked_now(
+    tx: &mut Tx<'_>,
+    request: &Vouching,
+    account: &AccountId,
+    provider: &ProviderId,
+    reason: &'static str,
+) -> Result<(), StoreError> {
+    tx.end_sessions_of(account, request.now)?;
+    tx.revoke_grants_of_account(account, request.now)?;
+    let event = AuditEvent::new(request.now, AuditKind::IdentityLinked, Actor::Person(account.clone()));
+    tx.append_audit(&event.account(account).provider(provider).reason(reason))
+}
+
+fn create(
+    tx: &mut Tx<'_>,
+    request: &Vouching,
+    proved: bool,
+    declined: Option<&'static str>,
+) -> Result<(), StoreError> {
+    let identity = &request.vouched.identity;
+    let asserted = identity.email().map(|email| Asserted { address: email.address(), proved });
+    let account = Account {
+        id: request.new_account.clone(),
+        status: AccountStatus::Active,
+        profile: match request.policy.profile_refresh {
+            ProfileRefresh::Never => Profile::default(),
+            _ => identity.profile().clone(),
+        },
+        emails: reconcile_emails(&[], identity.provider(), asserted, true),
+        created_at: request.now,
+        updated_at: request.now,
+    };
+    tx.insert_account(&account)?;
+    link(tx, request, &account.id)?;
+    let mut event =
+        AuditEvent::new(request.now, AuditKind::AccountCreated, Actor::Person(account.id.clone()))
+            .account(&account.id)
+            .provider(identity.provider());
+    if let Some(reason) = declined {
+        event = event.reason(reason);
+    }
+    tx.append_audit(&event)
+}
+
+/// Uses the invitation up, and gives the new account what it promised.
+fn welcome(tx: &mut Tx<'_>, request: &Vouching, invitation: &Invitation) -> Result<(), Undone> {
+    if tx.consume_invitation(&invitation.digest, request.now)?.is_none() {
+        // Somebody else used it since it was read: no account by it.
+        return Err(Undone::Refused(linking::Refusal::NotAdmitted("provider.invitation").failure()));
+    }
+    for group in &invitation.groups {
+        let provenance = Provenance::Admin(invitation.created_by.clone());
+        let assignment = Assignment { target: Target::Group(group.clone()), provenance };
+        tx.add_assignment(&request.new_account, &assignment, request.now)?;
+    }
+    let actor = Actor::Person(request.new_account.clone());
+    let event = AuditEvent::new(request.now, AuditKind::InvitationUsed, actor);
+    tx.append_audit(&event.account(&request.new_account).provider(request.vouched.identity.provider()))?;
+    Ok(())
+}
+
+/// Takes over what the provider says now. A person with several identities keeps what another one said
+/// where this one is silent.
+fn refresh_account(tx: &mut Tx<'_>, request: &Vouching, id: &AccountId) -> Result<(), StoreError> {
+    let Some(account) = tx.account(id)? else { return Ok(()) };
+    let identity = &request.vouched.identity;
+    let only_identity = tx.identities_of(id)?.len() == 1;
+    let profile = match request.policy.profile_refresh {
+        ProfileRefresh::Once | ProfileRefresh::Never => account.profile.clone(),
+        ProfileRefresh::Always if only_identity => identity.profile().clone(),
+        ProfileRefresh::Always | ProfileRefresh::Keep => identity.profile().clone().or(&account.profile),
+    };
+    if profile != account.profile {
+        tx.update_profile(id, &profile, request.now)?;
+    }
+    let proved = match identity.verified_email() {
+        Some(email) => {
+            tx.accounts_by_proved_email(email.address().canonical())?.iter().all(|other| other == id)
+        }
+        None => false,
+    };
+    let asserted = identity.email().map(|email| Asserted { address: email.address(), proved });
+    let emails: Vec<AccountEmail> =
+        reconcile_emails(&account.emails, identity.provider(), asserted, only_identity);
+    if emails != account.emails {
+        tx.replace_emails(id, &emails)?;
+    }
+    Ok(())
+}
+
+/// Reconciles the groups and roles that this provider gives; what changed, for the audit record.
+fn assign(tx: &mut Tx<'_>, request: &Vouching, account: &AccountId) -> Result<serde_json::Value, StoreError> {
+    let identity = &request.vouched.identity;
+    let current: BTreeSet<Assignment> = tx.assignments_of(account)?.into_iter().collect();
+    let changes = reconcile(&current, identity.provider(), identity.assignments());
+    for assignment in &changes.remove {
+        tx.remove_assignment(account, assignment)?;
+    }
+    for assignment in &changes.add {
+        tx.add_assignment(account, assignment, request.now)?;
+    }
+    let names = |set: &BTreeSet<Assignment>| -> Vec<String> { set.iter().map(described).collect() };
+    Ok(if changes.is_empty() {
+        serde_json::Value::Null
+    } else {
+        serde_json::json!({ "assigned": names(&changes.add), "unassigned": names(&changes.remove) })
+    })
+}
+
+fn described(assignment: &Assignment) -> String {
+    let target: &Target = &assignment.target;
+    match &assignment.provenance {
+        Provenance::Provider { rule, .. } => format!("{} {} ({rule})", target.kind(), target.name()),
+        Provenance::Configuration | Provenance::Admin(_) => format!("{} {}", target.kind(), target.name()),
+    }
+}
