@@ -1,5 +1,5 @@
-//! `mutants AREA … [--shard K/N] [--again]`: plants every mutant of the upstream half at once, runs against each the tests
-//! that come by it, and writes `tests/mutants/RESULTS.md`.
+//! `mutants AREA … [--shard K/N] [--again]`: plants every mutant of the areas at once, runs against each the tests that
+//! come by it, and writes `tests/mutants/RESULTS.md`.
 
 mod list;
 mod plant;
@@ -8,8 +8,11 @@ mod run;
 mod tree;
 
 use run::Outcome;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 fn main() -> ExitCode {
@@ -65,7 +68,7 @@ fn work() -> Result<bool, String> {
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository.join("target"), PathBuf::from);
     let root = target.join("mutants");
     let start = Instant::now();
-    let tree = tree::grow(&repository, &root)?;
+    let tree = tree::grow(&repository, &root, &wish.areas)?;
     println!(
         "==> {} mutants compile, {} do not ({} s)",
         tree.mutants.len() - tree.unviable.len(),
@@ -83,27 +86,46 @@ fn work() -> Result<bool, String> {
         ours.extend(tree.mutants.iter().filter(|mutant| list::area(&mutant.file) == Some(area)));
     }
     let (k, n) = wish.shard;
-    let mut kept = report::Kept::open(&target.join("mutants-caught.tsv"), wish.again)?;
-    let mut done = Vec::new();
-    for mutant in ours.iter().skip(k - 1).step_by(n) {
-        if tree.unviable.contains(&mutant.id) {
-            done.push((*mutant, None));
-            continue;
-        }
-        if let Some(outcome) = kept.outcome(mutant) {
+    let kept = Mutex::new(report::Kept::open(&target.join("mutants-caught.tsv"), wish.again)?);
+    let ours: Vec<&list::Mutant> = ours.into_iter().skip(k - 1).step_by(n).collect();
+    let next = AtomicUsize::new(0);
+    // tests wait for the network more than they compute
+    let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let work = |worker: usize| -> Result<Vec<(&list::Mutant, Option<Outcome>)>, String> {
+        let mut done = Vec::new();
+        while let Some(mutant) = ours.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if tree.unviable.contains(&mutant.id) {
+                done.push((*mutant, None));
+                continue;
+            }
+            let before = kept.lock().unwrap_or_else(PoisonError::into_inner).outcome(mutant);
+            if let Some(outcome) = before {
+                done.push((*mutant, Some(outcome)));
+                continue;
+            }
+            let (outcome, by) = run::judge(mutant.id, &tests, &tree.root, worker);
+            kept.lock().unwrap_or_else(PoisonError::into_inner).keep(mutant, outcome)?;
+            if outcome != Outcome::Caught {
+                println!(
+                    "    {outcome:?} {}:{} {} | {} | {by}",
+                    mutant.file,
+                    mutant.line,
+                    mutant.key().1,
+                    mutant.source
+                );
+            }
             done.push((*mutant, Some(outcome)));
-            continue;
         }
-        let (outcome, by) = run::judge(mutant.id, &tests, &tree.root);
-        kept.keep(mutant, outcome)?;
-        if outcome != Outcome::Caught {
-            println!(
-                "    {outcome:?} {}:{} {} | {} | {by}",
-                mutant.file, mutant.line, mutant.what, mutant.source
-            );
-        }
-        done.push((*mutant, Some(outcome)));
-    }
+        Ok(done)
+    };
+    let work = &work;
+    let parts: Vec<Result<Vec<_>, String>> = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..workers).map(|worker| scope.spawn(move || work(worker))).collect();
+        let ended = |part: std::thread::Result<_>| part.unwrap_or_else(|_| Err("a worker ended".to_owned()));
+        all.into_iter().map(|one| ended(one.join())).collect()
+    });
+    let mut done = parts.into_iter().collect::<Result<Vec<_>, String>>()?.concat();
+    done.sort_by_key(|(mutant, _)| mutant.id);
     println!("==> {} mutants judged ({} s)", done.len(), start.elapsed().as_secs());
     report::write(&repository, &wish.areas, wish.shard, &done, start.elapsed())
 }

@@ -47,14 +47,24 @@ pub fn write(
             if !matches!(outcome, Some(Outcome::Survived | Outcome::Unmet)) {
                 continue;
             }
-            let (file, what, source) = mutant.key();
-            let why = explained.get(&(file.to_owned(), what.to_owned(), source.to_owned()));
+            let key = mutant.key();
+            let why = explained.get(&key);
+            let (file, what, source) = key;
             let why = why.map_or("**unexplained**", String::as_str);
             if why == "**unexplained**" {
                 unexplained += 1;
                 println!("    lives: {file}:{}\t{what}\t{source}", mutant.line);
             }
             live.entry(why).or_default().push(format!("`{file}`: {} (`{source}`)", what.replace('|', "\\|")));
+        }
+        for key in explained.keys().filter(|key| list::area(&key.0) == Some(area) && shard == (1, 1)) {
+            let lives = |(mutant, outcome): &&(&Mutant, Option<Outcome>)| {
+                mutant.key() == *key && matches!(outcome, Some(Outcome::Survived | Outcome::Unmet))
+            };
+            if !of_area.iter().any(lives) {
+                println!("    explained, but does not live: {}\t{}\t{}", key.0, key.1, key.2);
+                fine = false;
+            }
         }
         let living: usize = live.values().map(Vec::len).sum();
         let viable = of_area.len() - unviable;
@@ -112,7 +122,7 @@ impl Kept {
 
     fn key(mutant: &Mutant) -> String {
         let (file, what, source) = mutant.key();
-        format!("{file}\t{what}\t{source}\t{}", mutant.nth)
+        format!("{file}\t{what}\t{source}")
     }
 
     /// What became of it the last time, if it was caught.
@@ -136,18 +146,19 @@ fn read(text: &str) -> (Parts, Parts) {
     let (mut rows, mut parts) = (Parts::new(), Parts::new());
     for (area, _) in list::AREAS {
         let start = format!("| {area} |");
-        if let Some(row) = text.lines().find(|line| line.starts_with(&start)) {
-            rows.insert((*area).to_owned(), row.to_owned());
-        }
+        let row = text.lines().find(|line| line.starts_with(&start));
         let part = text.split("\n## ").skip(1).find(|part| part.starts_with(&format!("{area}\n")));
-        if let Some(part) = part {
+        // a row without its part is of another kind of table
+        if let (Some(row), Some(part)) = (row, part) {
+            rows.insert((*area).to_owned(), row.to_owned());
             parts.insert((*area).to_owned(), format!("## {}", part.trim_end()));
         }
     }
     (rows, parts)
 }
 
-/// File, change, line of the source, and why it may live: four columns with tabs between them.
+/// File, change, line of the source, and why it may live: four columns with tabs between them, the first three as a
+/// run prints them.
 fn explained(path: &Path) -> Result<BTreeMap<(String, String, String), String>, String> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     let mut found = BTreeMap::new();

@@ -96,7 +96,7 @@ pub fn tests(binaries: &[PathBuf], root: &Path) -> Result<Vec<Test>, String> {
 }
 
 /// Runs the tests that come by a mutant, the quick ones first.
-pub fn judge(id: u32, tests: &[Test], root: &Path) -> (Outcome, String) {
+pub fn judge(id: u32, tests: &[Test], root: &Path, worker: usize) -> (Outcome, String) {
     let meeting: Vec<&Test> = tests.iter().filter(|test| test.meets.contains(&id)).collect();
     if meeting.is_empty() {
         return (Outcome::Unmet, String::new());
@@ -114,7 +114,7 @@ pub fn judge(id: u32, tests: &[Test], root: &Path) -> (Outcome, String) {
             let most = usual * 4 + Duration::from_secs(30);
             let mut command = command(binary, root, &names);
             command.env("MUTANT_ON", id.to_string()).stderr(Stdio::null());
-            let output = root.join("output.txt");
+            let output = root.join(format!("output-{worker}.txt"));
             let Ok(file) = std::fs::File::create(&output) else { continue };
             let Ok(child) = command.stdout(file).spawn() else { continue };
             match wait(child, most) {

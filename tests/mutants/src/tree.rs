@@ -81,8 +81,8 @@ fn say(text: &str) {
     println!("==> {text}");
 }
 
-/// Copies what is under version control (or is about to be), plants the mutants and compiles.
-pub fn grow(repository: &Path, root: &Path) -> Result<Tree, String> {
+/// Copies what is under version control (or is about to be), plants the mutants of the areas and compiles.
+pub fn grow(repository: &Path, root: &Path, areas: &[String]) -> Result<Tree, String> {
     copy(repository, root)?;
     let harness = root.join("tests/harness");
     let lib = harness.join("lib.rs");
@@ -90,7 +90,8 @@ pub fn grow(repository: &Path, root: &Path) -> Result<Tree, String> {
     write(&lib, &format!("{text}{SWITCH}"))?;
 
     let mut sources = Vec::new();
-    for file in list::files(repository)? {
+    let of_areas = |file: &String| list::area(file).is_some_and(|area| areas.iter().any(|wish| wish == area));
+    for file in list::files(repository)?.into_iter().filter(of_areas) {
         let path = repository.join(&file);
         let source = std::fs::read_to_string(&path).map_err(|error| format!("{file}: {error}"))?;
         let source = with_ready_keys(&file, &source);
