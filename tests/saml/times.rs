@@ -2,7 +2,7 @@
 
 use crate::bench::{Bench, as_it_is};
 use crate::profile::{SKEW, confirmation, some, values};
-use crate::saml::{Key, Script, instant, uri};
+use crate::saml::{AuthnStatement, Key, Script, instant, uri};
 use std::time::Duration;
 
 #[tokio::test]
@@ -332,6 +332,36 @@ async fn saml_091_the_session_is_over() {
         &odd,
     )
     .await;
+}
+
+#[tokio::test]
+async fn a_session_of_ours_ends_with_the_first_end_that_the_provider_gave() {
+    let bench = Bench::new();
+    let ends = async |offsets: &[Option<i64>]| {
+        let now = bench.now();
+        let vouched = bench
+            .accepts(|script| {
+                let first = script.assertion.authn[0].clone();
+                script.assertion.authn = (-10..)
+                    .zip(offsets)
+                    .map(|(at, offset)| AuthnStatement {
+                        instant: Some(instant(now, at)),
+                        session_not_on_or_after: offset.map(|offset| instant(now, offset)),
+                        ..first.clone()
+                    })
+                    .collect();
+            })
+            .await;
+        vouched.identity.authentication().session_ends.map(|ends| ends.secs() - now.secs())
+    };
+    // by its clock, from which ours may differ by the skew
+    assert_eq!(ends(&[Some(3600)]).await, Some(3600 + SKEW));
+    assert_eq!(ends(&[Some(1 - SKEW)]).await, Some(1), "as long as it would pass");
+    assert_eq!(ends(&[None]).await, None);
+    // of several statements each holds, whichever is the latest
+    for offsets in [[Some(60), Some(3600)], [Some(3600), Some(60)], [None, Some(60)], [Some(60), None]] {
+        assert_eq!(ends(&offsets).await, Some(60 + SKEW), "{offsets:?}");
+    }
 }
 
 #[tokio::test]

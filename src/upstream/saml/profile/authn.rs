@@ -111,7 +111,7 @@ fn statement(
 }
 
 fn is_word(text: &str) -> bool {
-    !text.trim().is_empty() && text.len() <= MAX_WORD && !text.chars().any(char::is_control)
+    !text.trim().is_empty() && text.chars().count() <= MAX_WORD && !text.chars().any(char::is_control)
 }
 
 fn whole(duration: Duration) -> i64 {

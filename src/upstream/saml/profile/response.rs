@@ -122,7 +122,7 @@ fn issued(
 /// SAML Bindings §3.5.5.2: must be there when the message is signed, and must be the place where it arrived.
 fn destination(response: &Envelope, expected: &Expected<'_>, checks: &mut Checks<'_>) -> Result<(), Failure> {
     let passed = match response.destination.as_deref() {
-        Some(destination) => destination == expected.acs,
+        Some(destination) => destination == expected.acs && !destination.is_empty(),
         None => !response.signed,
     };
     checks.require("saml.destination", passed, expected.acs, show(response.destination.as_deref()))

@@ -1,6 +1,7 @@
 //! The checks of the profile: each fact alone, every pair of faults, and changes at random.
 
 mod faults;
+mod limits;
 
 use super::*;
 use crate::failure::{OAuthCode, UserMessage};
@@ -51,6 +52,10 @@ fn envelope() -> Envelope {
 
 /// What a case can change.
 struct Case {
+    entity_id: &'static str,
+    issuer: &'static str,
+    acs: &'static str,
+    request_id: &'static str,
     assertion: String,
     response: Envelope,
     subject: SubjectPolicy,
@@ -62,6 +67,10 @@ struct Case {
 impl Case {
     fn valid() -> Self {
         Self {
+            entity_id: SP,
+            issuer: IDP,
+            acs: ACS,
+            request_id: "_r1",
             assertion: assertion(),
             response: envelope(),
             subject: SubjectPolicy { formats: [PERSISTENT.to_owned()].into(), attribute: None },
@@ -84,10 +93,10 @@ impl Case {
     fn run(&self) -> (Result<Said, Failure>, Trace) {
         let names: Names = toml::from_str("email = 'mail'").unwrap();
         let expected = Expected {
-            entity_id: SP,
-            issuer: IDP,
-            acs: ACS,
-            request_id: "_r1",
+            entity_id: self.entity_id,
+            issuer: self.issuer,
+            acs: self.acs,
+            request_id: self.request_id,
             now: self.now,
             skew: Duration::from_secs(SKEW.unsigned_abs()),
             max_lifetime: Duration::from_secs(7200),
