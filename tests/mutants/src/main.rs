@@ -75,7 +75,9 @@ fn work() -> Result<bool, String> {
         tree.unviable.len(),
         start.elapsed().as_secs()
     );
-    let tests = run::tests(&tree.binaries, &root)?;
+    // tests wait for the network more than they compute
+    let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let tests = run::tests(&tree.binaries, &root, workers)?;
     println!("==> {} tests pass without a mutant ({} s)", tests.len(), start.elapsed().as_secs());
     for test in tests.iter().rev().take(5) {
         println!("    {:.1} s {}", test.took.as_secs_f64(), test.name);
@@ -89,8 +91,6 @@ fn work() -> Result<bool, String> {
     let kept = Mutex::new(report::Kept::open(&target.join("mutants-caught.tsv"), wish.again)?);
     let ours: Vec<&list::Mutant> = ours.into_iter().skip(k - 1).step_by(n).collect();
     let next = AtomicUsize::new(0);
-    // tests wait for the network more than they compute
-    let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
     let work = |worker: usize| -> Result<Vec<(&list::Mutant, Option<Outcome>)>, String> {
         let mut done = Vec::new();
         while let Some(mutant) = ours.get(next.fetch_add(1, Ordering::Relaxed)) {

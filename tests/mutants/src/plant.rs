@@ -369,6 +369,13 @@ impl<'ast> Visit<'ast> for Planter<'_> {
             self.function = outer;
         }
     }
+    /// What `Debug` shows is for people who look for mistakes; no behaviour hangs on it.
+    fn visit_item_impl(&mut self, item: &'ast syn::ItemImpl) {
+        let name = item.trait_.as_ref().and_then(|(_, path, _)| path.segments.last());
+        if name.is_none_or(|name| name.ident != "Debug") {
+            visit::visit_item_impl(self, item);
+        }
+    }
     fn visit_impl_item_fn(&mut self, item: &'ast syn::ImplItemFn) {
         if item.sig.constness.is_none() && !is_for_tests(&item.attrs) {
             let outer = std::mem::replace(&mut self.function, item.sig.ident.to_string());

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 pub struct Test {
@@ -57,42 +58,55 @@ fn wait(mut child: Child, most: Duration) -> Option<bool> {
     }
 }
 
-/// All tests, each run once without a mutant.
-pub fn tests(binaries: &[PathBuf], root: &Path) -> Result<Vec<Test>, String> {
-    let mut found = Vec::new();
-    let notes = root.join("notes.txt");
+/// All tests, each run once without a mutant, some at the same time.
+pub fn tests(binaries: &[PathBuf], root: &Path, workers: usize) -> Result<Vec<Test>, String> {
+    let mut names = Vec::new();
     for binary in binaries {
         let list = Command::new(binary).args(["--list", "--format", "terse"]).output();
         let list = list.map_err(|error| format!("{}: {error}", binary.display()))?;
-        for line in String::from_utf8_lossy(&list.stdout).lines() {
-            let Some(name) = line.strip_suffix(": test") else { continue };
-            let mut start = Instant::now();
-            let mut passes = false;
-            // a busy machine makes a test late now and then
-            for _ in 0..4 {
-                let _ = std::fs::remove_file(&notes);
-                start = Instant::now();
-                let child = command(binary, root, &[name])
-                    .env("MUTANT_NOTES", &notes)
-                    .stdout(Stdio::null())
-                    .stderr(Stdio::null())
-                    .spawn()
-                    .map_err(|error| format!("{name}: {error}"))?;
-                passes = wait(child, Duration::from_secs(300)) == Some(true);
-                if passes {
-                    break;
-                }
-            }
-            if !passes {
-                return Err(format!("{name} fails without any mutant"));
-            }
-            let text = std::fs::read_to_string(&notes).unwrap_or_default();
-            let meets: BTreeSet<u32> = text.lines().filter_map(|line| line.parse().ok()).collect();
-            found.push(Test { binary: binary.clone(), name: name.to_owned(), took: start.elapsed(), meets });
-        }
+        let list = String::from_utf8_lossy(&list.stdout).into_owned();
+        names.extend(list.lines().filter_map(|line| Some((binary, line.strip_suffix(": test")?.to_owned()))));
     }
+    let next = AtomicUsize::new(0);
+    let work = |worker: usize| {
+        let mut found = Vec::new();
+        while let Some((binary, name)) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
+            found.push(alone(binary, name, root, worker)?);
+        }
+        Ok(found)
+    };
+    let work = &work;
+    let parts: Vec<Result<Vec<Test>, String>> = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..workers).map(|worker| scope.spawn(move || work(worker))).collect();
+        let ended = |part: std::thread::Result<_>| part.unwrap_or_else(|_| Err("a worker ended".to_owned()));
+        all.into_iter().map(|one| ended(one.join())).collect()
+    });
+    let mut found: Vec<Test> =
+        parts.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
     found.sort_by_key(|test| test.took);
     Ok(found)
+}
+
+fn alone(binary: &Path, name: &str, root: &Path, worker: usize) -> Result<Test, String> {
+    let notes = root.join(format!("notes-{worker}.txt"));
+    // a busy machine makes a test late now and then
+    for _ in 0..4 {
+        let _ = std::fs::remove_file(&notes);
+        let start = Instant::now();
+        let child = command(binary, root, &[name])
+            .env("MUTANT_NOTES", &notes)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| format!("{name}: {error}"))?;
+        if wait(child, Duration::from_secs(300)) == Some(true) {
+            let took = start.elapsed();
+            let text = std::fs::read_to_string(&notes).unwrap_or_default();
+            let meets = text.lines().filter_map(|line| line.parse().ok()).collect();
+            return Ok(Test { binary: binary.to_owned(), name: name.to_owned(), took, meets });
+        }
+    }
+    Err(format!("{name} fails without any mutant"))
 }
 
 /// Runs the tests that come by a mutant, the quick ones first.

@@ -33,16 +33,18 @@ pub mod mutant {
         *ON == id
     }
     /// Making RSA keys takes most of the tests' time: the first ones of a process come out of a drawer.
-    pub fn pkcs8() -> Vec<u8> {
+    pub fn pkcs8(long: bool) -> Vec<u8> {
         use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
+        use aws_lc_rs::rsa::KeySize;
         static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
         let nth = NEXT.fetch_add(1, Ordering::Relaxed);
         let drawer = concat!(env!("CARGO_MANIFEST_DIR"), "/../../drawer");
-        let path = format!("{drawer}/{nth}.der");
+        let path = format!("{drawer}/{nth}{}.der", if long { "-long" } else { "" });
         if let Ok(bytes) = std::fs::read(&path) {
             return bytes;
         }
-        let pair = aws_lc_rs::rsa::KeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048).unwrap();
+        let size = if long { KeySize::Rsa3072 } else { KeySize::Rsa2048 };
+        let pair = aws_lc_rs::rsa::KeyPair::generate(size).unwrap();
         let der: Pkcs8V1Der<'_> = pair.as_der().unwrap();
         let _ = std::fs::create_dir_all(drawer);
         let part = format!("{path}.{}", std::process::id());
@@ -58,13 +60,13 @@ fn with_ready_keys(file: &str, text: &str) -> String {
     text.replace(
         "RsaKeyPair::generate(KeySize::Rsa2048)",
         &format!(
-            "RsaKeyPair::from_pkcs8(&{here}::mutant::pkcs8()).map_err(|_| aws_lc_rs::error::Unspecified)"
+            "RsaKeyPair::from_pkcs8(&{here}::mutant::pkcs8(false)).map_err(|_| aws_lc_rs::error::Unspecified)"
         ),
     )
     .replace(
         "KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, size)",
         &format!(
-            "(if matches!(size, RsaKeySize::_2048) {{ KeyPair::from_pkcs8_der_and_sign_algo(&{here}::mutant::pkcs8().as_slice().into(), &PKCS_RSA_SHA256) }} else {{ KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, size) }})"
+            "KeyPair::from_pkcs8_der_and_sign_algo(&{here}::mutant::pkcs8(matches!(size, RsaKeySize::_3072)).as_slice().into(), &PKCS_RSA_SHA256)"
         ),
     )
 }
@@ -173,7 +175,8 @@ fn cargo(harness: &Path, arguments: &[&str]) -> Result<Vec<Value>, String> {
 /// The mutants at which the compiler stumbles.
 fn errors(harness: &Path, planted: &BTreeMap<String, Planted>) -> Result<BTreeSet<u32>, String> {
     let mut found = BTreeSet::new();
-    for message in cargo(harness, &["check", "--quiet", "--lib"])? {
+    // built as for the tests, so that nothing is compiled twice
+    for message in cargo(harness, &["test", "--no-run", "--quiet", "--lib"])? {
         let message = &message["message"];
         if message["level"] != "error" {
             continue;

@@ -18,7 +18,10 @@ fn letters(count: usize) -> String {
 #[test]
 fn a_length_is_taken_to_the_last_character_and_no_further() {
     let attribute = |case: Case| Case {
-        subject: SubjectPolicy { formats: [PERSISTENT.to_owned()].into(), attribute: Some("mail".to_owned()) },
+        subject: SubjectPolicy {
+            formats: [PERSISTENT.to_owned()].into(),
+            attribute: Some("mail".to_owned()),
+        },
         ..case
     };
     let cases: [(&str, String, String, String, &str); 5] = [
@@ -26,7 +29,13 @@ fn a_length_is_taken_to_the_last_character_and_no_further() {
         ("NameID", ">alice<".to_owned(), letters(256), letters(257), "saml.nameid.value"),
         ("SessionIndex", "_s1".to_owned(), letters(255), letters(256), "saml.authn_statement"),
         ("AuthnContextClassRef", PASSWORD.to_owned(), letters(255), letters(256), "saml.authn_context"),
-        ("subject_attribute", ">alice@acme.test<".to_owned(), letters(256), letters(257), "saml.subject_attribute"),
+        (
+            "subject_attribute",
+            ">alice@acme.test<".to_owned(),
+            letters(256),
+            letters(257),
+            "saml.subject_attribute",
+        ),
     ];
     for (what, from, longest, longer, reason) in cases {
         let with = |text: &str| {
@@ -83,7 +92,10 @@ fn of_two_latest_proofs_neither_may_differ_in_what_it_tells() {
         ("another class", one.replace(PASSWORD, MFA)),
         ("no class", one.replace(&class, "")),
         // the same instant, written otherwise
-        ("another way to write it", one.replace(&at(-10), &at(-10).replace('Z', ".000Z")).replace("_s1", "_s2")),
+        (
+            "another way to write it",
+            one.replace(&at(-10), &at(-10).replace('Z', ".000Z")).replace("_s1", "_s2"),
+        ),
     ] {
         assert_ne!(other, one);
         for both in [[one.clone(), other.clone()], [other.clone(), one.clone()]] {
