@@ -129,6 +129,12 @@ impl Request {
         let headers = vec![("accept".to_owned(), "application/json".to_owned())];
         Self { method: Method::Get, url, headers, body: Vec::new() }
     }
+    /// The same for an answer of another media type.
+    #[must_use]
+    pub fn accepting(mut self, media: &str) -> Self {
+        self.headers.retain(|(name, _)| name != "accept");
+        self.header("accept", media)
+    }
     /// Adds a header field.
     #[must_use]
     pub fn header(mut self, name: &str, value: impl Into<String>) -> Self {

@@ -8,7 +8,8 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, ParsedPublicKey,
-    RSA_PKCS1_SHA256, RsaKeyPair,
+    RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512,
+    RsaEncoding, RsaKeyPair,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -151,22 +152,47 @@ impl SigningKey {
             .ok_or_else(|| JoseError::key("the private key is not of P-256, RSA or Ed25519"))
     }
 
-    /// Signs claims as a compact JWS; the header has the algorithm and the name by which the other side knows the key.
+    /// The names of the algorithms by which it can sign towards an upstream, the usual one first. Ed25519 has two
+    /// (RFC 8037 §3.1, RFC 9864 §2.2).
+    pub fn algorithms(&self) -> &'static [&'static str] {
+        match self.private {
+            Private::Rsa(_) => &["RS256", "PS256", "RS384", "PS384", "RS512", "PS512"],
+            Private::Ec(_) => &["ES256"],
+            Private::Ed(_) => &["EdDSA", "Ed25519"],
+        }
+    }
+
+    /// Signs claims as a compact JWS under one of [`Self::algorithms`], with the type of the token and the name by
+    /// which the other side knows the key.
     ///
     /// # Errors
-    /// `jose.sign`.
-    pub fn token(&self, kid: Option<&str>, claims: &impl Serialize) -> Result<String, JoseError> {
-        let failed = |_| JoseError::new("jose.sign", "the claims have no JSON form");
-        let mut header = json::Object::new();
-        header.insert("alg".to_owned(), Alg::from(self.alg).as_str().into());
-        header.insert("typ".to_owned(), "JWT".into());
-        if let Some(kid) = kid {
-            header.insert("kid".to_owned(), kid.into());
-        }
-        let header = serde_json::to_vec(&header).map_err(failed)?;
-        let claims = serde_json::to_vec(claims).map_err(failed)?;
-        let input = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
-        let signature = self.sign(input.as_bytes())?;
+    /// `jose.sign`; also where the key cannot sign by that algorithm.
+    pub fn token(
+        &self,
+        alg: &str,
+        typ: &str,
+        kid: Option<&str>,
+        claims: &impl Serialize,
+    ) -> Result<String, JoseError> {
+        let input = signing_input(alg, typ, kid, claims)?;
+        let signature = match (&self.private, alg) {
+            (Private::Rsa(pair), _) => {
+                let encoding: &'static dyn RsaEncoding = match alg {
+                    "RS256" => &RSA_PKCS1_SHA256,
+                    "RS384" => &RSA_PKCS1_SHA384,
+                    "RS512" => &RSA_PKCS1_SHA512,
+                    "PS256" => &RSA_PSS_SHA256,
+                    "PS384" => &RSA_PSS_SHA384,
+                    "PS512" => &RSA_PSS_SHA512,
+                    _ => return Err(unable()),
+                };
+                sign_rsa(pair, encoding, input.as_bytes())?
+            }
+            (Private::Ec(_), "ES256") | (Private::Ed(_), "EdDSA" | "Ed25519") => {
+                self.sign(input.as_bytes())?
+            }
+            (Private::Ec(_) | Private::Ed(_), _) => return Err(unable()),
+        };
         Ok(format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
 
@@ -186,12 +212,7 @@ impl SigningKey {
     pub(super) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, JoseError> {
         let failed = |_| JoseError::new("jose.sign", "the library could not sign");
         match &self.private {
-            Private::Rsa(pair) => {
-                let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature)
-                    .map_err(failed)?;
-                Ok(signature)
-            }
+            Private::Rsa(pair) => sign_rsa(pair, &RSA_PKCS1_SHA256, message),
             Private::Ec(pair) => {
                 Ok(pair.sign(&SystemRandom::new(), message).map_err(failed)?.as_ref().to_vec())
             }
@@ -200,8 +221,77 @@ impl SigningKey {
     }
 }
 
+fn unable() -> JoseError {
+    JoseError::new("jose.sign", "the key is not for that algorithm")
+}
+
+fn sign_rsa(
+    pair: &RsaKeyPair,
+    encoding: &'static dyn RsaEncoding,
+    message: &[u8],
+) -> Result<Vec<u8>, JoseError> {
+    let mut signature = vec![0; pair.public_modulus_len()];
+    pair.sign(encoding, &SystemRandom::new(), message, &mut signature)
+        .map_err(|_| JoseError::new("jose.sign", "the library could not sign"))?;
+    Ok(signature)
+}
+
+/// Header and claims of a compact JWS as they are signed (RFC 7515 §5.1).
+pub(super) fn signing_input(
+    alg: &str,
+    typ: &str,
+    kid: Option<&str>,
+    claims: &impl Serialize,
+) -> Result<String, JoseError> {
+    let failed = |_| JoseError::new("jose.sign", "the claims have no JSON form");
+    let mut header = json::Object::new();
+    header.insert("alg".to_owned(), alg.into());
+    header.insert("typ".to_owned(), typ.into());
+    if let Some(kid) = kid {
+        header.insert("kid".to_owned(), kid.into());
+    }
+    let header = serde_json::to_vec(&header).map_err(failed)?;
+    let claims = serde_json::to_vec(claims).map_err(failed)?;
+    Ok(format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims)))
+}
+
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SigningKey").field("id", &self.id).field("alg", &self.alg).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{JwkSet, verify_foreign};
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_we_sign_towards_an_upstream_holds_under_every_algorithm_of_the_key() {
+        for kind in [SigningAlg::RS256, SigningAlg::ES256, SigningAlg::EdDSA] {
+            let key = SigningKey::generate(kind).unwrap().0;
+            let mut jwk: serde_json::Value = serde_json::from_str(key.public_jwk()).unwrap();
+            jwk.as_object_mut().unwrap().remove("alg");
+            jwk["kid"] = "ours".into();
+            let keys = JwkSet::parse(json!({"keys": [jwk]}).to_string().as_bytes()).unwrap();
+            for name in key.algorithms() {
+                let token = key.token(name, "x+jwt", Some("ours"), &json!({"sub": "a"})).unwrap();
+                let alg = Alg::parse(name).unwrap();
+                let verified = verify_foreign(&token, &keys, &[alg]).unwrap();
+                assert_eq!(
+                    (verified.header.alg, verified.claims["sub"].as_str()),
+                    (alg, Some("a")),
+                    "{name}"
+                );
+                assert_eq!(verified.header.typ.as_deref(), Some("x+jwt"));
+                let head = URL_SAFE_NO_PAD.decode(token.split('.').next().unwrap()).unwrap();
+                let head: serde_json::Value = serde_json::from_slice(&head).unwrap();
+                assert_eq!(head["alg"], *name, "by the name that was wanted");
+            }
+            for other in ["none", "HS256", "ES384", "", "RS1"] {
+                assert_eq!(key.token(other, "JWT", None, &json!({})).unwrap_err().reason(), "jose.sign");
+            }
+        }
     }
 }

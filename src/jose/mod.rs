@@ -3,7 +3,7 @@
 //! - [`Keyring`]: our own keys; signs our tokens, verifies them when they come back, publishes the JWKS.
 //! - [`verify_foreign`]: what an upstream signed, against the [`JwkSet`] that it published.
 //! - [`verify_shared`]: what an upstream signed with our client secret, where it signs in no other way.
-//! - [`SigningKey::token`]: what we sign towards an upstream, by a key that it knows us by.
+//! - [`SigningKey::token`], [`sign_shared`]: what we sign towards an upstream, by a key or secret that it knows us by.
 //! - [`json`]: strict JSON, without repeated members, for everything that a stranger signs or sends.
 //!
 //! Signing and verifying go through aws-lc keys that were parsed once. `jsonwebtoken` parses an RSA key
@@ -28,7 +28,7 @@ pub use jwk::{JwkSet, SkippedKey};
 pub use jws::{Header, MAX_TOKEN};
 pub use key::SigningKey;
 pub use keyring::{Expected, Expiry, Keyring, KeyringKey, TokenType};
-pub use shared::{SharedJws, verify_shared};
+pub use shared::{MIN_SECRET, SharedJws, sign_shared, verify_shared};
 
 use std::borrow::Cow;
 

@@ -2,11 +2,15 @@
 //! keys: this function takes no key set, and [`super::verify_foreign`] knows no HMAC, so that neither can be talked
 //! into the other's work (RFC 8725 §3.1).
 
+use super::key::signing_input;
 use super::{JoseError, json, jws};
 use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
 
 /// The shortest secret, in bytes: a key of HS256 is as long as its hash (RFC 7518 §3.2).
-const MIN_SECRET: usize = 32;
+pub const MIN_SECRET: usize = 32;
 
 /// A token whose tag holds. Nothing is said yet about its claims.
 #[derive(Debug, Clone)]
@@ -36,11 +40,22 @@ pub fn verify_shared(token: &str, secret: &[u8]) -> Result<SharedJws, JoseError>
     Ok(SharedJws { typ: compact.header.typ, claims })
 }
 
+/// Signs claims under a secret that an upstream shares with us (HS256), as `client_secret_jwt` wants it (OIDC Core §9).
+///
+/// # Errors
+/// `jose.key` (the secret is too short), `jose.sign`.
+pub fn sign_shared(claims: &impl Serialize, secret: &[u8]) -> Result<String, JoseError> {
+    if secret.len() < MIN_SECRET {
+        return Err(JoseError::key("the secret is too short to sign with"));
+    }
+    let input = signing_input("HS256", "JWT", None, claims)?;
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), input.as_bytes());
+    Ok(format!("{input}.{}", URL_SAFE_NO_PAD.encode(tag)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use base64::Engine as _;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
     const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 
@@ -77,5 +92,14 @@ mod tests {
         let short = &SECRET[..31];
         assert_eq!(reason(&token(header, short, 0), short), "jose.key");
         assert_eq!(reason(&token(header, b"", 0), b""), "jose.key");
+    }
+
+    #[test]
+    fn what_we_sign_under_a_secret_holds_under_it_alone() {
+        let claims = serde_json::json!({"sub": "us"});
+        let token = sign_shared(&claims, SECRET).unwrap();
+        assert_eq!(verify_shared(&token, SECRET).unwrap().claims["sub"], "us");
+        assert_eq!(reason(&token, b"ffffffffffffffffffffffffffffffff"), "jose.signature");
+        assert_eq!(sign_shared(&claims, &SECRET[..31]).unwrap_err().reason(), "jose.key");
     }
 }

@@ -2,11 +2,14 @@
 //! scriptable, so that a test makes each case from a valid, freshly signed answer by one named mutation.
 //!
 //! It approves whatever it is asked, as the person the script names. It checks client authentication,
-//! redirect URI, single use of the code and PKCE as a real provider would. Every request is recorded.
+//! redirect URI, single use of the code and PKCE as a real provider would, takes pushed and signed requests, and
+//! demands them where the script says so. Every request is recorded.
 #![allow(dead_code)] // each test binary uses its part
 
 #[path = "standin/keys.rs"]
 mod keys;
+#[path = "standin/requests.rs"]
+mod requests;
 #[path = "standin/wire.rs"]
 mod wire;
 
@@ -62,6 +65,12 @@ pub struct Script {
     pub shared: bool,
     /// How a client authenticates, if not by that secret.
     pub authenticates: Option<Authenticates>,
+    /// Requests must be pushed, and discovery says so.
+    pub pushed_only: bool,
+    /// Requests must be objects that one of these keys of the client signed, and discovery says so.
+    pub signed_only: Option<Value>,
+    /// The answer to a pushed request.
+    pub pushed: Edit<Reply>,
     /// Parameters of the authorization response.
     pub response: Edit<BTreeMap<String, String>>,
     /// The discovery document.
@@ -95,6 +104,9 @@ impl Script {
             secret: CLIENT_SECRET.to_owned(),
             shared: false,
             authenticates: None,
+            pushed_only: false,
+            signed_only: None,
+            pushed: same(),
             response: same(),
             discovery: same(),
             jwks: same(),
@@ -120,6 +132,8 @@ struct Shared {
     script: Mutex<Script>,
     seen: Mutex<Vec<Seen>>,
     codes: Mutex<BTreeMap<String, Pending>>,
+    pushed: Mutex<BTreeMap<String, BTreeMap<String, String>>>,
+    objects: Mutex<Vec<Value>>,
     tokens: Mutex<BTreeMap<String, ()>>,
     count: Mutex<u64>,
 }
@@ -168,6 +182,8 @@ impl Standin {
             script: Mutex::new(Script::new()),
             seen: Mutex::default(),
             codes: Mutex::default(),
+            pushed: Mutex::default(),
+            objects: Mutex::default(),
             tokens: Mutex::default(),
             count: Mutex::default(),
         });
@@ -215,9 +231,16 @@ impl Standin {
 
     /// What a browser would bring back from this authorization request: the parameters of the response.
     pub fn approve(&self, request: &Url) -> BTreeMap<String, String> {
-        let query: BTreeMap<String, String> = request.query_pairs().into_owned().collect();
+        let sent: BTreeMap<String, String> = request.query_pairs().into_owned().collect();
+        let (query, refused) = match self.request_of(&sent) {
+            Ok(query) => (query, None),
+            Err(error) => (sent, Some(error)),
+        };
         let code = self.next("code");
-        let mut answer = BTreeMap::from([("code".to_owned(), code.clone())]);
+        let mut answer = match refused {
+            None => BTreeMap::from([("code".to_owned(), code.clone())]),
+            Some(error) => BTreeMap::from([("error".to_owned(), error.to_owned())]),
+        };
         if let Some(state) = query.get("state") {
             answer.insert("state".to_owned(), state.clone());
         }
@@ -268,6 +291,11 @@ impl Standin {
                 let to = seen.query.get("redirect_uri").cloned().unwrap_or_default();
                 Reply::redirect(Url::parse_with_params(&to, &answer).unwrap().as_str())
             }
+            ("POST", "/par") => {
+                let mut reply = self.push(seen).unwrap_or_else(|error| error);
+                (self.script().pushed)(&mut reply);
+                reply
+            }
             ("POST", "/token") => {
                 let mut reply = self.token(seen).unwrap_or_else(|error| error);
                 (self.script().token)(&mut reply);
@@ -302,7 +330,8 @@ impl Standin {
 
     fn discovery(&self) -> Value {
         let at = |path: &str| format!("{}{path}", self.shared.origin);
-        json!({
+        let script = self.script();
+        let mut document = json!({
             "issuer": self.shared.origin,
             "authorization_endpoint": at("/authorize"),
             "token_endpoint": at("/token"),
@@ -312,11 +341,19 @@ impl Standin {
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": ["RS256", "ES256"],
             "authorization_response_iss_parameter_supported": true,
-        })
+            "pushed_authorization_request_endpoint": at("/par"),
+        });
+        if script.pushed_only {
+            document["require_pushed_authorization_requests"] = true.into();
+        }
+        if script.signed_only.is_some() {
+            document["require_signed_request_object"] = true.into();
+        }
+        document
     }
 
-    fn token(&self, seen: &Seen) -> Result<Reply, Reply> {
-        let refuse = |status: u16, error: &str| Reply::json(status, &json!({"error": error}));
+    /// Whether the request is the client's own.
+    fn is_clients(&self, seen: &Seen) -> bool {
         let field = |name: &str| seen.form.get(name).map(String::as_str);
         let (id, secret) = match seen
             .headers
@@ -336,12 +373,15 @@ impl Standin {
                 field("client_secret").unwrap_or_default().to_owned(),
             ),
         };
-        let right = {
-            let mut script = self.script();
-            let known = id == CLIENT_ID && secret == script.secret;
-            script.authenticates.as_mut().map_or(known, |check| check(seen))
-        };
-        if !right {
+        let mut script = self.script();
+        let known = id == CLIENT_ID && secret == script.secret;
+        script.authenticates.as_mut().map_or(known, |check| check(seen))
+    }
+
+    fn token(&self, seen: &Seen) -> Result<Reply, Reply> {
+        let refuse = |status: u16, error: &str| Reply::json(status, &json!({"error": error}));
+        let field = |name: &str| seen.form.get(name).map(String::as_str);
+        if !self.is_clients(seen) {
             return Err(refuse(401, "invalid_client"));
         }
         let Some(pending) = lock(&self.shared.codes).remove(field("code").unwrap_or_default()) else {

@@ -3,8 +3,10 @@
 use crate::standin::{CLIENT_SECRET, Canary, Script, Standin};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use countersign::clients::SigningAlg;
 use countersign::context::{Context, ManualClock, SeededEntropy, Timestamp};
 use countersign::failure::{Failure, UserMessage};
+use countersign::jose::SigningKey;
 use countersign::upstream::settings::SecretRef;
 use countersign::upstream::{
     BeginRequest, Begun, Callback, CallbackMethod, Demanded, Departure, Entry, Provider, Registry, Trace,
@@ -49,16 +51,29 @@ pub const LONG_SECRET: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
 pub static PEM: LazyLock<String> = LazyLock::new(|| {
     let random = aws_lc_rs::rand::SystemRandom::new();
     let algorithm = &aws_lc_rs::signature::ECDSA_P256_SHA256_FIXED_SIGNING;
-    let der = aws_lc_rs::signature::EcdsaKeyPair::generate_pkcs8(algorithm, &random).unwrap();
+    armoured(aws_lc_rs::signature::EcdsaKeyPair::generate_pkcs8(algorithm, &random).unwrap().as_ref())
+});
+
+/// Other private keys, as consoles give them: for RSA, and for Ed25519.
+pub static RSA_PEM: LazyLock<String> = LazyLock::new(|| pem(SigningAlg::RS256));
+pub static ED_PEM: LazyLock<String> = LazyLock::new(|| pem(SigningAlg::EdDSA));
+
+fn pem(alg: SigningAlg) -> String {
+    armoured(&SigningKey::generate(alg).unwrap().1)
+}
+
+fn armoured(der: &[u8]) -> String {
     let label = ["PRIVATE", "KEY"].join(" ");
-    let body = STANDARD.encode(der.as_ref());
+    let body = STANDARD.encode(der);
     let lines: Vec<&str> = (0..body.len()).step_by(64).map(|at| &body[at..body.len().min(at + 64)]).collect();
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
-});
+}
 
 fn secret(reference: &SecretRef) -> String {
     match reference.to_string().as_str() {
         "env:KEY" => PEM.clone(),
+        "env:RSA_KEY" => RSA_PEM.clone(),
+        "env:ED_KEY" => ED_PEM.clone(),
         "env:LONG_SECRET" => LONG_SECRET.to_owned(),
         _ => CLIENT_SECRET.to_owned(),
     }
@@ -167,7 +182,8 @@ impl Bench {
 
     pub fn only_the_provider_was_asked(&self) {
         assert_eq!(self.canary.touched(), 0, "somebody spoke to the canary");
-        let known = ["/.well-known/openid-configuration", "/jwks", "/token", "/userinfo", "/me", "/emails"];
+        let known =
+            ["/.well-known/openid-configuration", "/jwks", "/par", "/token", "/userinfo", "/me", "/emails"];
         for seen in self.standin.seen() {
             assert!(known.contains(&seen.path.as_str()), "asked for {}", seen.path);
         }

@@ -9,6 +9,7 @@ mod network;
 mod oauth2;
 mod people;
 mod presets;
+mod pushed;
 mod response;
 #[path = "../support/standin.rs"]
 mod standin;

@@ -111,6 +111,16 @@ async fn oidc_037_unsigned_userinfo_where_signed_is_registered() {
     run(Some("jose.signature"), Box::new(signed(good.clone(), Key::rsa(1, "rsa-1")))).await;
     run(Some("jose.format"), Box::new(|reply| reply.set("application/jwt", "x"))).await;
     run(None, Box::new(signed(good, key))).await;
+
+    // and we say what we want: some sign for nobody else
+    let accepted = |bench: &Bench| {
+        let seen = bench.standin.seen();
+        seen.iter().rfind(|seen| seen.path == "/userinfo").unwrap().headers["accept"].clone()
+    };
+    assert_eq!(accepted(&bench), "application/jwt");
+    let plain = with("userinfo = \"always\"");
+    plain.signs_in().await;
+    assert_eq!(accepted(&plain), "application/json");
 }
 
 #[tokio::test]

@@ -169,7 +169,10 @@ impl Settings {
                 "remove one of the two",
             ));
         }
-        if matches!(self.auth(), ClientAuth::PrivateKeyJwt | ClientAuth::SignedSecret) {
+        if matches!(
+            self.auth(),
+            ClientAuth::ClientSecretJwt | ClientAuth::PrivateKeyJwt | ClientAuth::SignedSecret
+        ) {
             found.push(Contradiction::new(
                 "client_auth",
                 format!("plain OAuth providers are not known to take `{}`", self.auth().as_str()),

@@ -13,6 +13,7 @@ use openidconnect::{
 };
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+use url::Url;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// What must be remembered until the answer. It is sealed and bound to the browser by the flow.
@@ -33,25 +34,55 @@ impl Remembered {
     }
 }
 
+fn wrong(note: &'static str) -> Failure {
+    Failure::internal("oidc.request", note)
+}
+
 impl Oidc {
-    pub(super) fn begin(
+    pub(super) async fn begin(
         &self,
         context: &Context,
         request: &BeginRequest,
         discovered: &Discovered,
     ) -> Result<Begun, Failure> {
-        let wrong = |note: &'static str| Failure::internal("oidc.request", note);
         let remembered = Remembered {
             nonce: context.secret_text(),
             verifier: self.settings.pkce.then(|| context.secret_text()),
         };
+        let mut parameters = self.parameters(request, &remembered, &discovered.authorization_endpoint)?;
+        // Signed first: a pushed request may be an object too (RFC 9126 §3). Whatever is not left is in there, and
+        // nothing else counts (RFC 9101 §6.3).
+        if let Some(alg) = discovered.request_alg {
+            parameters = self.sign_request(context, alg, &parameters)?;
+        }
+        if let Some(endpoint) = &discovered.push {
+            parameters = self.push(context, discovered, endpoint, parameters).await?;
+        }
+        let mut url = discovered.authorization_endpoint.clone();
+        url.query_pairs_mut().extend_pairs(parameters);
+        let state = serde_json::to_vec(&remembered)
+            .map(Zeroizing::new)
+            .map_err(|error| wrong("the state cannot be written").caused_by(error))?;
+        Ok(Begun { departure: Departure::RedirectTo(url), state })
+    }
+
+    /// The parameters of the request.
+    fn parameters(
+        &self,
+        request: &BeginRequest,
+        remembered: &Remembered,
+        endpoint: &Url,
+    ) -> Result<Vec<(String, String)>, Failure> {
         let issuer = IssuerUrl::new(self.settings.issuer.text.clone())
             .map_err(|error| wrong("the issuer is no address").caused_by(error))?;
         let callback = RedirectUrl::new(request.callback.clone())
             .map_err(|error| wrong("our callback is no address").caused_by(error))?;
+        // what the endpoint's own address says already is no part of the request
+        let mut bare = endpoint.clone();
+        bare.set_query(None);
         let client =
             CoreClient::new(ClientId::new(self.settings.client_id.clone()), issuer, JsonWebKeySet::default())
-                .set_auth_uri(AuthUrl::from_url(discovered.authorization_endpoint.clone()));
+                .set_auth_uri(AuthUrl::from_url(bare));
 
         let (state, nonce) = (request.state.clone(), remembered.nonce.clone());
         let mut wanted = client
@@ -116,16 +147,9 @@ impl Oidc {
             }
         }
 
-        let (mut url, ..) = wanted.url();
-        if !self.settings.nonce {
-            let others: Vec<(String, String)> =
-                url.query_pairs().into_owned().filter(|(name, _)| name != "nonce").collect();
-            url.query_pairs_mut().clear().extend_pairs(others);
-        }
-        let state = serde_json::to_vec(&remembered)
-            .map(Zeroizing::new)
-            .map_err(|error| wrong("the state cannot be written").caused_by(error))?;
-        Ok(Begun { departure: Departure::RedirectTo(url), state })
+        let (url, ..) = wanted.url();
+        let pairs = url.query_pairs().into_owned();
+        Ok(pairs.filter(|(name, _)| self.settings.nonce || name != "nonce").collect())
     }
 }
 

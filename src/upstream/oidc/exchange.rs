@@ -2,6 +2,7 @@
 
 use super::Oidc;
 use super::begin::Remembered;
+use super::client_auth::{ASSERTION_TYPE, At};
 use super::metadata::Discovered;
 use crate::context::Context;
 use crate::failure::Failure;
@@ -20,15 +21,9 @@ use oauth2::{
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
-use std::time::Duration;
 use zeroize::Zeroizing;
 
 const REASONS: TokenReasons = TokenReasons { error: "oidc.token_error", response: "oidc.token_response" };
-
-/// RFC 7523 §2.2.
-const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-/// How long what we sign for one request counts.
-const ASSERTION_LIFETIME: Duration = Duration::from_secs(300);
 
 /// What an OpenID provider adds to a token response (OIDC Core §3.1.3.3).
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -79,7 +74,7 @@ impl Oidc {
             ClientAuth::ClientSecretBasic => AuthType::BasicAuth,
             _ => AuthType::RequestBody,
         });
-        let assertion = self.assertion(context, discovered.token_endpoint.as_str())?;
+        let assertion = self.assertion(context, discovered, At::Token)?;
         match (auth, &self.secret, &assertion) {
             (ClientAuth::ClientSecretBasic | ClientAuth::ClientSecretPost, Some(secret), _) => {
                 client = client.set_client_secret(ClientSecret::new(secret.expose_secret().to_owned()));
@@ -92,7 +87,7 @@ impl Oidc {
         let mut request = client
             .exchange_code(AuthorizationCode::new(code.to_owned()))
             .set_redirect_uri(Cow::Owned(redirect));
-        if let Some(assertion) = assertion.filter(|_| auth == ClientAuth::PrivateKeyJwt) {
+        if let Some(assertion) = assertion.filter(|_| auth != ClientAuth::SignedSecret) {
             request = request
                 .add_extra_param("client_assertion_type", ASSERTION_TYPE)
                 .add_extra_param("client_assertion", assertion.to_string());
@@ -117,44 +112,6 @@ impl Oidc {
             access_token: Zeroizing::new(answer.access_token().secret().clone()),
             id_token: Zeroizing::new(id_token),
         })
-    }
-}
-
-/// What we sign to authenticate (RFC 7523 §3; Apple, "Creating a client secret").
-#[derive(Serialize)]
-struct Assertion<'a> {
-    iss: &'a str,
-    sub: &'a str,
-    aud: &'a str,
-    iat: i64,
-    exp: i64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    jti: Option<String>,
-}
-
-impl Oidc {
-    /// What authenticates us by our private key, signed anew for each request, so that none can run out. The
-    /// audience of an assertion is the token endpoint (OIDC Core §9), that of a signed secret the issuer.
-    fn assertion(
-        &self,
-        context: &Context,
-        token_endpoint: &str,
-    ) -> Result<Option<Zeroizing<String>>, Failure> {
-        let Some(key) = &self.key else { return Ok(None) };
-        let (client, now) = (self.settings.client_id.as_str(), context.now());
-        let secret = self.settings.auth() == ClientAuth::SignedSecret;
-        let claims = Assertion {
-            iss: self.settings.team_id.as_deref().filter(|_| secret).unwrap_or(client),
-            sub: client,
-            aud: if secret { &self.settings.issuer.text } else { token_endpoint },
-            iat: now.secs(),
-            exp: now.plus(ASSERTION_LIFETIME).secs(),
-            jti: (!secret).then(|| context.secret_text()),
-        };
-        let token = key.token(self.settings.key_id.as_deref(), &claims).map_err(|error| {
-            Failure::internal("oidc.request", "our authentication could not be signed").caused_by(error)
-        })?;
-        Ok(Some(Zeroizing::new(token)))
     }
 }
 

@@ -1,9 +1,11 @@
 //! What the provider publishes: its discovery document and its keys, both kept.
 
 use super::Oidc;
+use super::settings::When;
 use crate::context::Context;
 use crate::failure::{Failure, OAuthCode, UserMessage};
-use crate::jose::{JwkSet, json};
+use crate::jose::json::Object;
+use crate::jose::{Alg, JwkSet, json};
 use crate::outbound::cached::Fetched;
 use crate::outbound::{Answer, MAX_BODY, Request};
 use crate::upstream::answers::is_json;
@@ -22,9 +24,15 @@ pub(super) struct Discovered {
     pub userinfo_endpoint: Option<Url>,
     /// It says that its answers carry `iss`: then one without is refused.
     pub sends_iss: bool,
+    /// Where requests are pushed to, if they are (RFC 9126).
+    pub push: Option<Url>,
+    /// The algorithm under which requests are signed, if they are (RFC 9101).
+    pub request_alg: Option<&'static str>,
+    /// The algorithm under which our key signs assertions; of no use where we have none.
+    pub assertion_alg: &'static str,
 }
 
-fn trouble(reason: &'static str, note: &'static str) -> Failure {
+pub(super) fn trouble(reason: &'static str, note: &'static str) -> Failure {
     Failure::new(OAuthCode::TemporarilyUnavailable, reason, UserMessage::ProviderUnavailable, note)
 }
 
@@ -110,7 +118,35 @@ impl Oidc {
                 trouble("oidc.discovery", "the discovery document lacks an endpoint").expected(name, "absent")
             })
         };
+        let demands = |name: &str, when: When| match when {
+            When::Auto => object.get(name) == Some(&Value::Bool(true)),
+            When::Always => true,
+            When::Never => false,
+        };
+        let own = self.settings.pushed_authorization_url.as_ref().map(|endpoint| endpoint.url().clone());
+        let push = match demands(
+            "require_pushed_authorization_requests",
+            self.settings.pushed_authorization_requests,
+        ) {
+            false => None,
+            true => match own {
+                Some(own) => Some(own),
+                None => Some(endpoint("pushed_authorization_request_endpoint")?.ok_or_else(|| {
+                    let note = "requests are to be pushed, and nobody says where to";
+                    trouble("oidc.pushed_endpoint", note)
+                        .expected("pushed_authorization_request_endpoint", "absent")
+                })?),
+            },
+        };
+        let request_alg = if demands("require_signed_request_object", self.settings.request_object) {
+            Some(self.request_alg(&object)?)
+        } else {
+            None
+        };
         Ok(Discovered {
+            push,
+            request_alg,
+            assertion_alg: self.assertion_alg(&object),
             authorization_endpoint: required("authorization_endpoint")?,
             token_endpoint: required("token_endpoint")?,
             jwks_uri: required("jwks_uri")?,
@@ -118,6 +154,41 @@ impl Oidc {
             sends_iss: object.get("authorization_response_iss_parameter_supported")
                 == Some(&Value::Bool(true)),
         })
+    }
+
+    /// The algorithms of our key: that of the settings, or all of it, those first that the provider takes. Whether it
+    /// takes any is said too; one that says nothing takes all.
+    fn algorithms_for(&self, object: &Object, list: &str) -> (Option<&'static str>, bool) {
+        let able = self.key.as_ref().map(crate::jose::SigningKey::algorithms).unwrap_or_default();
+        let wanted = self.settings.signing_alg;
+        let mut able = able.iter().copied().filter(|name| wanted.is_none() || Alg::parse(name) == wanted);
+        let Some(taken) = object.get(list).and_then(Value::as_array) else { return (able.next(), true) };
+        let first = able.clone().next();
+        match able.find(|name| taken.iter().any(|one| one.as_str() == Some(name))) {
+            Some(name) => (Some(name), true),
+            None => (first, false),
+        }
+    }
+
+    fn request_alg(&self, object: &Object) -> Result<&'static str, Failure> {
+        let list = "request_object_signing_alg_values_supported";
+        let note = "requests are to be signed, and we have no key for it";
+        match self.algorithms_for(object, list) {
+            (None, _) => Err(trouble("oidc.request_object", note).expected("private_key", "absent")),
+            (Some(ours), false) if self.settings.signing_alg.is_none() => {
+                let note = "the provider takes no algorithm by which our key can sign requests";
+                let taken = object.get(list).map(Value::to_string).unwrap_or_default();
+                Err(trouble("oidc.request_object", note).expected(ours, clean(&taken)))
+            }
+            // what somebody set by hand counts more than what a document leaves out
+            (Some(ours), _) => Ok(ours),
+        }
+    }
+
+    /// The usual one where the provider's list has none: lists are not always complete, and no signature is better.
+    fn assertion_alg(&self, object: &Object) -> &'static str {
+        let list = "token_endpoint_auth_signing_alg_values_supported";
+        self.algorithms_for(object, list).0.unwrap_or_default()
     }
 
     async fn fetch_keys(&self, discovered: &Discovered) -> Fetched<(Url, JwkSet)> {

@@ -1,10 +1,12 @@
 //! OpenID Connect providers: authorization code flow with PKCE, `state` and `nonce`.
 //!
-//! `begin` builds the request, `finish` checks the answer: the response's shape and `iss`, the exchange of
+//! `begin` builds the request, signs it (`request_object`) and pushes it (`pushed`) where the provider wants it so;
+//! `finish` checks the answer: the response's shape and `iss`, the exchange of
 //! the code, the ID token (signature, then claim by claim), userinfo, and then what all kinds share. `logout`
 //! takes the provider's word that somebody has signed out there.
 
 mod begin;
+mod client_auth;
 mod deviations;
 mod exchange;
 mod finish;
@@ -13,6 +15,8 @@ pub mod fuzzing;
 mod id_token;
 mod logout;
 mod metadata;
+mod pushed;
+mod request_object;
 pub mod settings;
 mod userinfo;
 
@@ -21,10 +25,10 @@ pub use settings::Settings;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::ids::ProviderId;
-use crate::jose::{Alg, JwkSet, SigningKey};
+use crate::jose::{Alg, JwkSet, MIN_SECRET, SigningKey};
 use crate::outbound::cached::Cached;
 use crate::upstream::mapping::Mapping;
-use crate::upstream::settings::{Common, Contradiction, Freshness};
+use crate::upstream::settings::{ClientAuth, Common, Contradiction, Freshness};
 use crate::upstream::{
     BeginRequest, Begun, Callback, Health, LogoutHeard, LogoutMessage, Parts, Trace, Upstream, Vouched,
 };
@@ -42,7 +46,7 @@ struct Oidc {
     common: Common,
     mapping: Mapping,
     secret: Option<SecretString>,
-    /// Our private key, where we authenticate by one.
+    /// Our private key, where we authenticate or sign requests by one.
     key: Option<SigningKey>,
     outbound: crate::outbound::Outbound,
     algorithms: Vec<Alg>,
@@ -82,11 +86,13 @@ fn assemble(settings: &Settings, parts: Parts) -> Result<Oidc, Vec<Contradiction
         let help = "give the key as the provider's console saved it, or make one: openssl genpkey";
         vec![Contradiction::new("private_key", error.note().to_owned(), help)]
     })?;
+    let secret = settings.client_secret.as_ref().and_then(|secret| secrets.get(secret).cloned());
+    check_signing(settings, key.as_ref(), secret.as_ref())?;
     Ok(Oidc {
         algorithms: settings.algorithms.iter().copied().collect(),
         settings: settings.clone(),
         key,
-        secret: settings.client_secret.as_ref().and_then(|secret| secrets.get(secret).cloned()),
+        secret,
         common,
         mapping,
         outbound,
@@ -94,6 +100,34 @@ fn assemble(settings: &Settings, parts: Parts) -> Result<Oidc, Vec<Contradiction
         discovered: Cached::default(),
         keys: Cached::default(),
     })
+}
+
+/// What can be said about signing only with key and secret at hand.
+fn check_signing(
+    settings: &Settings,
+    key: Option<&SigningKey>,
+    secret: Option<&SecretString>,
+) -> Result<(), Vec<Contradiction>> {
+    let unable = |alg: &Alg| {
+        key.is_some_and(|key| !key.algorithms().iter().any(|name| Alg::parse(name) == Some(*alg)))
+    };
+    if let Some(alg) = settings.signing_alg.filter(|alg| unable(alg)) {
+        let able = key.map(SigningKey::algorithms).unwrap_or_default().join(", ");
+        return Err(vec![Contradiction::new(
+            "signing_alg",
+            format!("the private key cannot sign by {alg}"),
+            format!("it can by {able}"),
+        )]);
+    }
+    let short = secret.is_some_and(|secret| secret.expose_secret().len() < MIN_SECRET);
+    if settings.auth() == ClientAuth::ClientSecretJwt && short {
+        return Err(vec![Contradiction::new(
+            "client_secret",
+            format!("a secret that signs (HS256) has {MIN_SECRET} bytes at least (RFC 7518 §3.2)"),
+            "let the provider make a longer one, or say `client_auth = \"client_secret_basic\"`",
+        )]);
+    }
+    Ok(())
 }
 
 #[async_trait]
@@ -129,7 +163,7 @@ impl Upstream for Provider {
     async fn begin(&self, context: &Context, request: &BeginRequest) -> Result<Begun, Failure> {
         self.refresh_ahead(context);
         let discovered = self.0.discover(context).await?;
-        self.0.begin(context, request, &discovered)
+        self.0.begin(context, request, &discovered).await
     }
 
     async fn finish(

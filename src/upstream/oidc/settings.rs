@@ -32,12 +32,19 @@ pub struct Settings {
     /// How we authenticate; by default `client_secret_basic`, or `none` where there is no secret.
     #[serde(default)]
     pub client_auth: Option<ClientAuth>,
-    /// Our private key (PEM, PKCS#8) for `private_key_jwt` and `signed_secret`.
+    /// Whom an assertion of ours is meant for; by default the token endpoint, and the issuer where requests are
+    /// pushed to the provider.
+    #[serde(default)]
+    pub assertion_audience: Option<Audience>,
+    /// Our private key (PEM, PKCS#8) for `private_key_jwt`, `signed_secret` and request objects.
     #[serde(default)]
     pub private_key: Option<SecretRef>,
     /// The name by which the provider knows that key.
     #[serde(default)]
     pub key_id: Option<String>,
+    /// What that key signs with; by default the usual algorithm of the key, or another that the provider takes.
+    #[serde(default)]
+    pub signing_alg: Option<Alg>,
     /// Who signs, for `signed_secret` (Apple's team id).
     #[serde(default)]
     pub team_id: Option<String>,
@@ -102,6 +109,16 @@ pub struct Settings {
     /// Fixed extra parameters of the authorization request.
     #[serde(default)]
     pub authorize_params: BTreeMap<String, String>,
+    /// Whether the request goes to the provider from here, so that the browser carries only a reference to it
+    /// (RFC 9126).
+    #[serde(default)]
+    pub pushed_authorization_requests: When,
+    /// Where to, if discovery does not say.
+    #[serde(default)]
+    pub pushed_authorization_url: Option<Endpoint>,
+    /// Whether the request is an object that our key signs (RFC 9101).
+    #[serde(default)]
+    pub request_object: When,
 }
 
 impl Settings {
@@ -113,8 +130,10 @@ impl Settings {
         "client_id",
         "client_secret",
         "client_auth",
+        "assertion_audience",
         "private_key",
         "key_id",
+        "signing_alg",
         "team_id",
         "scopes",
         "pkce",
@@ -136,6 +155,9 @@ impl Settings {
         "prompts",
         "auth_time",
         "authorize_params",
+        "pushed_authorization_requests",
+        "pushed_authorization_url",
+        "request_object",
     ];
 
     /// How we authenticate.
@@ -149,8 +171,11 @@ impl Settings {
     /// Contradictions between keys.
     pub fn check(&self, common: &Common) -> Vec<Contradiction> {
         let mut found = check_client_auth(self.auth(), self.client_secret.as_ref(), self.pkce);
-        let endpoints =
-            [("issuer", Some(&self.issuer.endpoint)), ("discovery_url", self.discovery_url.as_ref())];
+        let endpoints = [
+            ("issuer", Some(&self.issuer.endpoint)),
+            ("discovery_url", self.discovery_url.as_ref()),
+            ("pushed_authorization_url", self.pushed_authorization_url.as_ref()),
+        ];
         found.extend(check_plain_http(
             common,
             endpoints.into_iter().filter_map(|(key, url)| Some((key, url?))),
@@ -199,9 +224,23 @@ impl Settings {
     /// Contradictions about our own key.
     fn check_keys(&self) -> Vec<Contradiction> {
         let auth = self.auth();
-        let signs = matches!(auth, ClientAuth::PrivateKeyJwt | ClientAuth::SignedSecret);
+        let authenticates = matches!(auth, ClientAuth::PrivateKeyJwt | ClientAuth::SignedSecret);
         let mut found = Vec::new();
-        if signs && self.private_key.is_none() {
+        if self.request_object == When::Always && self.private_key.is_none() {
+            found.push(Contradiction::new(
+                "request_object",
+                "a signed request needs a `private_key`",
+                "add `private_key = \"file:KEY.pem\"`",
+            ));
+        }
+        if self.pushed_authorization_requests == When::Never && self.pushed_authorization_url.is_some() {
+            found.push(Contradiction::new(
+                "pushed_authorization_url",
+                "requests are never pushed",
+                "remove one of the two",
+            ));
+        }
+        if authenticates && self.private_key.is_none() {
             found.push(Contradiction::new(
                 "private_key",
                 format!("`client_auth = \"{}\"` needs a `private_key`", auth.as_str()),
@@ -218,9 +257,13 @@ impl Settings {
                 ));
             }
         }
+        let signs = authenticates || self.request_object == When::Always;
+        let asserts = matches!(auth, ClientAuth::PrivateKeyJwt | ClientAuth::ClientSecretJwt);
         let idle = [
             ("private_key", self.private_key.is_some() && !signs),
             ("key_id", self.key_id.is_some() && !signs),
+            ("signing_alg", self.signing_alg.is_some() && !signs),
+            ("assertion_audience", self.assertion_audience.is_some() && !asserts),
             ("team_id", self.team_id.is_some() && !apple),
         ];
         for (key, _) in idle.into_iter().filter(|(_, idle)| *idle) {
@@ -391,6 +434,30 @@ pub enum ResponseMode {
     Query,
     /// By a form that posts itself.
     FormPost,
+}
+
+/// Whether the request travels in another way than as parameters of an address.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum When {
+    /// Where the provider's discovery document demands it. A provider that only offers it gains us nothing that PKCE,
+    /// `nonce` and the sealed state do not give, and costs each sign-in a request more that can fail.
+    #[default]
+    Auto,
+    /// Always; for providers that demand it of single clients, which discovery does not say.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Whom an assertion is meant for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Audience {
+    /// The provider's issuer (FAPI 2.0 §5.3.3).
+    Issuer,
+    /// The endpoint to which it goes (OIDC Core §9).
+    Endpoint,
 }
 
 /// When userinfo is fetched.

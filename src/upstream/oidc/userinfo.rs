@@ -60,7 +60,11 @@ impl Oidc {
             }
             None => return Ok(Object::new()),
         };
-        let request = Request::get(endpoint).header("authorization", format!("Bearer {access_token}"));
+        // some sign only for those who say that they want it so
+        let accepted = if self.settings.userinfo_signed { "application/jwt" } else { "application/json" };
+        let request = Request::get(endpoint)
+            .accepting(accepted)
+            .header("authorization", format!("Bearer {access_token}"));
         let answer =
             self.outbound.send(request, MAX_BODY).await.map_err(|fault| checks.fail(fault.into()))?;
         let answer = answer.ok().map_err(|failure| checks.fail(failure))?;

@@ -470,13 +470,14 @@ pub(in crate::upstream) fn check_client_auth(
                 "remove one of the two",
             ));
         }
-        (ClientAuth::ClientSecretBasic | ClientAuth::ClientSecretPost, None) => {
-            found.push(Contradiction::new(
-                "client_auth",
-                format!("`{}` needs a `client_secret`", auth.as_str()),
-                "add `client_secret = \"env:NAME\"`, or say `client_auth = \"none\"` for a public client",
-            ))
-        }
+        (
+            ClientAuth::ClientSecretBasic | ClientAuth::ClientSecretPost | ClientAuth::ClientSecretJwt,
+            None,
+        ) => found.push(Contradiction::new(
+            "client_auth",
+            format!("`{}` needs a `client_secret`", auth.as_str()),
+            "add `client_secret = \"env:NAME\"`, or say `client_auth = \"none\"` for a public client",
+        )),
         _ => {}
     }
     if auth == ClientAuth::None && !pkce {

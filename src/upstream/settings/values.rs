@@ -110,6 +110,8 @@ pub enum ClientAuth {
     ClientSecretBasic,
     /// Body.
     ClientSecretPost,
+    /// An assertion under our secret (OIDC Core §9).
+    ClientSecretJwt,
     /// An assertion that our private key signed (RFC 7523 §2.2).
     PrivateKeyJwt,
     /// Body, where the secret is a token that our private key signed (Apple).
@@ -124,6 +126,7 @@ impl ClientAuth {
         match self {
             Self::ClientSecretBasic => "client_secret_basic",
             Self::ClientSecretPost => "client_secret_post",
+            Self::ClientSecretJwt => "client_secret_jwt",
             Self::PrivateKeyJwt => "private_key_jwt",
             Self::SignedSecret => "signed_secret",
             Self::None => "none",
