@@ -2,7 +2,7 @@
 
 use crate::accounts::email::canonical_domain;
 use crate::accounts::{EmailAddress, IdentityKey};
-use crate::failure::{Failure, OAuthCode, UserMessage};
+use crate::failure::{Failure, UserMessage};
 use crate::jose::json::Object;
 use crate::upstream::checks::{Checks, clean, refused};
 use crate::upstream::identity::{Authentication, ExternalIdentity, vouch_email};
@@ -63,11 +63,9 @@ pub(in crate::upstream) fn vouch(
         let passed = domain.as_ref().is_some_and(|domain| common.domains.0.contains(domain));
         let expected = common.domains.0.iter().cloned().collect::<Vec<_>>().join(", ");
         let received = domain.unwrap_or_else(|| "none that is proved".to_owned());
-        checks.require("provider.domain", passed, expected, received).map_err(|failure| Failure {
-            code: OAuthCode::AccessDenied,
-            user: UserMessage::NotInvited,
-            ..failure
-        })?;
+        checks
+            .require("provider.domain", passed, expected, received)
+            .map_err(|failure| Failure { user: UserMessage::NotInvited, ..failure })?;
     }
 
     let email =

@@ -99,11 +99,11 @@ impl Expression {
         &self.reads
     }
 
-    /// Its value, or `None` where it has none: a claim is missing, types do not go together, or it takes
-    /// too long.
+    /// Its value, or `None` where it has none: types do not go together, or it takes too long. A claim that is
+    /// missing is undefined, or an error where something is done with it.
     pub(super) fn eval(&self, claims: &Value) -> Option<Value> {
         let root = Value::from_pairs([(scan::ROOT, claims.clone())]);
-        self.compiled.eval(root).ok().filter(|value| !value.is_undefined())
+        self.compiled.eval(root).ok()
     }
 
     /// Whether its value is `true`; every other outcome, an error included, is `false`.

@@ -171,9 +171,21 @@ mod tests {
         for good in ["1970-01-31", "0000-12-01", "1970"] {
             assert_eq!(Field::Birthdate.accept(good).as_deref(), Some(good));
         }
-        for bad in
-            ["70-1-1", "1970-13-01", "1970-00-01", "1970-01-00", "1970-01-01-01", "1970-", "soon", "197٠"]
-        {
+        for bad in [
+            "70-1-1",
+            "1970-13-01",
+            "1970-00-01",
+            "1970-01-00",
+            "1970-01-01-01",
+            "1970-",
+            "soon",
+            "197٠",
+            "01970-1-31",
+            "+197-01-31",
+            "1970-+1-31",
+            "1970-01-+1",
+            "1970-12-32",
+        ] {
             assert_eq!(Field::Birthdate.accept(bad), None, "{bad}");
         }
         for good in ["+1 (604) 555-1234;ext=5678", "+4930901820", "112"] {
@@ -182,6 +194,44 @@ mod tests {
         for bad in ["+", "call me", "+49x30", "0+49 30 1", "12", "+49 30;ext=a", &"1".repeat(40)] {
             assert_eq!(Field::PhoneNumber.accept(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn places_and_languages_are_words() {
+        for good in ["de", "de-CH", "zh_Hant_TW"] {
+            assert_eq!(Field::Locale.accept(good).as_deref(), Some(good));
+        }
+        for bad in ["de CH", "<b>", "de/CH", "d\u{e9}"] {
+            assert_eq!(Field::Locale.accept(bad), None, "{bad}");
+        }
+        for good in ["Europe/Berlin", "America/Argentina/Buenos_Aires", "Etc/GMT+1", "America/Port-au-Prince"]
+        {
+            assert_eq!(Field::Zoneinfo.accept(good).as_deref(), Some(good));
+        }
+        for bad in ["Europe Berlin", "<b>", "Europe\\Berlin"] {
+            assert_eq!(Field::Zoneinfo.accept(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn fields_have_a_length() {
+        for (field, start, most) in [
+            (Field::Name, "", 255),
+            (Field::AddressLocality, "", 255),
+            (Field::AddressFormatted, "", 2048),
+            (Field::AddressStreetAddress, "", 2048),
+            (Field::Picture, "https://a.example/", 2048),
+            (Field::Profile, "https://a.example/", 2048),
+            (Field::Website, "http://a.example/", 2048),
+        ] {
+            let text = format!("{start}{}", "\u{e9}".repeat(most - start.len()));
+            assert!(field.accept(&text).is_some(), "{field:?}");
+            assert_eq!(field.accept(&format!("{text}x")), None, "{field:?}");
+        }
+        assert_eq!(Field::Name.accept(" "), None);
+        let digits = |count: usize| Field::PhoneNumber.accept(&"1".repeat(count));
+        assert!(digits(3).is_some() && digits(30).is_some());
+        assert!(digits(2).is_none() && digits(31).is_none());
     }
 
     #[test]

@@ -68,12 +68,10 @@ fn tokens(text: &str) -> Result<Vec<Token<'_>>, ExpressionError> {
             (Kind::Number, rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len()))
         } else if first == '\'' || first == '"' {
             let body = rest.get(1..).unwrap_or_default();
-            if let Some(escape) =
-                body.find('\\').filter(|escape| body.find(first).is_none_or(|end| *escape < end))
-            {
-                return error("a text here has no backslash", at + 1 + escape..at + 2 + escape);
-            }
-            match body.find(first) {
+            match body.find([first, '\\']) {
+                Some(end) if body.get(end..).is_some_and(|rest| rest.starts_with('\\')) => {
+                    return error("a text here has no backslash", at + 1 + end..at + 2 + end);
+                }
                 Some(end) => (Kind::Text, end + 2),
                 None => return error("this text is not closed", at..text.len()),
             }
@@ -191,7 +189,6 @@ fn right_side(tokens: &[Token<'_>], i: usize) -> Result<(usize, usize), Expressi
     }
     while let Some(token) = tokens.get(next) {
         let closing = match token.text {
-            _ if token.kind != Kind::Sign => break,
             "." => {
                 let Some(name) = tokens.get(next + 1) else { break };
                 end = name.range().end;

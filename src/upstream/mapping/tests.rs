@@ -84,6 +84,10 @@ fn errors_say_where() {
         ("claims.x == 'open", 12..17),
         ("'a' in claims.b | first", 16..17),
         ("'\\n' == claims.a", 1..2),
+        ("'a' == '\\n'", 8..9),
+        ("'\\n", 1..2),
+        ("claims(1)", 0..6),
+        ("list == 1", 0..4),
     ] {
         let error = Expression::new(text).unwrap_err();
         assert_eq!(error.range, at, "{text}: {error}");
@@ -93,6 +97,50 @@ fn errors_say_where() {
     }
     assert!(Expression::new("(".repeat(1500)).is_err());
     assert!(Expression::new("x".repeat(3000)).is_err());
+}
+
+#[test]
+fn errors_say_what() {
+    for (text, words) in [
+        ("clams.y", "no name `clams`"),
+        ("list == 1", "no name `list`"),
+        ("clams(1)", "no function `clams`"),
+        ("claims(1)", "no function `claims`"),
+        ("'a' == claims.b \\", "`\\` has no place"),
+        ("'a\\' == claims.b", "no backslash"),
+        ("'a == claims.b", "not closed"),
+    ] {
+        let error = Expression::new(text).unwrap_err();
+        assert!(error.message.contains(words), "{text}: {error}");
+    }
+}
+
+#[test]
+fn an_expression_has_a_length() {
+    let most = format!("true{}", " ".repeat(1996));
+    assert!(Expression::new(most.clone()).is_ok());
+    assert_eq!(Expression::new(format!("{most} ")).unwrap_err().range, 0..2001);
+}
+
+#[test]
+fn what_is_split_is_a_text_of_bounded_length() {
+    let split = |claim: &str, by: &str| {
+        holds(&format!("claims.a | split('{by}') | last == 'z'"), json!({"a": claim}))
+    };
+    assert!(split("x,y,z", ","));
+    assert!(!split("x,y,z", ";"));
+    assert!(!holds("claims.a | split('') | length > 0", json!({"a": "xyz"})), "nothing to split by");
+    assert!(holds("claims.a | split('-') | length > 0", json!({"a": "xyz"})));
+    let most = format!("{},z", "x".repeat(64 * 1024 - 2));
+    assert!(split(&most, ","));
+    assert!(!split(&format!("x{most}"), ","));
+}
+
+#[test]
+fn nothing_is_an_empty_list_and_anything_else_a_list_of_one() {
+    assert!(holds("list(claims.a) | length == 0", json!({"a": null})));
+    assert!(holds("list(claims.a) | length == 1", json!({"a": "x"})));
+    assert!(holds("list(claims.a) | length == 2", json!({"a": ["x", "y"]})));
 }
 
 #[test]
@@ -175,6 +223,59 @@ fn large_and_deep_claims_are_refused_before_anything_is_evaluated() {
         deep = json!([deep]);
     }
     assert_eq!(Mapping::default().apply(&object(json!({"a": deep}))), Err(ClaimsTooLarge));
+}
+
+#[test]
+fn claims_at_the_bounds_are_read_in_lists_and_objects_alike() {
+    let deep = |levels: usize, wrap: fn(Json) -> Json| (1..levels).fold(json!(1), |inner, _| wrap(inner));
+    let many: fn(usize) -> [Json; 2] = |count| {
+        let values = (0..count).map(|i| (i.to_string(), json!(1))).collect::<Map<_, _>>();
+        [json!(vec![1; count]), Json::Object(values)]
+    };
+    let reads = |value: Json| {
+        let claims = object(json!({"a": value}));
+        let read = Mapping::default().apply(&claims).is_ok();
+        assert_eq!(Expression::new("true").unwrap().holds_of(&claims), read);
+        read
+    };
+    let wraps: [fn(Json) -> Json; 2] = [|inner| json!([inner]), |inner| json!({ "b": inner })];
+    for wrap in wraps {
+        assert!(reads(deep(MAX_DEPTH, wrap)));
+        assert!(!reads(deep(MAX_DEPTH + 1, wrap)));
+    }
+    // the list or object itself is one of the values
+    for most in many(MAX_VALUES - 1) {
+        assert!(reads(most));
+    }
+    for more in many(MAX_VALUES) {
+        assert!(!reads(more));
+    }
+}
+
+#[test]
+fn a_rule_has_a_name_and_one_target() {
+    let read = |text: &str| toml::from_str::<Rule>(text).map_err(|error| error.message().to_owned());
+    let named = |name: &str| read(&format!("rule = {name:?}\ngroup = \"g\"\nwhen = \"true\""));
+    assert_eq!(named("staff").unwrap().rule, "staff");
+    assert!(named(&"x".repeat(128)).is_ok());
+    for bad in ["", " ", "a\nb", &"x".repeat(129)] {
+        assert!(named(bad).unwrap_err().contains("1 to 128"), "{bad:?}");
+    }
+    assert!(read("rule = 'r'\nrole = 'g'\nwhen = 'true'").is_ok());
+    for bad in ["rule = 'r'\nwhen = 'true'", "rule = 'r'\nrole = 'g'\ngroup = 'g'\nwhen = 'true'"] {
+        assert!(read(bad).unwrap_err().contains("either one"), "{bad}");
+    }
+}
+
+#[test]
+fn an_empty_text_switches_a_field_off() {
+    let source = |text: &str| toml::from_str::<BTreeMap<Field, ProfileSource>>(&format!("name = '{text}'"));
+    for off in ["", "  "] {
+        assert_eq!(source(off).unwrap(), BTreeMap::from([(Field::Name, ProfileSource::Off)]));
+    }
+    let from = ProfileSource::From(Expression::new("claims.x").unwrap());
+    assert_eq!(source("claims.x").unwrap(), BTreeMap::from([(Field::Name, from)]));
+    assert!(source("clams.x").is_err());
 }
 
 #[test]
