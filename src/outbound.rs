@@ -329,13 +329,6 @@ impl Outbound {
         })
     }
 
-    /// A way out by the same rules, with a breaker and a bulkhead of its own: for another party, whose
-    /// troubles are not this one's.
-    #[must_use]
-    pub fn apart(&self) -> Self {
-        Self { bulkhead: Arc::new(Semaphore::new(AT_ONCE)), breaker: Arc::default(), ..self.clone() }
-    }
-
     /// Whether requests are let out at present.
     pub fn is_closed(&self) -> bool {
         self.breaker.is_closed()

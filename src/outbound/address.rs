@@ -213,6 +213,104 @@ mod tests {
         assert!(!check(private_only, "https://127.0.0.1/"));
     }
 
+    #[test]
+    fn each_range_has_its_name() {
+        for (ip, range) in [
+            ("127.0.0.1", "loopback"),
+            ("127.255.255.255", "loopback"),
+            ("126.255.255.255", ""),
+            ("128.0.0.1", ""),
+            ("10.255.0.1", "private"),
+            ("11.0.0.1", ""),
+            ("172.15.255.255", ""),
+            ("172.16.0.1", "private"),
+            ("172.31.255.255", "private"),
+            ("172.32.0.1", ""),
+            ("192.167.0.1", ""),
+            ("192.168.255.1", "private"),
+            ("100.63.255.255", ""),
+            ("100.64.0.1", "private"),
+            ("100.127.255.255", "private"),
+            ("100.128.0.1", ""),
+            ("169.253.0.1", ""),
+            ("169.254.169.254", "link-local"),
+            ("0.1.2.3", "unspecified"),
+            ("223.255.255.255", ""),
+            ("224.0.0.1", "multicast"),
+            ("239.255.255.255", "multicast"),
+            ("240.0.0.1", "reserved"),
+            ("255.255.255.255", "reserved"),
+            ("192.0.0.1", "special-purpose"),
+            ("192.0.1.1", ""),
+            ("192.0.2.1", "special-purpose"),
+            ("198.51.100.1", "special-purpose"),
+            ("203.0.113.1", "special-purpose"),
+            ("198.18.0.1", "special-purpose"),
+            ("198.19.255.255", "special-purpose"),
+            ("198.20.0.1", ""),
+            ("192.88.99.1", "special-purpose"),
+            ("::1", "loopback"),
+            ("::", "unspecified"),
+            ("::ffff:93.184.216.34", "IPv4-mapped"),
+            ("::93.184.216.34", "IPv4-mapped"),
+            ("::1:5db8:d822", "reserved"),
+            ("0:0:1::1", "reserved"),
+            ("0:0:1::ffff:1:1", "reserved"),
+            ("64:ff9b::1", "NAT64"),
+            ("2002::1", "6to4"),
+            ("2001::1", "Teredo"),
+            ("2001:db8::1", "special-purpose"),
+            ("100::1", "special-purpose"),
+            ("3fff:fff::1", "special-purpose"),
+            ("3fff:1000::1", ""),
+            ("2001:4860::1", ""),
+            ("fbff::1", "reserved"),
+            ("fc00::1", "private"),
+            ("fdff::1", "private"),
+            ("fe00::1", "reserved"),
+            ("fe80::1", "link-local"),
+            ("febf::1", "link-local"),
+            ("fec0::1", "site-local"),
+            ("feff::1", "site-local"),
+            ("ff02::1", "multicast"),
+            ("4000::1", "reserved"),
+            ("1fff::1", "reserved"),
+        ] {
+            let ip: IpAddr = ip.parse().unwrap();
+            let found = match STRICT.check_ip(ip) {
+                Err(AddressRefused::Range(refused, range)) if refused == ip => range,
+                Err(other) => panic!("{ip}: {other}"),
+                Ok(()) => "",
+            };
+            assert_eq!(found, range, "{ip}");
+            assert_eq!(LOOSE.check_ip(ip).is_ok(), matches!(range, "" | "loopback" | "private"), "{ip}");
+        }
+    }
+
+    #[test]
+    fn an_address_has_no_user_and_says_why_it_is_refused() {
+        for bad in ["https://u@id.example/", "https://:p@id.example/", "https://u:p@id.example/"] {
+            assert_eq!(STRICT.check_url(&Url::parse(bad).unwrap()), Err(AddressRefused::Host), "{bad}");
+        }
+        let scheme = STRICT.check_url(&Url::parse("http://localhost/").unwrap());
+        assert_eq!(scheme, Err(AddressRefused::Scheme("http".to_owned())));
+    }
+
+    #[test]
+    fn this_machine_is_known_by_its_writing() {
+        let here = |text: &str| is_loopback_host(&Url::parse(text).unwrap());
+        for yes in
+            ["http://localhost", "http://a.localhost", "http://localhost.", "http://127.1", "http://[::1]"]
+        {
+            assert!(here(yes), "{yes}");
+        }
+        for no in
+            ["http://localhost.example", "http://mylocalhost", "http://10.0.0.1", "http://[::2]", "data:x"]
+        {
+            assert!(!here(no), "{no}");
+        }
+    }
+
     proptest! {
         #[test]
         fn an_ipv4_address_is_never_let_in_by_writing_it_as_ipv6(bits: u32) {

@@ -300,5 +300,80 @@ mod tests {
         bench.get().await.unwrap();
         assert!(!bench.cached.is_due(Timestamp::from_secs(79)));
         assert!(bench.cached.is_due(Timestamp::from_secs(80)));
+        // after a failure not before the pause is over
+        bench.away.store(true, Ordering::SeqCst);
+        bench.clock.advance(Duration::from_secs(90));
+        bench.cached.refresh(&bench.context, || bench.fetch()).await.unwrap();
+        assert!(!bench.cached.is_due(Timestamp::from_secs(119)));
+        assert!(bench.cached.is_due(Timestamp::from_secs(120)));
+        assert!(!Bench::new().cached.is_due(Timestamp::from_secs(1000)), "nothing is kept");
+    }
+
+    #[tokio::test]
+    async fn it_is_fresh_for_its_time_and_asked_for_again_after_each_pause() {
+        let bench = Bench::new();
+        let later = async |seconds: u64| {
+            bench.clock.advance(Duration::from_secs(seconds));
+            let value = bench.get().await;
+            (value, bench.fetches.load(Ordering::SeqCst))
+        };
+        assert_eq!(later(0).await, (Ok(1), 1));
+        assert_eq!(later(99).await, (Ok(1), 1));
+        assert_eq!(later(1).await, (Ok(2), 2), "its time is over");
+        bench.away.store(true, Ordering::SeqCst);
+        assert_eq!(later(100).await, (Ok(2), 3));
+        assert_eq!(later(29).await, (Ok(2), 3));
+        assert_eq!(later(1).await, (Ok(2), 4), "the pause is over");
+        // shortly before it is too old, and in the pause that follows
+        let day = STALE.as_secs();
+        assert_eq!(later(day - 131).await, (Ok(2), 5));
+        assert_eq!(later(1).await, (Err("net.connect"), 6), "as old as may be, whatever the pause");
+    }
+
+    #[tokio::test]
+    async fn trouble_is_that_of_the_latest_fetch() {
+        let bench = Bench::new();
+        assert_eq!(bench.cached.trouble(), None);
+        bench.away.store(true, Ordering::SeqCst);
+        assert_eq!(bench.get().await, Err("net.connect"));
+        assert_eq!(bench.cached.trouble().as_deref(), Some("net.connect: away"));
+        bench.away.store(false, Ordering::SeqCst);
+        bench.get().await.unwrap();
+        assert_eq!(bench.cached.trouble(), None);
+        assert_eq!(format!("{:?}", bench.cached), "Cached", "and not what is kept");
+    }
+
+    #[tokio::test]
+    async fn suspicion_brings_nothing_while_the_publisher_is_away() {
+        let bench = Bench::new();
+        bench.get().await.unwrap();
+        let seen = bench.cached.peek().unwrap();
+        bench.away.store(true, Ordering::SeqCst);
+        assert_eq!(bench.cached.suspect(&bench.context, &seen, || bench.fetch()).await.unwrap(), None);
+        assert_eq!(bench.fetches.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn what_is_forgotten_is_fetched_again() {
+        let bench = Bench::new();
+        bench.get().await.unwrap();
+        bench.cached.forget();
+        assert_eq!(bench.cached.peek(), None);
+        assert_eq!(bench.get().await, Ok(2));
+    }
+
+    #[tokio::test]
+    async fn a_refresh_does_not_wait_for_another_fetch() {
+        let bench = Bench::new();
+        let refresh =
+            async || bench.cached.refresh(&bench.context, || bench.fetch()).await.map(|value| *value);
+        let turn = bench.cached.fetching.lock().await;
+        assert_eq!(refresh().await.map_err(|failure| failure.reason), Err("net.cache"));
+        drop(turn);
+        assert_eq!(refresh().await.unwrap(), 1);
+        let turn = bench.cached.fetching.lock().await;
+        assert_eq!(refresh().await.unwrap(), 1, "what is kept");
+        drop(turn);
+        assert_eq!(refresh().await.unwrap(), 2, "whatever is kept");
     }
 }

@@ -159,6 +159,8 @@ mod tests {
             (200, json, r#"{"access_token":"a"}"#, "x.response"),
             (200, json, r#"{"access_token":7,"token_type":"bearer"}"#, "x.response"),
             (200, json, r#"{"token_type":"bearer"}"#, "x.response"),
+            (200, json, r#"{"access_token":"","token_type":"bearer"}"#, "x.response"),
+            (200, json, r#"{"access_token":"a","token_type":""}"#, "x.response"),
             (200, json, r#"{"error":"invalid_grant"}"#, "x.response"),
             (200, json, r#"{"access_token":"a","access_token":"b","token_type":"bearer"}"#, "x.response"),
             (201, json, good, "x.error"),
@@ -170,6 +172,49 @@ mod tests {
             let refused = token_response(&answer(status, media, body), REASONS, Leniency::None).unwrap_err();
             assert_eq!(refused.reason, reason, "{status} {media} {body}");
         }
+    }
+
+    #[test]
+    fn an_error_of_the_token_endpoint_is_told_in_its_own_words() {
+        let told = |status: u16, media: &str, body: &str| {
+            let answer = answer(status, media, body);
+            let failure = token_response(&answer, REASONS, Leniency::None).unwrap_err();
+            failure.detail.received.unwrap_or_default()
+        };
+        let json = "application/json";
+        assert_eq!(told(400, json, r#"{"error":"invalid_grant"}"#), "invalid_grant");
+        assert_eq!(
+            told(400, json, r#"{"error":{"type":"OAuthException","code":100}}"#),
+            "OAuthException 100"
+        );
+        assert_eq!(told(400, json, r#"{"error":{"code":"x"}}"#), "error \"x\"");
+        assert_eq!(told(401, json, r#"{"error":["x"]}"#), "status 401");
+        assert_eq!(told(499, "text/html", "<p>"), "status 499");
+        assert_eq!(told(500, json, "{}"), "500");
+        assert_eq!(told(200, json, r#"{"access_token":"a"}"#), "no token_type");
+        assert_eq!(told(200, json, r#"{"access_token":"a","token_type":"mac"}"#), "token_type mac");
+        assert_eq!(told(200, json, r#"{"token_type":"bearer"}"#), "no access_token");
+        assert_eq!(told(200, "text/html", "<p>"), "text/html, 3 bytes, not one object");
+    }
+
+    #[test]
+    fn json_is_known_by_its_media_type() {
+        for media in ["application/json", "application/problem+json"] {
+            assert!(is_json(&answer(200, media, "")), "{media}");
+        }
+        for media in
+            ["", "text/json", "text/x+json", "application/jwt", "application/jsonp", "application/+jsonx"]
+        {
+            assert!(!is_json(&answer(200, media, "")), "{media}");
+        }
+        assert!(!is_json(&Answer { content_type: None, ..answer(200, "", "") }));
+    }
+
+    #[test]
+    fn a_failure_on_its_way_through_a_library_shows_its_reason() {
+        let carried = Carried(refused("x.error", "a note"));
+        assert_eq!(carried.to_string(), "x.error");
+        assert!(format!("{carried:?}").contains("x.error"));
     }
 
     #[test]

@@ -116,5 +116,64 @@ mod tests {
         let shown = clean(&format!("\u{1b}[31m<script>\u{202e}{}", "x".repeat(500)));
         assert!(!shown.contains('\u{1b}') && !shown.contains('\u{202e}'));
         assert!(shown.chars().count() <= SHOWN + 1);
+        assert_eq!(clean(&"x".repeat(SHOWN)), "x".repeat(SHOWN));
+        assert_eq!(clean(&"x".repeat(SHOWN + 1)), format!("{}…", "x".repeat(SHOWN)));
+        assert_eq!(clean("a\u{202a}b\u{2069}c\u{7}d é"), "a\u{fffd}b\u{fffd}c\u{fffd}d é");
+    }
+
+    #[test]
+    fn each_check_is_a_step_and_the_first_that_fails_is_the_reason() {
+        let mut trace = Trace::default();
+        let mut checks = Checks::new(&mut trace);
+        checks.require("x.one", true, "a", "b").unwrap();
+        checks.note("x.two", "c", "d\n");
+        let failure = checks.require("x.three", false, "e", "f\n").unwrap_err();
+        assert_eq!((failure.reason, failure.code), ("x.three", OAuthCode::AccessDenied));
+        assert_eq!(failure.user, UserMessage::ProviderAnswerRefused);
+        assert_eq!(failure.detail.received.as_deref(), Some("f\u{fffd}"));
+        let failure = checks.fail(refused("x.four", "a note"));
+        assert_eq!(failure.reason, "x.four");
+        let _ = checks.fail(refused("x.five", "a note").expected("g", "h"));
+        let mut copy = Trace::default();
+        Checks::new(&mut copy).append(&trace);
+        assert_eq!(copy.steps(), trace.steps());
+        let told: Vec<_> = trace
+            .steps()
+            .iter()
+            .map(|step| (step.check.as_str(), step.expected.as_str(), step.received.as_str(), step.passed))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("x.one", "a", "b", true),
+                ("x.two", "c", "d\u{fffd}", true),
+                ("x.three", "e", "f\u{fffd}", false),
+                ("x.four", "an answer that holds", "a note", false),
+                ("x.five", "g", "h", false),
+            ]
+        );
+    }
+
+    #[test]
+    fn values_are_told_in_a_few_words() {
+        for (value, words) in [
+            (serde_json::json!(null), "null"),
+            (serde_json::json!(true), "true"),
+            (serde_json::json!(7), "7"),
+            (serde_json::json!("a\n"), "\"a\u{fffd}\""),
+            (serde_json::json!([1, 2]), "an array of 2"),
+            (serde_json::json!({}), "an object"),
+        ] {
+            assert_eq!(show(Some(&value)), words);
+        }
+        assert_eq!(show(None), "absent");
+    }
+
+    #[test]
+    fn words_for_declining_and_for_nothing() {
+        assert!(is_refusal("access_denied") && is_refusal("user_cancelled_login"));
+        assert!(!is_refusal("server_error") && !is_refusal(""));
+        assert!(is_nothing(" NULL ") && is_nothing("[object Object]"));
+        assert!(!is_nothing("") && !is_nothing("nobody"));
     }
 }

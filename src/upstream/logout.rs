@@ -81,3 +81,22 @@ pub struct LogoutWish {
     /// The name that the person's proof noted, as it was written.
     pub name: Option<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_shows_the_names_of_its_parameters_only() {
+        let message = LogoutMessage {
+            method: CallbackMethod::Post,
+            query: "secret".to_owned(),
+            parameters: BTreeMap::from([("logout_token".to_owned(), "secret".to_owned())]),
+            address: String::new(),
+            pending: Some(Zeroizing::new(b"secret".to_vec())),
+        };
+        let shown = format!("{message:?}");
+        assert!(shown.contains("logout_token") && shown.contains("Post"), "{shown}");
+        assert!(!shown.contains("secret"), "{shown}");
+    }
+}

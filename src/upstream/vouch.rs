@@ -131,6 +131,45 @@ mod tests {
     }
 
     #[test]
+    fn the_mapping_may_say_the_address_and_its_proof() {
+        let said = |proof: Option<&str>, proved: Option<&str>| {
+            let expression = |text: &str| crate::upstream::mapping::Expression::new(text).unwrap();
+            let mapping = Mapping { email_verified: proof.map(expression), ..Mapping::default() };
+            let mut trace = Trace::default();
+            let mut checks = Checks::new(&mut trace);
+            let vouched = vouch(&common(&["one.test"]), &mapping, facts("a@one.test", proved), &mut checks);
+            vouched.unwrap().identity.verified_email().is_some()
+        };
+        assert!(said(Some("true"), None));
+        assert!(!said(Some("false"), Some("a@one.test")), "its word counts, and no other");
+        assert!(!said(Some("claims.missing"), Some("a@one.test")));
+        assert!(said(None, Some("a@one.test")));
+    }
+
+    #[test]
+    fn an_address_that_only_its_proof_names_counts() {
+        let mut trace = Trace::default();
+        let facts = Facts { claims: Object::new(), ..facts("", Some("a@one.test")) };
+        let vouched =
+            vouch(&common(&["one.test"]), &Mapping::default(), facts, &mut Checks::new(&mut trace)).unwrap();
+        assert_eq!(vouched.identity.verified_email().unwrap().address().as_str(), "a@one.test");
+    }
+
+    #[test]
+    fn what_is_no_address_is_told_and_left_out() {
+        let mut trace = Trace::default();
+        let vouched =
+            vouch(&common(&[]), &Mapping::default(), facts("alice", None), &mut Checks::new(&mut trace));
+        assert_eq!(vouched.unwrap().identity.email(), None);
+        let told: Vec<&str> = trace.steps().iter().map(|step| step.received.as_str()).collect();
+        assert_eq!(told, ["left out, not an address: alice"]);
+        let mut trace = Trace::default();
+        vouch(&common(&[]), &Mapping::default(), facts("a@one.test", None), &mut Checks::new(&mut trace))
+            .unwrap();
+        assert_eq!(trace.steps(), []);
+    }
+
+    #[test]
     fn a_domain_limit_needs_a_proved_address() {
         let mut limited = common(&[]);
         limited.domains = Domains(["one.test".to_owned()].into());

@@ -3,13 +3,18 @@
 #![allow(clippy::type_complexity, reason = "tables of cases with their mutations")]
 
 mod bench;
+mod edges;
 mod id_token;
 mod jose;
+mod logout;
 mod network;
 mod oauth2;
+mod outbound;
 mod people;
 mod presets;
 mod pushed;
+mod registry;
 mod response;
+mod settings;
 #[path = "../support/standin.rs"]
 mod standin;

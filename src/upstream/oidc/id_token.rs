@@ -370,6 +370,46 @@ mod tests {
     }
 
     #[test]
+    fn the_nonce_is_told_by_what_it_is_like() {
+        let told = |nonce: Option<Value>| {
+            let mut claims = valid();
+            match nonce {
+                Some(nonce) => drop(claims.insert("nonce".to_owned(), nonce)),
+                None => drop(claims.remove("nonce")),
+            }
+            let (outcome, trace) = run(&claims, &Demanded::default());
+            let step = trace.steps().iter().find(|step| step.check == "oidc.id_token.nonce").unwrap();
+            (outcome.is_ok(), step.received.clone())
+        };
+        assert_eq!(told(Some(json!("n"))), (true, "the same".to_owned()));
+        assert_eq!(told(Some(json!("m"))), (false, "another value".to_owned()));
+        assert_eq!(told(Some(json!(7))), (false, "another value".to_owned()));
+        assert_eq!(told(None), (false, "absent".to_owned()));
+    }
+
+    #[test]
+    fn an_algorithm_has_its_hash() {
+        let name = |alg| digest_of(alg).output_len * 8;
+        for (algs, bits) in [
+            ([Alg::RS256, Alg::PS256, Alg::ES256], 256),
+            ([Alg::RS384, Alg::PS384, Alg::ES384], 384),
+            ([Alg::RS512, Alg::PS512, Alg::ES512], 512),
+        ] {
+            assert_eq!(algs.map(name), [bits; 3]);
+        }
+        assert_eq!(name(Alg::EdDSA), 512);
+    }
+
+    #[test]
+    fn subjects_and_words_have_a_length() {
+        let long = "x".repeat(256);
+        assert!(is_subject(&long[1..]) && is_subject(" a "));
+        assert!(!is_subject(&long) && !is_subject("") && !is_subject("  ") && !is_subject("a\nb"));
+        assert!(is_word("abc", 3) && is_word(" ", 3));
+        assert!(!is_word("abcd", 3) && !is_word("", 3) && !is_word("a\n", 3));
+    }
+
+    #[test]
     fn a_forced_sign_in_without_a_beginning_proves_nothing() {
         let demanded = Demanded { begun_at: None, ..strict() };
         assert_eq!(run(&valid(), &demanded).0.unwrap_err().reason, "oidc.auth_time");

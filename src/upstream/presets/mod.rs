@@ -27,6 +27,8 @@
 //! ```
 
 mod expand;
+#[cfg(test)]
+mod tests;
 
 pub(in crate::upstream) use expand::{expand, is_tenant, known};
 

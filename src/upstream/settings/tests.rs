@@ -73,6 +73,155 @@ fn what_does_not_go_together_is_told() {
 }
 
 #[test]
+fn an_unknown_kind_is_one_error() {
+    let errors = providers(&example().replacen("kind = \"oidc\"", "kind = \"oicd\"", 1)).unwrap_err();
+    assert_eq!(errors.len(), 1, "nothing is said of the keys of a kind that does not exist: {errors:?}");
+    assert!(errors[0].message().contains("unknown variant `oicd`"));
+}
+
+#[test]
+fn a_provider_is_on_and_shown_unless_it_says_otherwise() {
+    let first = |text: &str| providers(text).unwrap().swap_remove(0).common;
+    let common = first(&example());
+    assert!(common.enabled && !common.hidden && !common.allow_private_network);
+    assert_eq!(common.timeout, Duration::from_secs(5));
+    assert_eq!((common.profile_refresh, common.freshness), (ProfileRefresh::Always, Freshness::Proved));
+    let off = first(&example().replacen("kind =", "enabled = false\nhidden = true\norder = 7\nkind =", 1));
+    assert!(!off.policy().enabled);
+    let display = ProviderDisplay { name: "Globex".to_owned(), icon: None, order: 7, hidden: true };
+    assert_eq!(off.display(), display);
+}
+
+#[test]
+fn contradictions_of_all_kinds_have_their_bounds() {
+    let keys = |more: &str| -> Vec<&'static str> {
+        let text = example().replacen("kind = \"oidc\"", &format!("kind = \"oidc\"\n{more}"), 1);
+        providers(&text).unwrap()[0].check().iter().map(|problem| problem.key).collect()
+    };
+    for fine in [
+        "timeout = '5s'",
+        "timeout = '1ms'",
+        "domains = ['a.example']\ndomain_claim = 'claims.hd'",
+        "domains = ['a.example']",
+    ] {
+        assert_eq!(keys(fine), [""; 0], "{fine}");
+    }
+    for (bad, key) in [
+        ("timeout = '0s'", "timeout"),
+        ("timeout = '5001ms'", "timeout"),
+        ("domain_claim = 'claims.hd'", "domain_claim"),
+        ("authorize_params = { state = 'x' }", "authorize_params"),
+    ] {
+        assert_eq!(keys(bad), [key], "{bad}");
+    }
+    let twice =
+        "[[provider.map]]\nrule = \"engineering\"\ngroup = \"g\"\nwhen = \"true\"\n\n[provider.profile]";
+    let text = example().replacen("[provider.profile]", twice, 1);
+    let problems = providers(&text).unwrap()[0].check();
+    assert_eq!(problems.iter().map(|problem| problem.key).collect::<Vec<_>>(), ["map"]);
+    assert!(problems[0].message.contains("`engineering`"));
+}
+
+#[test]
+fn how_we_authenticate_must_be_possible() {
+    let secret = SecretRef::Env("S".to_owned());
+    let said = |auth, secret: Option<&SecretRef>, pkce| -> Vec<(&'static str, String)> {
+        let found = check_client_auth(auth, secret, pkce);
+        found.into_iter().map(|problem| (problem.key, problem.message)).collect()
+    };
+    let cases = [
+        (ClientAuth::ClientSecretBasic, true, "client_secret_basic"),
+        (ClientAuth::ClientSecretPost, true, "client_secret_post"),
+        (ClientAuth::PrivateKeyJwt, false, "private_key_jwt"),
+        (ClientAuth::SignedSecret, false, "signed_secret"),
+        (ClientAuth::None, false, "none"),
+    ];
+    for (auth, takes_secret, name) in cases {
+        assert_eq!(auth.as_str(), name);
+        let with = said(auth, Some(&secret), true);
+        let without = said(auth, None, true);
+        let (fine, (key, message)) =
+            if takes_secret { (with, without[0].clone()) } else { (without, with[0].clone()) };
+        assert_eq!(fine, [], "{name}");
+        assert_eq!(key, if takes_secret { "client_auth" } else { "client_secret" });
+        assert!(message.contains(name), "{message}");
+    }
+    assert_eq!(said(ClientAuth::None, None, false)[0].0, "pkce");
+    assert_eq!(said(ClientAuth::ClientSecretPost, Some(&secret), false), []);
+}
+
+#[test]
+fn plain_http_is_for_this_machine_only() {
+    let keys = |host: &str, loopback: bool| {
+        let text = example().replacen("http://localhost:8081", host, 1).replacen(
+            "allow_loopback = true",
+            if loopback { "allow_loopback = true" } else { "" },
+            1,
+        );
+        let found = providers(&text).unwrap()[0].check();
+        found.iter().map(|problem| problem.key).collect::<Vec<_>>()
+    };
+    assert_eq!(keys("http://localhost:8081", true), [""; 0]);
+    assert_eq!(keys("https://id.example", false), [""; 0]);
+    assert_eq!(keys("http://localhost:8081", false), ["issuer"]);
+    assert_eq!(keys("http://id.example", true), ["issuer"]);
+}
+
+#[test]
+fn who_gets_an_account_must_be_said() {
+    let read = |value: &str| {
+        let text = example().replacen("provisioning = \"open\"", &format!("provisioning = {value}"), 1);
+        providers(&text).map(|found| found[0].common.provisioning.clone())
+    };
+    assert_eq!(read("\"open\""), Ok(Provisioning::Open));
+    assert_eq!(read("\"invitation\""), Ok(Provisioning::Invitation));
+    assert_eq!(read("\"never\""), Ok(Provisioning::Never));
+    let domains = BTreeSet::from(["a.example".to_owned()]);
+    assert_eq!(read("{ domains = [\"A.example\"] }"), Ok(Provisioning::Domains(domains)));
+    let filter = Expression::new("claims.staff").unwrap();
+    assert_eq!(read("{ filter = \"claims.staff\" }"), Ok(Provisioning::ClaimFilter(filter)));
+    for (bad, words) in [
+        ("\"anyone\"", "\"invitation\""),
+        ("7", "\"invitation\""),
+        ("{}", "\"invitation\""),
+        ("{ domains = [] }", "nobody"),
+        ("{ domain = [\"a.example\"] }", "unknown field"),
+        ("{ domains = [\"a.example\"], filter = \"claims.staff\" }", "one policy only"),
+    ] {
+        let errors = read(bad).unwrap_err();
+        assert!(errors[0].message().contains(words), "{bad}: {errors:?}");
+    }
+}
+
+#[test]
+fn a_claim_filter_is_read_with_the_mapping() {
+    let with = |value: &str| {
+        let text = example().replacen("provisioning = \"open\"", &format!("provisioning = {value}"), 1);
+        providers(&text).unwrap().swap_remove(0).common
+    };
+    assert_eq!(with("\"open\"").mapping().filter, None);
+    let common = with("{ filter = \"claims.staff\" }");
+    let mapping = common.mapping();
+    assert_eq!(mapping.filter.as_ref().map(Expression::as_str), Some("claims.staff"));
+    assert_eq!((mapping.rules.len(), mapping.profile.len()), (1, 1));
+    assert_eq!(common.policy().authoritative_for, BTreeSet::from(["globex.example".to_owned()]));
+    assert_eq!(common.policy().linking, Linking::VerifiedEmail);
+}
+
+#[test]
+fn the_kinds_of_a_list_have_their_keys() {
+    for provider in providers(&example()).unwrap() {
+        let kind = provider.common.kind.as_str();
+        assert_eq!(provider.kind.kind(), kind);
+        assert!(kinds::keys(kind).unwrap().contains(&"client_secret"));
+        let secrets: Vec<_> = provider.kind.secrets().into_iter().map(|(key, _)| key).collect();
+        assert_eq!(secrets, ["client_secret"]);
+        assert_eq!(provider.kind.documents(), []);
+    }
+    assert_eq!(kinds::keys("ldap"), None);
+}
+
+#[test]
 fn link_043_no_mapping_assigns_administration() {
     let text = example().replacen("group = \"engineers\"", "role = \"countersign:admin\"", 1);
     let errors = providers(&text).unwrap_err();

@@ -161,3 +161,93 @@ pub(in crate::upstream) mod span {
         number.checked_mul(factor).map(Duration::from_secs)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[derive(Debug, Deserialize)]
+    struct One<T> {
+        value: T,
+    }
+
+    fn read<T: for<'de> Deserialize<'de>>(value: &str) -> Result<T, String> {
+        let one: Result<One<T>, _> = toml::from_str(&format!("value = {value}"));
+        one.map(|one| one.value).map_err(|error| error.message().to_owned())
+    }
+
+    #[test]
+    fn an_endpoint_is_a_plain_web_address() {
+        for good in ["https://id.example/token", "http://localhost:8081/", "https://id.example/t?a=b"] {
+            assert_eq!(Endpoint::parse(good).unwrap().url().as_str(), good);
+        }
+        for (bad, rule) in [
+            ("", "absolute"),
+            ("/token", "absolute"),
+            ("id.example/token", "absolute"),
+            ("ftp://id.example/token", "https"),
+            ("data:text/html,x", "https"),
+            ("https://user@id.example/", "user name"),
+            ("https://:password@id.example/", "user name"),
+            ("https://id.example/#part", "fragment"),
+            ("https://id.example/#", "fragment"),
+        ] {
+            let said = Endpoint::parse(bad).unwrap_err();
+            assert!(said.contains(rule), "{bad}: {said}");
+            assert!(read::<Endpoint>(&format!("{bad:?}")).unwrap_err().contains(rule));
+        }
+        let endpoint: Endpoint = read("'https://ID.example:443/token'").unwrap();
+        assert_eq!(endpoint.origin(), "https://id.example");
+        assert!(!endpoint.is_plain_http());
+        assert!(Endpoint::parse("http://localhost").unwrap().is_plain_http());
+    }
+
+    #[test]
+    fn a_secret_is_a_reference_and_is_shown_as_one() {
+        for (text, reference) in [
+            ("env:NAME", SecretRef::Env("NAME".to_owned())),
+            ("file:/run/secret", SecretRef::File("/run/secret".into())),
+            ("file:a:b", SecretRef::File("a:b".into())),
+        ] {
+            let found: SecretRef = read(&format!("{text:?}")).unwrap();
+            assert_eq!(found.to_string(), text);
+            assert_eq!(found, reference);
+        }
+        for bad in ["", "hunter2", "env:", "file:", "vault:hunter2", "ENV:NAME"] {
+            let said = read::<SecretRef>(&format!("{bad:?}")).unwrap_err();
+            assert!(said.contains("by reference") && !said.contains("hunter2"), "{bad}: {said}");
+        }
+    }
+
+    #[test]
+    fn domains_are_canonical() {
+        let found: Domains = read("['B\u{fc}cher.Example', 'a.example', 'A.example']").unwrap();
+        let expected = ["a.example", "xn--bcher-kva.example"].map(str::to_owned);
+        assert_eq!(found.0, BTreeSet::from(expected));
+        for bad in ["['globex']", "['a..example']", "['']", "'a.example'"] {
+            assert!(read::<Domains>(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn durations_have_a_unit() {
+        #[derive(Debug, Deserialize)]
+        struct Span(#[serde(with = "span")] Duration);
+        let found = |text: &str| read::<Span>(&format!("{text:?}")).map(|span| span.0);
+        for (text, millis) in [
+            ("500ms", 500),
+            ("0s", 0),
+            ("5s", 5000),
+            ("10m", 600_000),
+            ("2h", 7_200_000),
+            ("30d", 2_592_000_000),
+        ] {
+            assert_eq!(found(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        let huge = format!("{}d", u64::MAX);
+        for bad in ["", "5", "s", "5 s", "5S", "-5s", "1.5s", "5y", "18446744073709551616s", &huge] {
+            assert!(found(bad).unwrap_err().contains("not a duration"), "{bad}");
+        }
+    }
+}
