@@ -44,6 +44,12 @@ impl Mutant {
         let what = if self.nth == 0 { self.what.clone() } else { format!("{} #{}", self.what, self.nth + 1) };
         (self.file.clone(), what, self.source.clone())
     }
+
+    /// The same in one line.
+    pub fn line_of_keys(&self) -> String {
+        let (file, what, source) = self.key();
+        format!("{file}\t{what}\t{source}")
+    }
 }
 
 /// A mutant of cargo-mutants, as it lists it.

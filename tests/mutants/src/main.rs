@@ -1,4 +1,4 @@
-//! `mutants AREA … [--shard K/N] [--again]`: plants every mutant of the areas at once, runs against each the tests that
+//! `mutants AREA … [--shard K/N] [--again] [--jobs N]`: plants every mutant of the areas at once, runs against each the tests that
 //! come by it, and writes `tests/mutants/RESULTS.md`.
 
 mod list;
@@ -30,16 +30,23 @@ struct Wish {
     areas: Vec<String>,
     /// This one of so many, from 1.
     shard: (usize, usize),
-    /// What an earlier run has seen caught is not judged once more.
+    /// What an earlier run has seen caught is not judged once more, what did not compile not compiled.
     again: bool,
+    /// So many tests at the same time.
+    jobs: usize,
 }
 
 fn wish() -> Result<Wish, String> {
-    let mut wish = Wish { areas: Vec::new(), shard: (1, 1), again: false };
+    // tests wait for the network more than they compute
+    let jobs = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let mut wish = Wish { areas: Vec::new(), shard: (1, 1), again: false, jobs };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         if argument == "--again" {
             wish.again = true;
+        } else if argument == "--jobs" {
+            let number = arguments.next().and_then(|text| text.parse().ok());
+            wish.jobs = number.filter(|jobs| *jobs > 0).ok_or("--jobs needs a number")?;
         } else if argument == "--shard" {
             let text = arguments.next().unwrap_or_default();
             let parts = text.split_once('/').map(|(k, n)| (k.parse(), n.parse()));
@@ -68,30 +75,44 @@ fn work() -> Result<bool, String> {
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository.join("target"), PathBuf::from);
     let root = target.join("mutants");
     let start = Instant::now();
-    let tree = tree::grow(&repository, &root, &wish.areas)?;
+    let tree = tree::grow(&repository, &root, &wish.areas, wish.again)?;
     println!(
         "==> {} mutants compile, {} do not ({} s)",
         tree.mutants.len() - tree.unviable.len(),
         tree.unviable.len(),
         start.elapsed().as_secs()
     );
-    // tests wait for the network more than they compute
-    let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let tests = run::tests(&tree.binaries, &root, workers)?;
+    let tests = run::tests(&tree.binaries, &root, wish.jobs)?;
     println!("==> {} tests pass without a mutant ({} s)", tests.len(), start.elapsed().as_secs());
     for test in tests.iter().rev().take(5) {
         println!("    {:.1} s {}", test.took.as_secs_f64(), test.name);
     }
 
-    let mut ours = Vec::new();
+    let kept = Mutex::new(report::Kept::open(&target.join("mutants-caught.tsv"), &wish.areas, wish.again)?);
+    let mut fine = true;
     for area in &wish.areas {
-        ours.extend(tree.mutants.iter().filter(|mutant| list::area(&mutant.file) == Some(area)));
+        let start = Instant::now();
+        let done = judge(area, &wish, &tree, &tests, &kept)?;
+        fine &= report::write(&repository, area, wish.shard, &done, start.elapsed())?;
     }
+    Ok(fine)
+}
+
+type Judged<'t> = Vec<(&'t list::Mutant, Option<Outcome>)>;
+
+/// Judges the mutants of an area, some at the same time.
+fn judge<'t>(
+    area: &str,
+    wish: &Wish,
+    tree: &'t tree::Tree,
+    tests: &[run::Test],
+    kept: &Mutex<report::Kept>,
+) -> Result<Judged<'t>, String> {
     let (k, n) = wish.shard;
-    let kept = Mutex::new(report::Kept::open(&target.join("mutants-caught.tsv"), wish.again)?);
-    let ours: Vec<&list::Mutant> = ours.into_iter().skip(k - 1).step_by(n).collect();
+    let ours = tree.mutants.iter().filter(|mutant| list::area(&mutant.file) == Some(area));
+    let ours: Vec<&list::Mutant> = ours.skip(k - 1).step_by(n).collect();
     let next = AtomicUsize::new(0);
-    let work = |worker: usize| -> Result<Vec<(&list::Mutant, Option<Outcome>)>, String> {
+    let work = |worker: usize| -> Result<Judged<'t>, String> {
         let mut done = Vec::new();
         while let Some(mutant) = ours.get(next.fetch_add(1, Ordering::Relaxed)) {
             if tree.unviable.contains(&mutant.id) {
@@ -103,7 +124,7 @@ fn work() -> Result<bool, String> {
                 done.push((*mutant, Some(outcome)));
                 continue;
             }
-            let (outcome, by) = run::judge(mutant.id, &tests, &tree.root, worker);
+            let (outcome, by) = run::judge(mutant.id, tests, &tree.root, worker);
             kept.lock().unwrap_or_else(PoisonError::into_inner).keep(mutant, outcome)?;
             if outcome != Outcome::Caught {
                 println!(
@@ -120,12 +141,11 @@ fn work() -> Result<bool, String> {
     };
     let work = &work;
     let parts: Vec<Result<Vec<_>, String>> = std::thread::scope(|scope| {
-        let all: Vec<_> = (0..workers).map(|worker| scope.spawn(move || work(worker))).collect();
+        let all: Vec<_> = (0..wish.jobs).map(|worker| scope.spawn(move || work(worker))).collect();
         let ended = |part: std::thread::Result<_>| part.unwrap_or_else(|_| Err("a worker ended".to_owned()));
         all.into_iter().map(|one| ended(one.join())).collect()
     });
     let mut done = parts.into_iter().collect::<Result<Vec<_>, String>>()?.concat();
     done.sort_by_key(|(mutant, _)| mutant.id);
-    println!("==> {} mutants judged ({} s)", done.len(), start.elapsed().as_secs());
-    report::write(&repository, &wish.areas, wish.shard, &done, start.elapsed())
+    Ok(done)
 }

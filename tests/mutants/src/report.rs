@@ -18,10 +18,10 @@ are listed with the reason why no test can or need tell them from the original; 
 |---|--:|--:|--:|--:|--:|--:|--:|
 ";
 
-/// Writes the areas' parts of `RESULTS.md` (of a whole run), and tells whether every survivor is explained.
+/// Writes an area's part of `RESULTS.md` (of a whole run), and tells whether every survivor is explained.
 pub fn write(
     repository: &Path,
-    areas: &[String],
+    area: &str,
     shard: (usize, usize),
     done: &[(&Mutant, Option<Outcome>)],
     took: Duration,
@@ -32,62 +32,57 @@ pub fn write(
     let before = std::fs::read_to_string(&path).unwrap_or_default();
     let (mut rows, mut parts) = read(&before);
     let mut fine = true;
-    for area in areas {
-        let of_area: Vec<_> =
-            done.iter().filter(|(mutant, _)| list::area(&mutant.file) == Some(area)).collect();
-        let count = |wanted: &[Option<Outcome>]| {
-            of_area.iter().filter(|(_, outcome)| wanted.contains(outcome)).count()
-        };
-        let unviable = count(&[None]);
-        let caught = count(&[Some(Outcome::Caught)]);
-        let endless = count(&[Some(Outcome::Timeout)]);
-        let mut live: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-        let mut unexplained = 0;
-        for (mutant, outcome) in &of_area {
-            if !matches!(outcome, Some(Outcome::Survived | Outcome::Unmet)) {
-                continue;
-            }
-            let key = mutant.key();
-            let why = explained.get(&key);
-            let (file, what, source) = key;
-            let why = why.map_or("**unexplained**", String::as_str);
-            if why == "**unexplained**" {
-                unexplained += 1;
-                println!("    lives: {file}:{}\t{what}\t{source}", mutant.line);
-            }
-            live.entry(why).or_default().push(format!("`{file}`: {} (`{source}`)", what.replace('|', "\\|")));
+    let count =
+        |wanted: &[Option<Outcome>]| done.iter().filter(|(_, outcome)| wanted.contains(outcome)).count();
+    let unviable = count(&[None]);
+    let caught = count(&[Some(Outcome::Caught)]);
+    let endless = count(&[Some(Outcome::Timeout)]);
+    let mut live: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut unexplained = 0;
+    for (mutant, outcome) in done {
+        if !matches!(outcome, Some(Outcome::Survived | Outcome::Unmet)) {
+            continue;
         }
-        for key in explained.keys().filter(|key| list::area(&key.0) == Some(area) && shard == (1, 1)) {
-            let lives = |(mutant, outcome): &&(&Mutant, Option<Outcome>)| {
-                mutant.key() == *key && matches!(outcome, Some(Outcome::Survived | Outcome::Unmet))
-            };
-            if !of_area.iter().any(lives) {
-                println!("    explained, but does not live: {}\t{}\t{}", key.0, key.1, key.2);
-                fine = false;
-            }
+        let key = mutant.key();
+        let why = explained.get(&key);
+        let (file, what, source) = key;
+        let why = why.map_or("**unexplained**", String::as_str);
+        if why == "**unexplained**" {
+            unexplained += 1;
+            println!("    lives: {file}:{}\t{what}\t{source}", mutant.line);
         }
-        let living: usize = live.values().map(Vec::len).sum();
-        let viable = of_area.len() - unviable;
-        let percent = (caught + endless) as f64 * 100.0 / viable.max(1) as f64;
-        let row = format!(
-            "| {area} | {} | {unviable} | {caught} | {endless} | {} | {unexplained} | {percent:.1} % |",
-            of_area.len(),
-            living - unexplained,
-        );
-        println!("{row}");
-        fine &= unexplained == 0;
-        let mut part = format!("## {area}\n\n");
-        if live.is_empty() {
-            part.push_str("None lives.\n");
-        }
-        for (why, mutants) in live {
-            part.push_str(&format!("{why}\n\n"));
-            mutants.iter().for_each(|mutant| part.push_str(&format!("- {mutant}\n")));
-            part.push('\n');
-        }
-        rows.insert(area.clone(), row);
-        parts.insert(area.clone(), part.trim_end().to_owned());
+        live.entry(why).or_default().push(format!("`{file}`: {} (`{source}`)", what.replace('|', "\\|")));
     }
+    for key in explained.keys().filter(|key| list::area(&key.0) == Some(area) && shard == (1, 1)) {
+        let lives = |(mutant, outcome): &(&Mutant, Option<Outcome>)| {
+            mutant.key() == *key && matches!(outcome, Some(Outcome::Survived | Outcome::Unmet))
+        };
+        if !done.iter().any(lives) {
+            println!("    explained, but does not live: {}\t{}\t{}", key.0, key.1, key.2);
+            fine = false;
+        }
+    }
+    let living: usize = live.values().map(Vec::len).sum();
+    let viable = done.len() - unviable;
+    let percent = (caught + endless) as f64 * 100.0 / viable.max(1) as f64;
+    let row = format!(
+        "| {area} | {} | {unviable} | {caught} | {endless} | {} | {unexplained} | {percent:.1} % |",
+        done.len(),
+        living - unexplained,
+    );
+    println!("{row}");
+    fine &= unexplained == 0;
+    let mut part = format!("## {area}\n\n");
+    if live.is_empty() {
+        part.push_str("None lives.\n");
+    }
+    for (why, mutants) in live {
+        part.push_str(&format!("{why}\n\n"));
+        mutants.iter().for_each(|mutant| part.push_str(&format!("- {mutant}\n")));
+        part.push('\n');
+    }
+    rows.insert(area.to_owned(), row);
+    parts.insert(area.to_owned(), part.trim_end().to_owned());
     println!("==> {} s", took.as_secs());
     if shard == (1, 1) {
         let mut text = HEAD.to_owned();
@@ -106,34 +101,34 @@ pub struct Kept {
 }
 
 impl Kept {
-    pub fn open(path: &Path, again: bool) -> Result<Self, String> {
+    /// What is known of areas that are not run stays there; what is known of the others only with `again`.
+    pub fn open(path: &Path, areas: &[String], again: bool) -> Result<Self, String> {
         let failed = |error: std::io::Error| format!("{}: {error}", path.display());
         let mut before: BTreeMap<String, Outcome> = BTreeMap::new();
-        if again {
-            for line in std::fs::read_to_string(path).unwrap_or_default().lines() {
-                let Some((outcome, key)) = line.split_once('\t') else { continue };
+        for line in std::fs::read_to_string(path).unwrap_or_default().lines() {
+            let Some((outcome, key)) = line.split_once('\t') else { continue };
+            let area = key.split('\t').next().and_then(list::area).unwrap_or_default();
+            if again || !areas.iter().any(|wish| wish == area) {
                 let outcome = if outcome == "Timeout" { Outcome::Timeout } else { Outcome::Caught };
                 before.insert(key.to_owned(), outcome);
             }
         }
-        let file = std::fs::File::create(path).map_err(failed)?;
+        let mut file = std::fs::File::create(path).map_err(failed)?;
+        for (key, outcome) in &before {
+            writeln!(file, "{outcome:?}\t{key}").map_err(failed)?;
+        }
         Ok(Self { file, before })
     }
 
-    fn key(mutant: &Mutant) -> String {
-        let (file, what, source) = mutant.key();
-        format!("{file}\t{what}\t{source}")
-    }
-
     /// What became of it the last time, if it was caught.
-    pub fn outcome(&mut self, mutant: &Mutant) -> Option<Outcome> {
-        let outcome = *self.before.get(&Self::key(mutant))?;
-        self.keep(mutant, outcome).ok().map(|()| outcome)
+    pub fn outcome(&self, mutant: &Mutant) -> Option<Outcome> {
+        self.before.get(&mutant.line_of_keys()).copied()
     }
 
     pub fn keep(&mut self, mutant: &Mutant, outcome: Outcome) -> Result<(), String> {
         if matches!(outcome, Outcome::Caught | Outcome::Timeout) {
-            writeln!(self.file, "{outcome:?}\t{}", Self::key(mutant)).map_err(|error| error.to_string())?;
+            writeln!(self.file, "{outcome:?}\t{}", mutant.line_of_keys())
+                .map_err(|error| error.to_string())?;
         }
         Ok(())
     }

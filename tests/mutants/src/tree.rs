@@ -84,7 +84,7 @@ fn say(text: &str) {
 }
 
 /// Copies what is under version control (or is about to be), plants the mutants of the areas and compiles.
-pub fn grow(repository: &Path, root: &Path, areas: &[String]) -> Result<Tree, String> {
+pub fn grow(repository: &Path, root: &Path, areas: &[String], again: bool) -> Result<Tree, String> {
     copy(repository, root)?;
     let harness = root.join("tests/harness");
     let lib = harness.join("lib.rs");
@@ -100,9 +100,12 @@ pub fn grow(repository: &Path, root: &Path, areas: &[String]) -> Result<Tree, St
         let listed = list::listed(&path)?;
         sources.push((file, source, listed));
     }
+    let notes = root.join("unviable.tsv");
+    let known = if again { std::fs::read_to_string(&notes).unwrap_or_default() } else { String::new() };
+    let mut known: BTreeSet<&str> = known.lines().collect();
     let mut unviable = BTreeSet::new();
-    let mut unplanted = BTreeSet::new();
-    for round in 1..=20 {
+    let (mut unplanted, mut said) = (BTreeSet::new(), false);
+    for _ in 1..=20 {
         let left_out: Vec<u32> = unviable.iter().copied().collect();
         let (mut mutants, mut planted, mut next) = (Vec::new(), BTreeMap::new(), 1);
         for (file, source, listed) in &sources {
@@ -113,13 +116,23 @@ pub fn grow(repository: &Path, root: &Path, areas: &[String]) -> Result<Tree, St
             unplanted.extend(text.unplanted.iter().cloned());
             planted.insert(file.clone(), text);
         }
-        if round == 1 {
+        if !known.is_empty() {
+            let of_old = |mutant: &&Mutant| known.contains(mutant.line_of_keys().as_str());
+            unviable.extend(mutants.iter().filter(of_old).map(|mutant| mutant.id));
+            known.clear();
+            continue;
+        }
+        if !said {
+            said = true;
             say(&format!("{} mutants; compiling", mutants.len()));
             unplanted.iter().for_each(|one| println!("    no place for {one}"));
         }
         let found = errors(&harness, &planted)?;
         if found.is_empty() {
             let binaries = binaries(&harness)?;
+            let lines = mutants.iter().filter(|mutant| unviable.contains(&mutant.id));
+            let lines: String = lines.map(|mutant| format!("{}\n", mutant.line_of_keys())).collect();
+            write(&notes, &lines)?;
             return Ok(Tree { root: root.to_owned(), mutants, unviable, binaries });
         }
         say(&format!("{} of them do not compile; once more", found.len()));
