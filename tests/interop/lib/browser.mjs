@@ -79,7 +79,9 @@ export class Browser {
       && f.getAttribute('method')?.toLowerCase() === 'post');
     if (!form) return undefined;
     const fields = new URLSearchParams();
-    for (const input of form.querySelectorAll('input[type=hidden]')) fields.append(input.getAttribute('name'), decode(input.getAttribute('value') ?? ''));
+    for (const input of form.querySelectorAll('input')) {
+      if (input.getAttribute('type')?.toLowerCase() === 'hidden') fields.append(input.getAttribute('name'), decode(input.getAttribute('value') ?? ''));
+    }
     return { url: decode(form.getAttribute('action')), form: fields };
   }
 
