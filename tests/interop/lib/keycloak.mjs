@@ -1,4 +1,5 @@
-// Keycloak, unmodified, as a SAML identity provider: one process, and a realm for each start.
+// Keycloak, unmodified, as a SAML identity provider: one process, and a realm for each start. `keycloak-oidc.mjs` has it
+// as a provider of OpenID Connect.
 import { spawn } from 'node:child_process';
 
 const SECONDS_TO_START = 400;
@@ -9,7 +10,7 @@ const plain = (pem) => pem.replace(/-----[^-]+-----/g, '').replace(/\s/g, '');
 let running;
 
 /** The one process: it takes too long to start for more. */
-async function server(port) {
+export async function server(port) {
   if (running) return running;
   const url = `http://localhost:${port}`;
   const child = spawn(`${process.env.COUNTERSIGN_KEYCLOAK}/bin/kc.sh`, [
@@ -47,7 +48,7 @@ async function server(port) {
 export const stopKeycloak = () => running?.stop();
 
 /** One call of the administration's API. */
-async function administer(url, path, method = 'GET', body) {
+export async function administer(url, path, method = 'GET', body) {
   const token = await fetch(`${url}/realms/master/protocol/openid-connect/token`, {
     method: 'POST', body: new URLSearchParams({ grant_type: 'password', client_id: 'admin-cli', ...ADMIN }),
   });
