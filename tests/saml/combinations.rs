@@ -209,7 +209,9 @@ async fn no_combination_of_mutations_makes_anybody_somebody_else() {
     let world = world(&bench);
     let original = format!("{:?}", bench.accepts(|_| {}).await.identity.key());
     let (mut accepted, mut refused) = (0, 0);
-    for seed in 0..400 {
+    // fewer where all tests run over and over, as for mutants
+    let count: u64 = std::env::var("COMBINATIONS").ok().and_then(|count| count.parse().ok()).unwrap_or(400);
+    for seed in 0..count {
         let open = bench.begin().await;
         let (message, made) = message(seed, &bench, &world, bench.script(&open));
         let (outcome, trace) = bench.finish(&open, &message).await;
@@ -233,7 +235,7 @@ async fn no_combination_of_mutations_makes_anybody_somebody_else() {
         }
     }
     // both happen, or this would test nothing
-    assert!(accepted > 40 && refused > 200, "{accepted} accepted, {refused} refused");
+    assert!(accepted * 10 > count && refused * 2 > count, "{accepted} accepted, {refused} refused");
 }
 
 /// What both other implementations are set to.

@@ -375,6 +375,17 @@ async fn an_old_message_is_not_taken() {
 }
 
 #[tokio::test]
+async fn a_provider_that_always_asks_anew_shows_a_new_proof_each_time() {
+    let always = Bench::with(Key::rsa(), "force_authn = true");
+    let now = always.now();
+    let proved = |offset: i64| {
+        move |script: &mut Script| script.assertion.authn[0].instant = Some(instant(now, offset))
+    };
+    always.refuses_beside("saml.authn_instant", proved(-SKEW), proved(-SKEW - 1)).await;
+    Bench::new().accepts(proved(-SKEW - 1)).await;
+}
+
+#[tokio::test]
 async fn a_fresh_proof_is_shown_where_it_was_demanded() {
     let bench = Bench::new();
     let cases: &[(&str, i64, bool)] =

@@ -431,6 +431,21 @@ mod tests {
         assert_eq!(try_read(&one(" ", &[])).map(drop), refused);
         assert_eq!(try_read(&one(&"n".repeat(MAX_NAME + 1), &[])).map(drop), refused);
         assert_eq!(try_read(&one(&"n".repeat(MAX_NAME), &[])).map(drop), Ok(()));
+        let longest = "x".repeat(MAX_VALUE);
+        assert_eq!(claims_of(&one("a", &[&longest]), "")["attributes"]["a"], longest.as_str());
+        // a friendly name that is none is left out, and the attribute stays
+        for (friendly, count) in
+            [(String::new(), 0), ("f".repeat(MAX_NAME), 1), ("f".repeat(MAX_NAME + 1), 0)]
+        {
+            let inner = one("a", &["x"]).replace("Name=", &format!(r#"FriendlyName="{friendly}" Name="#));
+            let claims = claims_of(&inner, "");
+            assert_eq!(
+                claims["friendly"].as_object().map(serde_json::Map::len),
+                Some(count),
+                "{friendly:.5}"
+            );
+            assert_eq!(claims["attributes"], json!({"a": "x"}));
+        }
         assert_eq!(try_read(&one("a", &[]).repeat(MAX_ATTRIBUTES)).map(drop), Ok(()));
         assert_eq!(try_read(&one("a", &[]).repeat(MAX_ATTRIBUTES + 1)).map(drop), refused);
         assert_eq!(try_read(&one("a", &["x"; MAX_VALUES])).map(drop), Ok(()));
@@ -465,6 +480,33 @@ mod tests {
             let error = parse(text).unwrap_err();
             assert!(error.contains(word), "{text}: {error}");
         }
+        // the last that is taken, and the first that is not
+        let names = |count: usize| (0..count).map(|nth| format!("a{nth} = 'x'\n")).collect::<String>();
+        let list = |count: usize| format!("a = [{}]", vec!["'x'"; count].join(", "));
+        let short = |length: usize| format!("{} = 'x'", "a".repeat(length));
+        let long = |length: usize| format!("a = '{}'", "x".repeat(length));
+        for (good, bad, word) in [
+            (names(MAX_SHORT), names(MAX_SHORT + 1), "at most 64 short names"),
+            (list(MAX_SOURCES), list(MAX_SOURCES + 1), "at most 16 attributes"),
+            (short(64), short(65), "1 to 64"),
+            (short(1), "'' = 'x'".to_owned(), "1 to 64"),
+            (long(MAX_NAME), long(MAX_NAME + 1), "1 to 1024"),
+            ("a_1 = 'x'".to_owned(), "a-1 = 'x'".to_owned(), "a-z"),
+            ("a = 'x'".to_owned(), "a = 'x '".to_owned(), "no space"),
+            ("a = { name_id = 'x' }".to_owned(), "a = { name_id = '' }".to_owned(), "1 to 1024"),
+            ("a = [{ name_id = 'x' }]".to_owned(), "a = [{}]".to_owned(), "an attribute's name"),
+        ] {
+            assert!(parse(&good).is_ok(), "{good:.40}: {:?}", parse(&good));
+            let error = parse(&bad).unwrap_err();
+            assert!(error.contains(word), "{bad:.40}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_source_says_where_it_is() {
+        let names: Names = toml::from_str("a = ['x', { friendly_name = 'y' }, { name_id = 'z' }]").unwrap();
+        let told: Vec<String> = names.0["a"].iter().map(ToString::to_string).collect();
+        assert_eq!(told, ["attribute x", "friendly name y", "NameID of format z"]);
     }
 
     proptest! {

@@ -133,3 +133,56 @@ pub fn make(name: &str, bits: Bits, valid_for: Duration, context: &Context) -> R
     let read = OwnKey::read_pem(&bundle)?;
     Ok(NewKey { bundle, certificate: pem, fingerprint: read.certificate.fingerprint(), not_after })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::{ManualClock, SeededEntropy};
+    use x509_cert::der::Decode as _;
+
+    const NOW: Timestamp = Timestamp(1_800_000_000_000);
+
+    fn made(seed: u64, bits: Bits) -> NewKey {
+        let context = Context::new(Arc::new(ManualClock::new(NOW)), Arc::new(SeededEntropy::new(seed)));
+        make("acme & co", bits, Duration::from_secs(86_400), &context).unwrap()
+    }
+
+    #[test]
+    fn a_new_key_is_one_that_can_be_configured() {
+        let mut firsts = std::collections::BTreeSet::new();
+        for seed in 0..6 {
+            let new = made(seed, Bits::Rsa2048);
+            let own = OwnKey::read_pem(&new.bundle).unwrap();
+            assert_eq!(own.certificate.fingerprint(), new.fingerprint);
+            assert_eq!(Certificate::read_pem(&new.certificate).unwrap(), [own.certificate.clone()]);
+            assert!(!new.certificate.contains("PRIVATE"));
+            let end = NOW.plus(Duration::from_secs(86_400));
+            assert_eq!((own.certificate.ends(), new.not_after), (Some(end), end));
+            let certificate = x509_cert::Certificate::from_der(&own.certificate.der).unwrap();
+            let tbs = certificate.tbs_certificate;
+            assert_eq!(tbs.subject.to_string(), "CN=acme & co");
+            assert_eq!(tbs.validity.not_before.to_unix_duration().as_secs(), 1_800_000_000 - 3600);
+            // RFC 5280 §4.1.2.2: positive, and here always of sixteen bytes
+            let serial = tbs.serial_number.as_bytes();
+            assert_eq!(serial.len(), 16);
+            assert!((0x40..0x80).contains(&serial[0]), "{serial:?}");
+            firsts.insert(serial[0]);
+        }
+        assert!(firsts.len() > 1, "{firsts:?}");
+        let long = OwnKey::read_pem(&made(7, Bits::Rsa3072).bundle).unwrap();
+        assert!(matches!(long.certificate.key(), Ok(PublicKey::Rsa(_, 3072))));
+    }
+
+    #[test]
+    fn a_key_in_the_form_of_pkcs_1_is_read_too() {
+        use x509_cert::der::pem::{LineEnding, decode_vec, encode_string};
+        let new = made(1, Bits::Rsa2048);
+        let (private, _) = new.bundle.split_once("-----BEGIN CERTIFICATE").unwrap();
+        let (_, pkcs8) = decode_vec(private.trim().as_bytes()).unwrap();
+        // behind the version and the algorithm stands the key in that form, as an octet string (RFC 5208 §5)
+        let pkcs1 = &pkcs8[26..];
+        let pem = encode_string("RSA PRIVATE KEY", LineEnding::LF, pkcs1).unwrap();
+        let own = OwnKey::read_pem(&format!("{pem}{}", new.certificate)).unwrap();
+        assert_eq!(own.certificate.fingerprint(), new.fingerprint);
+    }
+}

@@ -6,12 +6,12 @@ use crate::saml::{Key, KeyDescriptor, Metadata, Signature, instant, uri};
 use countersign::upstream::{Departure, Health};
 use std::time::Duration;
 
-fn sound() -> Metadata {
+pub fn sound() -> Metadata {
     idp().metadata()
 }
 
 /// The message that a file with this metadata is refused with; none if it is taken.
-fn refused_with(xml: &str, more: &str) -> Option<String> {
+pub fn refused_with(xml: &str, more: &str) -> Option<String> {
     let mut files = files();
     files.insert("file:acme.xml".to_owned(), xml.to_owned());
     match build(&format!("metadata_file = \"acme.xml\"\n{more}"), &files) {
@@ -25,7 +25,7 @@ fn refused_with(xml: &str, more: &str) -> Option<String> {
 }
 
 /// The metadata is refused for this reason; without the change it is taken.
-fn refuses(reason: &str, change: impl FnOnce(&mut Metadata)) {
+pub fn refuses(reason: &str, change: impl FnOnce(&mut Metadata)) {
     let mut metadata = sound();
     assert_eq!(refused_with(&metadata.xml(), ""), None);
     change(&mut metadata);
@@ -132,7 +132,7 @@ fn addresses_in_metadata_follow_the_rules_for_addresses() {
     }
 }
 
-fn aggregate(entities: &[String]) -> String {
+pub fn aggregate(entities: &[String]) -> String {
     format!(
         "<md:EntitiesDescriptor xmlns:md=\"{}\"><md:EntitiesDescriptor>{}</md:EntitiesDescriptor></md:EntitiesDescriptor>",
         uri::METADATA,
@@ -188,14 +188,14 @@ fn where_somebody_signs_the_metadata_nobody_else_may_write_it() {
 
 // ---- by address
 
-struct Remote {
-    publisher: Publisher,
-    bench: Bench,
+pub struct Remote {
+    pub publisher: Publisher,
+    pub bench: Bench,
 }
 
-const AT: &str = "/metadata.xml";
+pub const AT: &str = "/metadata.xml";
 
-fn remote(metadata: &str, more: &str) -> Remote {
+pub fn remote(metadata: &str, more: &str) -> Remote {
     let publisher = Publisher::start();
     let url = publisher.put(AT, Document::Json(metadata.to_owned()));
     let bench = Bench::new(&format!("metadata_url = \"{url}\"\n{more}"));
@@ -203,30 +203,30 @@ fn remote(metadata: &str, more: &str) -> Remote {
 }
 
 impl Remote {
-    fn publish(&self, metadata: &Metadata) {
+    pub fn publish(&self, metadata: &Metadata) {
         self.publisher.put(AT, Document::Json(metadata.xml()));
     }
     /// Whether an answer by this key is taken.
-    async fn accepts(&self, key: Key) -> Result<(), &'static str> {
+    pub async fn accepts(&self, key: Key) -> Result<(), &'static str> {
         let begun = self.bench.begin(|_| {}).await.map_err(|failure| failure.reason)?;
         let mut idp = idp();
         idp.keys = vec![key];
         let message = idp.answer(self.bench.now(), &begun.departure);
         self.bench.finish(&begun, &message).await.0.map(drop).map_err(|failure| failure.reason)
     }
-    fn later(&self, seconds: u64) {
+    pub fn later(&self, seconds: u64) {
         self.bench.clock.advance(Duration::from_secs(seconds));
     }
-    fn health(&self) -> Health {
+    pub fn health(&self) -> Health {
         self.bench.entry.upstream.health()
     }
-    async fn look(&self) {
+    pub async fn look(&self) {
         self.bench.entry.upstream.tend(&self.bench.context).await;
     }
 }
 
-const TRUSTED: &str = "trust_metadata_url = true";
-const PINNED: &str = "certificates = [\"file:idp.pem\"]";
+pub const TRUSTED: &str = "trust_metadata_url = true";
+pub const PINNED: &str = "certificates = [\"file:idp.pem\"]";
 
 #[tokio::test]
 async fn it_is_fetched_once_and_used_until_it_is_old() {

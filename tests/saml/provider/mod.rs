@@ -2,9 +2,11 @@
 //! publish, and a whole sign-in.
 
 mod metadata;
+mod metadata_edges;
 mod own;
 mod request;
 mod settings;
+mod told;
 mod whole;
 
 use crate::saml::{Idp, Key, Message};

@@ -83,8 +83,47 @@ async fn it_is_written_anew_now_and_then_not_at_every_request() {
     let bench = Bench::new(&format!("{BY_HAND}key = \"file:own.pem\""));
     let first = metadata(&bench).await;
     assert_eq!(metadata(&bench).await, first);
-    bench.clock.advance(Duration::from_secs(3600));
+    bench.clock.advance(Duration::from_secs(1799));
+    assert_eq!(metadata(&bench).await, first);
+    bench.clock.advance(Duration::from_secs(1));
     let later = metadata(&bench).await;
     assert_ne!(later, first);
     assert_eq!(keys(&later, "signing"), keys(&first, "signing"));
+    // by another address of ours it is another document
+    let elsewhere = "https://login.example/upstream/other/callback";
+    let other = bench.entry.upstream.published(&bench.context, elsewhere).await.unwrap().unwrap();
+    let other = String::from_utf8(other.body.to_vec()).unwrap();
+    let id = "https://login.example/upstream/other/metadata";
+    assert_eq!(attribute(&other, "EntityDescriptor", "entityID").as_deref(), Some(id));
+    assert_eq!(metadata(&bench).await.matches(OURS).count(), later.matches(OURS).count());
+}
+
+#[tokio::test]
+async fn it_holds_as_long_as_its_last_key_and_without_end_where_none_goes_on() {
+    const NOW: i64 = 1_800_000_000;
+    let until = async |now: i64, next: Option<i64>| {
+        let own =
+            |key: &Key, end: i64| format!("{}{}", key.private_pem(), key.certified(NOW - 86_400, end).pem());
+        let mut files = super::files();
+        files.insert("file:a.pem".to_owned(), own(&Key::service(), now));
+        files.insert("file:b.pem".to_owned(), own(&Key::rsa_next(), next.unwrap_or(now)));
+        let more = if next.is_some() { "next_key = \"file:b.pem\"" } else { "" };
+        let bench = super::build(&format!("{BY_HAND}key = \"file:a.pem\"\n{more}"), &files);
+        let bench = bench.unwrap_or_else(|wrong| panic!("{wrong:?}"));
+        attribute(&metadata(&bench).await, "EntityDescriptor", "validUntil")
+    };
+    let at = |end: i64| Some(crate::saml::instant(countersign::context::Timestamp::from_secs(end), 0));
+    assert_eq!(until(NOW + 50, None).await, at(NOW + 50));
+    assert_eq!(until(NOW + 50, Some(NOW + 90)).await, at(NOW + 90));
+    assert_eq!(until(NOW + 90, Some(NOW + 50)).await, at(NOW + 90));
+    assert_eq!(until(NOW, None).await, None);
+    assert_eq!(until(NOW - 1, Some(NOW + 1)).await, at(NOW + 1));
+}
+
+#[test]
+fn what_kind_of_provider_it_is() {
+    let bench = Bench::new(BY_HAND);
+    let upstream = &bench.entry.upstream;
+    assert_eq!(upstream.id().to_string(), "acme");
+    assert!(upstream.answers_by_post() && !upstream.answers_by_get() && upstream.logs_out_by_browser());
 }

@@ -118,6 +118,84 @@ async fn contexts_are_asked_for_by_configuration_or_as_the_map_translates_them()
 }
 
 #[tokio::test]
+async fn no_more_contexts_are_asked_for_than_fit_and_none_that_are_no_words() {
+    const MAP: &str = "[acr_map]\n\"urn:acme:mfa\" = \"mfa\"\n";
+    let class = |nth: usize| format!("AuthnRequest/RequestedAuthnContext/AuthnContextClassRef[{nth}]");
+    let asked = async |more: &str, values: Vec<String>| {
+        let request = request(more, |request| request.acr_values = values).await;
+        (1..20).map_while(|nth| inner(&request.xml, &class(nth))).collect::<Vec<_>>()
+    };
+    let ten: Vec<String> = (0..10).map(|nth| format!("urn:{nth}")).collect();
+    assert_eq!(asked(MAP, ten.clone()).await, ten[..8]);
+    let (longest, longer) = ("x".repeat(255), "x".repeat(256));
+    let odd = ["", &longer, "urn:\u{7}", &longest].map(str::to_owned).to_vec();
+    assert_eq!(asked(MAP, odd).await, [longest]);
+    assert!(
+        asked(&format!("pass = [\"prompt\"]\n{MAP}"), ten).await.is_empty(),
+        "the settings keep them here"
+    );
+}
+
+#[tokio::test]
+async fn a_comparison_goes_out_by_its_name() {
+    for (word, accepted) in [
+        ("exact", ""),
+        ("minimum", "authn_context_accepted = [\"urn:b\"]"),
+        ("better", "authn_context_accepted = [\"urn:b\"]"),
+        ("maximum", "authn_context_accepted = [\"urn:b\"]"),
+    ] {
+        let more = format!("authn_context = [\"urn:a\"]\nauthn_context_comparison = \"{word}\"\n{accepted}");
+        let asked = request(&more, |_| {}).await;
+        let said = attribute(&asked.xml, "AuthnRequest/RequestedAuthnContext", "Comparison");
+        assert_eq!(said.as_deref(), Some(word));
+    }
+}
+
+#[tokio::test]
+async fn a_hint_is_passed_on_where_it_can_be_somebody() {
+    let hinted = async |more: &str, hint: &str| {
+        let request = request(&format!("pass = [\"login_hint\"]\n{more}"), |request| {
+            request.login_hint = Some(hint.to_owned());
+        })
+        .await;
+        let name = "AuthnRequest/Subject/NameID";
+        (inner(&request.xml, name), attribute(&request.xml, name, "Format"))
+    };
+    let longest = "x".repeat(255);
+    assert_eq!(hinted("", &longest).await, (Some(longest.clone()), None));
+    let format = hinted("nameid_format = \"persistent\"", "alice").await;
+    assert_eq!(format, (Some("alice".to_owned()), Some(uri::PERSISTENT.to_owned())));
+    for odd in ["", &format!("{longest}x"), "alice\u{7}"] {
+        assert_eq!(hinted("", odd).await, (None, None), "{odd:.10}");
+    }
+}
+
+#[tokio::test]
+async fn a_wish_that_the_settings_keep_here_is_not_passed_on() {
+    let aged = |request: &mut BeginRequest| request.max_age = Some(Duration::from_secs(60));
+    assert_eq!(own(&request("pass = [\"max_age\"]", aged).await, "ForceAuthn").as_deref(), Some("true"));
+    assert_eq!(own(&request("pass = [\"prompt\"]", aged).await, "ForceAuthn"), None);
+    let forced = |request: &mut BeginRequest| request.force_authentication = true;
+    assert_eq!(own(&request("pass = [\"prompt\"]", forced).await, "ForceAuthn").as_deref(), Some("true"));
+    assert_eq!(own(&request("pass = [\"max_age\"]", forced).await, "ForceAuthn"), None);
+    assert_eq!(own(&request("pass = [\"prompt\"]", |_| {}).await, "IsPassive"), None);
+}
+
+#[tokio::test]
+async fn what_is_empty_is_not_sent() {
+    let sso = "sso_url = \"https://id.acme.example/sso?\"\ncertificates = [\"file:idp.pem\"]\n";
+    for (more, redirect) in [("", true), (SIGNED, true), ("request_binding = \"post\"", false)] {
+        let bench = Bench::new(&format!("{sso}{more}"));
+        let departure = bench.begin(|request| request.state.clear()).await.unwrap().departure;
+        if let Departure::RedirectTo(url) = &departure {
+            assert!(url.as_str().starts_with("https://id.acme.example/sso?SAMLRequest="), "{url}");
+        }
+        let sent = Request::of(&departure);
+        assert_eq!((sent.redirect, sent.relay_state), (redirect, None));
+    }
+}
+
+#[tokio::test]
 async fn a_format_is_asked_for_where_it_is_configured() {
     let policy = "AuthnRequest/NameIDPolicy";
     let free = request("", |_| {}).await;

@@ -1,6 +1,7 @@
 //! Mistakes in the settings: each is refused at its key, and its valid twin is not.
 
 use super::{BY_HAND, Bench, build, files, provider};
+use crate::saml::Key;
 
 /// The keys of contradictions.
 fn wrong(more: &str) -> Vec<&'static str> {
@@ -96,9 +97,79 @@ fn what_is_asked_of_answers_goes_together() {
     assert_eq!(with("authoritative_for = [\"acme.example\"]\nemail_verified = \"true\""), [""; 0]);
 }
 
+/// The last value on each side of a limit.
+#[test]
+fn limits_of_settings_are_exact() {
+    let with = |more: &str| wrong(&format!("{BY_HAND}{more}"));
+    for (good, bad, key) in [
+        ("skew = \"300s\"", "skew = \"301s\"", "skew"),
+        ("max_lifetime = \"60s\"", "max_lifetime = \"59s\"", "max_lifetime"),
+        ("max_lifetime = \"24h\"", "max_lifetime = \"86401s\"", "max_lifetime"),
+        ("response_max_age = \"60s\"", "response_max_age = \"59s\"", "response_max_age"),
+        ("response_max_age = \"1h\"", "response_max_age = \"3601s\"", "response_max_age"),
+    ] {
+        assert_eq!(with(good), [""; 0], "{good}");
+        assert_eq!(with(bad), [key], "{bad}");
+    }
+    for key in ["entity_id", "our_entity_id"] {
+        // characters, not bytes (SAML Core §8.3.6)
+        for (value, good) in [
+            ("é".repeat(1024), true),
+            ("é".repeat(1025), false),
+            (String::new(), false),
+            ("urn:a b".to_owned(), false),
+            ("urn:a\\u0007b".to_owned(), false),
+            ("urn:a\\u00a0b".to_owned(), false),
+        ] {
+            let found = with(&format!("{key} = \"{value}\""));
+            let keys = if good { vec![] } else { vec![key] };
+            assert_eq!(found, keys, "{key} {value:.20}");
+        }
+    }
+    for (context, good) in [("urn:a", true), ("", false), ("urn:a\\u0007", false), ("urn:a\\u2003b", false)] {
+        let keys = if good { vec![] } else { vec!["authn_context"] };
+        assert_eq!(with(&format!("authn_context = [\"urn:x\", \"{context}\"]")), keys, "{context}");
+        let accepted = "authn_context = [\"urn:x\"]\nauthn_context_comparison = \"minimum\"\n";
+        let more = format!("{accepted}authn_context_accepted = [\"urn:y\", \"{context}\"]");
+        assert_eq!(with(&more), keys, "accepted: {context}");
+    }
+}
+
+#[test]
+fn every_word_of_the_settings_means_one_thing() {
+    // what is written as a word or as a whole identifier is the same, and another one is another
+    let accepts = |asked: &str, accepted: &str| {
+        wrong(&format!("{BY_HAND}nameid_format = \"{asked}\"\nnameid_formats = [\"{accepted}\"]")).is_empty()
+    };
+    let words = [
+        ("persistent", "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"),
+        ("email", "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"),
+        ("unspecified", "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"),
+        ("x509", "urn:oasis:names:tc:SAML:1.1:nameid-format:X509SubjectName"),
+        ("windows", "urn:oasis:names:tc:SAML:1.1:nameid-format:WindowsDomainQualifiedName"),
+        ("kerberos", "urn:oasis:names:tc:SAML:2.0:nameid-format:kerberos"),
+        ("urn:acme:staff", "urn:acme:staff"),
+    ];
+    for (word, _) in words {
+        for (other, uri) in words {
+            assert_eq!(accepts(word, uri), word == other, "{word} {uri}");
+        }
+    }
+    for odd in ["nonsense", "urn:a b", "urn:a\\u0007", ""] {
+        let text = format!("nameid_format = \"{odd}\"");
+        assert!(provider(&text).unwrap_err().contains("is no NameID format"), "{odd}");
+    }
+}
+
 #[test]
 fn values_that_are_none_are_refused_where_they_stand() {
     for (text, says) in [
+        ("certificates = [\"env:\"]", "a certificate is given as"),
+        ("certificates = [\"file:\"]", "a certificate is given as"),
+        ("certificates = [\"http://x/\"]", "a certificate is given as"),
+        ("certificates = [\"x -----BEGIN CERTIFICATE-----\"]", "a certificate is given as"),
+        ("metadata_file = \"file:\"", "a path is missing"),
+        ("metadata_file = \"a\\u0000b\"", "a path is missing"),
         ("algorithms = [\"rsa-sha1\"]", "rsa-sha1"),
         ("algorithms = [\"hmac-sha256\"]", "hmac-sha256"),
         ("signed = \"none\"", "none"),
@@ -115,6 +186,11 @@ fn values_that_are_none_are_refused_where_they_stand() {
     }
     let plain = "sso_url = \"http://id.acme.example/sso\"\ncertificates = [\"file:idp.pem\"]";
     assert_eq!(wrong(plain), ["sso_url"]);
+    let plain = format!("{BY_HAND}key = \"file:own.pem\"\nslo_url = \"http://id.acme.example/slo\"");
+    assert_eq!(wrong(&plain), ["slo_url"]);
+    let plain = "metadata_url = \"http://id.acme.example/metadata\"\ntrust_metadata_url = true";
+    assert_eq!(wrong(plain), ["metadata_url"]);
+    assert_eq!(wrong("metadata_file = \"file:acme.xml\""), [""; 0]);
 }
 
 #[test]
@@ -137,6 +213,33 @@ fn files_that_cannot_be_used_are_told_at_their_key() {
     let problems = build(&format!("{sso}certificates = [\"file:nonsense.pem\"]"), &files()).err().unwrap();
     assert_eq!(problems[0].key, "certificates");
     Bench::new(&format!("{sso}certificates = [\"file:idp.pem\", \"file:ec.pem\"]\nkey = \"file:own.pem\""));
+    // where the names of files are all that is wrong, each is told
+    let both = format!(
+        "{sso}certificates = [\"file:nonsense.pem\", \"file:nowhere.pem\"]\nkey = \"file:nonsense.pem\""
+    );
+    let keys: Vec<&str> = build(&both, &files()).err().unwrap().iter().map(|problem| problem.key).collect();
+    assert!(keys.contains(&"certificates"), "{keys:?}");
+    // one PEM text may hold several, up to sixteen, and one that stands twice is one
+    let several = |count: usize| {
+        let mut files = files();
+        let pem: String =
+            (0..count).map(|nth| Key::p256().certified(0, 4_000_000_000 + nth as i64).pem()).collect();
+        files.insert("file:several.pem".to_owned(), pem);
+        build(&format!("{sso}certificates = [\"file:several.pem\", \"file:several.pem\"]"), &files)
+    };
+    assert!(several(16).is_ok());
+    let problems = several(17).err().unwrap();
+    assert!(problems[0].message.contains("more than 16 certificates"), "{problems:?}");
+    // two keys of ours are two
+    let own =
+        |next: &str| build(&format!("{BY_HAND}key = \"file:own.pem\"\nnext_key = \"file:{next}\""), &files());
+    assert!(own("own-next.pem").is_ok());
+    let mut again = files();
+    again.insert("file:own-copy.pem".to_owned(), again["file:own.pem"].clone());
+    let copied = format!("{BY_HAND}key = \"file:own.pem\"\nnext_key = \"file:own-copy.pem\"");
+    let problems = build(&copied, &again).err().unwrap();
+    assert_eq!((problems[0].key, problems.len()), ("next_key", 1));
+    assert!(problems[0].message.contains("same key"), "{problems:?}");
     // a certificate may stand in the settings themselves
     let inline = format!("{sso}certificates = ['''{}''']", files()["file:idp.pem"]);
     Bench::new(&inline);

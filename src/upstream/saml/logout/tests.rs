@@ -184,6 +184,77 @@ fn every_part_of_a_request_is_checked() {
     }
 }
 
+/// The last length that is taken, and the first that is not; characters, of three bytes each.
+#[test]
+fn lengths_and_forms_are_exact() {
+    let reason = |change: &dyn Fn(&mut Parts)| {
+        let mut parts = sound();
+        change(&mut parts);
+        asked(&parts.xml("LogoutRequest", "")).map(drop).map_err(|failure| failure.reason)
+    };
+    let inside = |text: String| reason(&move |p: &mut Parts| p.inside.clone_from(&text));
+    let named =
+        |attributes: &str, name: &str| inside(format!("<saml:NameID{attributes}>{name}</saml:NameID>"));
+    let session = |text: &str| {
+        inside(format!("<saml:NameID>alice</saml:NameID><samlp:SessionIndex>{text}</samlp:SessionIndex>"))
+    };
+    let letters = |count: usize| "語".repeat(count);
+    assert_eq!(reason(&|p| p.id = Some("x".repeat(255))), Ok(()));
+    assert_eq!(reason(&|p| p.id = Some(" ".to_owned())), Err("saml.message.id"));
+    assert_eq!(named("", &letters(256)), Ok(()));
+    assert_eq!(named("", &letters(257)), Err("saml.nameid.value"));
+    assert_eq!(named("", "al&#10;ice"), Err("saml.nameid.value"));
+    assert_eq!(named("", "al<x/>ice"), Err("saml.nameid.value"));
+    for attribute in ["Format", "NameQualifier", "SPNameQualifier"] {
+        let with = |value: &str| named(&format!(" {attribute}=\"{value}\""), "alice");
+        assert_eq!(with(&letters(1024)), Ok(()), "{attribute}");
+        assert_eq!(with(&letters(1025)), Err("saml.nameid.value"), "{attribute}");
+        assert_eq!(with(""), Err("saml.nameid.value"), "{attribute}");
+        assert_eq!(with("a&#10;b"), Err("saml.nameid.value"), "{attribute}");
+    }
+    assert_eq!(session(&letters(255)), Ok(()));
+    assert_eq!(session(&letters(256)), Err("saml.session_index"));
+    assert_eq!(session("s&#10;1"), Err("saml.session_index"));
+    assert_eq!(session("s<x/>"), Err("saml.message.shape"));
+    let format = |format: &str| {
+        let whole = sound().xml("LogoutRequest", "");
+        let text = whole.replace("<saml:Issuer>", &format!("<saml:Issuer Format=\"{format}\">"));
+        asked(&text).map(drop).map_err(|failure| failure.reason)
+    };
+    assert_eq!(format("urn:oasis:names:tc:SAML:2.0:nameid-format:entity"), Ok(()));
+    assert_eq!(format(PERSISTENT), Err("saml.issuer"));
+    assert_eq!(format(""), Err("saml.issuer"));
+}
+
+#[test]
+fn where_nothing_is_expected_nothing_fits() {
+    let text = Parts { issuer: Some(String::new()), ..sound() }.xml("LogoutRequest", "");
+    let text = text.replace(&format!("Destination=\"{ADDRESS}\""), "Destination=\"\"");
+    let reason = |expected: Expected<'_>, text: &str| {
+        let document = xml::parse(text).unwrap();
+        let mut trace = Trace::default();
+        let outcome = message::request(document.root_element(), &expected, &mut Checks::new(&mut trace));
+        outcome.map(drop).map_err(|failure| failure.reason)
+    };
+    assert_eq!(reason(Expected { address: "", ..expected() }, &text), Err("saml.destination"));
+    let sent = text.replace("Destination=\"\"", &format!("Destination=\"{ADDRESS}\""));
+    assert_eq!(reason(Expected { issuer: "", ..expected() }, &sent), Err("saml.issuer"));
+    assert_eq!(reason(expected(), &sound().xml("LogoutRequest", "")), Ok(()));
+}
+
+#[test]
+fn a_name_that_is_too_long_to_keep_is_not_kept() {
+    let with = |length: usize| NameId { format: None, ..name(&"x".repeat(length)) };
+    let around = r#"{"value":""}"#.len();
+    let longest = message::remembered(&with(4096 - around), ISSUER, OURS).unwrap();
+    assert_eq!(longest.written.len(), 4096);
+    assert_eq!(message::written(&longest.written), Some(with(4096 - around)));
+    assert!(message::remembered(&with(4097 - around), ISSUER, OURS).is_none());
+    for odd in ["", "{}", r#"{"value":"a","more":"b"}"#, r#"{"value":1}"#] {
+        assert_eq!(message::written(odd), None, "{odd}");
+    }
+}
+
 #[test]
 fn an_answer_names_our_request_and_a_success() {
     let status = |codes: &str| Parts {

@@ -230,6 +230,8 @@ fn short_and_odd_input_is_a_refusal_and_no_panic() {
         ("SAMLRequest=a&SigAlg=%zz&Signature=b", "saml.encoding"),
         ("SAMLRequest=a&SigAlg=%ff&Signature=b", "saml.encoding"),
         ("SAMLRequest=a&SigAlg=%&Signature=b", "saml.encoding"),
+        ("SAMLRequest=a&SigAlg=%+f&Signature=b", "saml.encoding"),
+        ("SAMLRequest=a&SigAlg=b%4&Signature=b", "saml.encoding"),
         ("SAMLRequest=a&SAMLRequest=b&SigAlg=x&Signature=b", "saml.encoding"),
         ("%53AMLRequest=a&SigAlg=x&Signature=b", "saml.encoding"),
         ("SAMLRequest=a&SAMLEncoding=x&SigAlg=x&Signature=b", "saml.encoding"),
@@ -253,9 +255,12 @@ fn short_and_odd_input_is_a_refusal_and_no_panic() {
         let failure = query::verify(Kind::Request, raw, &trust(&[Key::rsa(), Key::p256()])).unwrap_err();
         assert_eq!(failure.reason, reason, "{raw}");
     }
-    let long = "a".repeat(70_000);
-    let failure = query::verify(Kind::Request, &long, &trust(&[])).unwrap_err();
-    assert_eq!(failure.reason, "saml.xml.limits");
+    let long = |length: usize| {
+        let text = format!("SAMLRequest={}", "a".repeat(length - 12));
+        query::verify(Kind::Request, &text, &trust(&[])).unwrap_err().reason
+    };
+    assert_eq!(long(64 * 1024), "saml.sig.missing");
+    assert_eq!(long(64 * 1024 + 1), "saml.xml.limits");
 }
 
 /// Finding 11: a LogoutRequest loses its SessionIndex, and nothing signs or verifies it.
@@ -313,6 +318,11 @@ fn a_form_s_base64_may_have_white_space_and_nothing_else() {
     }
     let long = "AAAA".repeat(xml::MESSAGE.bytes);
     assert_eq!(decode_form(&long).unwrap_err().reason, "saml.xml.limits");
+    // the longest message, and white space in it
+    let most = xml::MESSAGE.bytes.div_ceil(3) * 4 + 16 * 1024;
+    let spaced = |length: usize| format!("AAAA{}", " ".repeat(length - 4));
+    assert!(decode_form(&spaced(most)).is_ok());
+    assert_eq!(decode_form(&spaced(most + 1)).unwrap_err().reason, "saml.xml.limits");
 }
 
 #[test]

@@ -10,6 +10,14 @@ fn refuses(reason_wanted: &str, text: &str) {
     assert_eq!(reason(text), Some(reason_wanted), "{}", text.get(..text.len().min(300)).unwrap_or(text));
 }
 
+/// The first pass refuses it, so that no tree is built of it.
+#[track_caller]
+fn refuses_at_once(reason_wanted: &str, text: &str) {
+    let found = scan::scan(text, &MESSAGE).err().map(|failure| failure.reason);
+    assert_eq!(found, Some(reason_wanted), "{}", text.get(..text.len().min(300)).unwrap_or(text));
+    refuses(reason_wanted, text);
+}
+
 #[track_caller]
 fn takes(text: &str) {
     if let Err(failure) = parse(text) {
@@ -24,14 +32,13 @@ fn plain_xml_is_taken() {
     takes("<?xml version=\"1.0\"?><a/>");
     takes("<?xml version='1.0' encoding='utf-8' standalone='yes' ?>\n<a/>");
     takes("<p:a xmlns:p=\"urn:x\" p:b='1' xml:lang='de' xml:space='preserve'><c xmlns=''/></p:a>");
+    takes("<a xmlns:p='a+b-c.1:x' xmlns:q='u:x'><xml lang=''/><p:b xml:space='default'/></a>");
     takes("<a b='&lt;&amp;&#x41;&#10;&quot;&apos;'>&gt;&#128512;é\u{10FFFF}</a>");
 }
 
 #[test]
 fn whatever_is_no_xml_to_the_last_byte_is_refused() {
     for text in [
-        "",
-        " ",
         "x",
         "<",
         "<a",
@@ -58,16 +65,19 @@ fn whatever_is_no_xml_to_the_last_byte_is_refused() {
         "<a>&#;</a>",
         "<a>&#x;</a>",
         "<a>&#+5;</a>",
+        "<a>&#x+5;</a>",
         "<a>\u{1}</a>",
         "<a>\u{ffff}</a>",
-        "<p:a/>",
-        "<a p:b='1'/>",
         "< a/>",
         "<a / >",
         "<a></ a>",
         "<!x><a/>",
         "<a><!x></a>",
     ] {
+        refuses_at_once("saml.xml.malformed", text);
+    }
+    // these the tree finds out
+    for text in ["", " ", "<p:a/>", "<a p:b='1'/>"] {
         refuses("saml.xml.malformed", text);
     }
 }
@@ -93,7 +103,7 @@ fn names_that_change_when_written_anew_are_refused() {
         "<a xmlns:p='urn:x' xmlns:p='urn:y'/>",
         "<a xmlns='urn:x' xmlns='urn:y'/>",
     ] {
-        refuses("saml.xml.malformed", text);
+        refuses_at_once("saml.xml.malformed", text);
     }
 }
 
@@ -108,22 +118,25 @@ fn nothing_stands_in_a_message_that_readers_could_see_differently() {
         "<a b='&x;'/>",
         "<a>&xxe;&amp;</a>",
     ] {
-        refuses("saml.xml.doctype", text);
+        refuses_at_once("saml.xml.doctype", text);
     }
     for text in ["<!---><a/>", "<!-- x --><a/>", "<a>x<!-- y -->z</a>", "<a/><!-- -->"] {
-        refuses("saml.xml.comment", text);
+        refuses_at_once("saml.xml.comment", text);
     }
     for text in
         ["<a><?x y?></a>", "<?x?><a/>", "<a/><?x?>", "<a><![CDATA[x]]></a>", " <?xml version='1.0'?><a/>"]
     {
-        refuses("saml.xml.content", text);
+        refuses_at_once("saml.xml.content", text);
     }
-    refuses("saml.xml.content", "<a xml:base='http://x/'/>");
-    refuses("saml.xml.content", "<a xmlns:i='http://www.w3.org/2001/XInclude'><i:include href='x'/></a>");
+    refuses_at_once("saml.xml.content", "<a xml:base='http://x/'/>");
+    refuses_at_once(
+        "saml.xml.content",
+        "<a xmlns:i='http://www.w3.org/2001/XInclude'><i:include href='x'/></a>",
+    );
     for text in ["<a xmlns:x='urn:x' ID='1' x:ID='2'/>", "<a xmlns:x='urn:x' x:id='2'/>", "<a xml:id='x'/>"] {
-        refuses("saml.xml.attribute", text);
+        refuses_at_once("saml.xml.attribute", text);
     }
-    refuses("saml.xml.attribute", "<a xmlns:x='urn:x' xmlns:y='urn:y' x:b='1' y:b='2'/>");
+    refuses_at_once("saml.xml.attribute", "<a xmlns:x='urn:x' xmlns:y='urn:y' x:b='1' y:b='2'/>");
     for text in [
         "<a xmlns:x='x'/>",
         "<a xmlns='../x'/>",
@@ -131,13 +144,14 @@ fn nothing_stands_in_a_message_that_readers_could_see_differently() {
         "<a xmlns:x=':x'/>",
         "<a xmlns:x='urn:'/>",
         "<a xmlns:x='1:x'/>",
+        "<a xmlns:x='u_n:x'/>",
         "<a xmlns:x='urn:x y'/>",
         "<a xmlns:x='urn:&amp;'/>",
         "<a xmlns:x='urn:é'/>",
         "<a xmlns:x='urn:\"'/>",
         "<a xmlns:x=\" urn:x\"/>",
     ] {
-        refuses("saml.c14n.failed", text);
+        refuses_at_once("saml.c14n.failed", text);
     }
 }
 
@@ -158,9 +172,9 @@ fn the_text_is_utf8_and_says_nothing_else() {
         "<?xml version='1.0'",
         "<\0a\0/\0>\0",
     ] {
-        refuses("saml.xml.encoding", text);
+        refuses_at_once("saml.xml.encoding", text);
     }
-    refuses("saml.xml.content", "<?xml-stylesheet href='x'?><a/>");
+    refuses_at_once("saml.xml.content", "<?xml-stylesheet href='x'?><a/>");
     let bytes =
         |bytes: &[u8], limits: &Limits| decode(bytes, limits).map(str::to_owned).map_err(|f| f.reason);
     assert_eq!(bytes(b"<a/>", &MESSAGE), Ok("<a/>".to_owned()));
@@ -169,7 +183,7 @@ fn the_text_is_utf8_and_says_nothing_else() {
     assert_eq!(bytes(b"\xfe\xff\0<\0a\0/\0>", &METADATA), Err("saml.xml.encoding"));
     assert_eq!(bytes(b"<a>\xc0\xaf</a>", &MESSAGE), Err("saml.xml.encoding"));
     assert_eq!(bytes(b"<a>\xff</a>", &MESSAGE), Err("saml.xml.encoding"));
-    refuses("saml.xml.malformed", "\u{feff}<a/>");
+    refuses_at_once("saml.xml.malformed", "\u{feff}<a/>");
 }
 
 /// Each limit exactly, and one more. What was counted tells that nothing behind the limit was looked at.
@@ -205,6 +219,8 @@ fn everything_is_bounded_and_counted_no_further() {
     takes(&attributes(MESSAGE.attributes / 2));
     let namespaces = |n: usize| format!("<a>{}</a>", "<b xmlns='urn:x' xmlns:p='urn:p'/>".repeat(n / 2));
     takes(&namespaces(MESSAGE.namespaces / 4));
+    // what is declared at an element is forgotten behind it
+    takes(&format!("<a>{}</a>", "<b xmlns='urn:x' xmlns:p='urn:p'></b>".repeat(MESSAGE.namespaces_in_scope)));
     let narrow = Limits { attributes: 8, namespaces: 8, bytes: 300, ..MESSAGE };
     for (make, most) in [(&attributes as Make<'_>, 8), (&namespaces, 8)] {
         assert!(parse_within(&make(most), &narrow).is_ok());
@@ -216,6 +232,12 @@ fn everything_is_bounded_and_counted_no_further() {
         "saml.xml.limits"
     );
     assert_eq!(decode(&[b' '; 301], &narrow).unwrap_err().reason, "saml.xml.limits");
+    assert!(decode(&[b' '; 300], &narrow).is_ok());
+    // of comments there may be many, but not without end
+    let comments = |n: usize| format!("<a>{}</a>", "<!---->".repeat(n));
+    assert!(parse_within(&comments(METADATA.elements), &METADATA).is_ok());
+    let failure = parse_within(&comments(METADATA.elements * 5), &METADATA).unwrap_err();
+    assert_eq!(failure.reason, "saml.xml.limits");
 }
 
 #[test]
@@ -244,6 +266,7 @@ fn line_ends_and_white_space_in_values_are_normal_before_anybody_reads() {
             "<a\n b='1 2  3 4 5' c=\" \"\td=' '>\n\n \n</a>\n",
         ),
         ("<a b='&#13;&#10;&#9;é\té'>&#13;</a>", "<a b='&#13;&#10;&#9;é é'>&#13;</a>"),
+        ("<a>x\r\n\ry</a>", "<a>x\n\ny</a>"),
     ];
     for (text, wanted) in cases {
         assert_eq!(normal(text, &MESSAGE).unwrap(), wanted);
