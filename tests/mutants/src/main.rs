@@ -112,6 +112,7 @@ fn judge<'t>(
     let ours = tree.mutants.iter().filter(|mutant| list::area(&mutant.file) == Some(area));
     let ours: Vec<&list::Mutant> = ours.skip(k - 1).step_by(n).collect();
     let next = AtomicUsize::new(0);
+    let catchers = run::Catchers::default();
     let work = |worker: usize| -> Result<Judged<'t>, String> {
         let mut done = Vec::new();
         while let Some(mutant) = ours.get(next.fetch_add(1, Ordering::Relaxed)) {
@@ -124,7 +125,7 @@ fn judge<'t>(
                 done.push((*mutant, Some(outcome)));
                 continue;
             }
-            let (outcome, by) = run::judge(mutant.id, tests, &tree.root, worker);
+            let (outcome, by) = run::judge(mutant, tests, &catchers, &tree.root, worker);
             kept.lock().unwrap_or_else(PoisonError::into_inner).keep(mutant, outcome)?;
             if outcome != Outcome::Caught {
                 println!(
