@@ -363,6 +363,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn nobody_waits_for_a_fetch_who_has_what_is_fresh() {
+        let bench = Bench::new();
+        bench.get().await.unwrap();
+        let turn = bench.cached.fetching.lock().await;
+        let waits = futures_util::future::select(Box::pin(bench.get()), Box::pin(async {}));
+        let futures_util::future::Either::Left((value, _)) = waits.await else { panic!("it waits") };
+        assert_eq!(value, Ok(1));
+        drop(turn);
+    }
+
+    #[tokio::test]
     async fn a_refresh_does_not_wait_for_another_fetch() {
         let bench = Bench::new();
         let refresh =

@@ -234,5 +234,10 @@ mod tests {
             assert_eq!(token_response(&error, REASONS, leniency).unwrap_err().reason, "x.error");
         }
         assert_eq!(token_response(&form, REASONS, Leniency::Errors).unwrap_err().reason, "x.response");
+        for media in ["text/plain", "text/javascript"] {
+            let text = answer(200, media, r#"{"access_token":"a","token_type":"bearer"}"#);
+            assert!(token_response(&text, REASONS, Leniency::Form).is_ok(), "{media}");
+            assert!(token_response(&text, REASONS, Leniency::Errors).is_err(), "{media}");
+        }
     }
 }

@@ -14,6 +14,8 @@ pub mod mapping;
 pub mod presets;
 pub mod registry;
 pub mod settings;
+#[cfg(test)]
+mod tests;
 mod vouch;
 
 kinds! { oidc, oauth2, saml }

@@ -225,6 +225,56 @@ async fn words_of_a_person_have_a_length_on_their_way_to_the_provider() {
 }
 
 #[tokio::test]
+async fn what_our_key_signs_goes_by_one_name_only() {
+    for (auth, named, other) in [
+        (
+            "client_auth = \"signed_secret\"\nkey_id = \"k\"\nteam_id = \"t\"",
+            "client_secret",
+            "client_assertion",
+        ),
+        ("client_auth = \"private_key_jwt\"", "client_assertion", "client_secret"),
+    ] {
+        let bench = Bench::new(|origin| {
+            let base =
+                crate::bench::OIDC.replace("client_secret = \"env:SECRET\"", "private_key = \"env:KEY\"");
+            format!("issuer = \"{origin}\"\n{base}\n{auth}")
+        });
+        bench.standin.script().authenticates =
+            Some(Box::new(move |seen| seen.form.contains_key(named) && !seen.form.contains_key(other)));
+        bench.signs_in().await;
+    }
+}
+
+#[tokio::test]
+async fn what_comes_beside_a_code_has_a_length() {
+    let bench = Bench::oidc(
+        "response_mode = \"form_post\"\nresponse_claims = \"user\"\nuserinfo = \"never\"\n\
+         [profile]\nname = \"claims.user.name\"",
+    );
+    let said = async |user: Option<String>| {
+        let open = bench.begin(|_| {}).await.unwrap();
+        let (outcome, trace) = bench
+            .finish(&open, |callback| {
+                callback.method = CallbackMethod::Post;
+                callback.parameters.extend(user.map(|user| ("user".to_owned(), user)));
+            })
+            .await;
+        let name = outcome.unwrap().identity.profile().name.clone();
+        (name, trace.steps().iter().any(|step| step.check == "oidc.response_claims"))
+    };
+    let long = |length: usize| format!("{{\"name\":\"Alice\"{}}}", " ".repeat(length - 16));
+    assert_eq!(long(4096).len(), 4096);
+    let alice = Some("Alice".to_owned());
+    assert_eq!(said(Some(long(4096))).await, (alice, false));
+    assert_eq!(said(Some(long(4097))).await, (None, true));
+    assert_eq!(said(Some("[]".to_owned())).await, (None, true));
+    assert_eq!(said(None).await, (None, false));
+    // nor does a claim of that name pass for it
+    bench.standin.script().claims = Box::new(|claims| claims["user"] = json!({"name": "Mallory"}));
+    assert_eq!(said(None).await, (None, false));
+}
+
+#[tokio::test]
 async fn where_the_nonce_is_left_out_the_token_itself_is_what_counts_once() {
     let bench = Bench::oidc("nonce = false");
     let open = bench.begin(|_| {}).await.unwrap();
@@ -282,6 +332,17 @@ async fn plain_oauth_at_its_edges() {
         told(|c| c.parameters.clear()).await,
         (Some("oauth2.response"), "neither code nor error".to_owned())
     );
+
+    let token = bench.standin.seen().into_iter().find(|seen| seen.path == "/token").unwrap();
+    assert!(!token.form.contains_key("state"), "the browser's word stays with the browser");
+    let mut open = bench.begin(|_| {}).await.unwrap();
+    let before = bench.standin.count("/token");
+    for bad in ["", "[]", "{}x", "{\"verifier\":1}", "{\"more\":1}"] {
+        open.begun.state = bad.as_bytes().to_vec().into();
+        let (outcome, trace) = bench.finish(&open, |_| {}).await;
+        assert_eq!(refused(outcome, &trace, "oauth2.state").user, UserMessage::StartAgain, "{bad}");
+    }
+    assert_eq!(bench.standin.count("/token"), before);
 
     let upstream = &bench.entry.upstream;
     assert_eq!(upstream.form_targets(), [bench.standin.origin()]);

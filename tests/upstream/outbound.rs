@@ -187,6 +187,22 @@ async fn an_answer_says_its_type_and_for_how_long_it_is_fresh() {
 }
 
 #[tokio::test]
+async fn a_request_asks_for_one_media_type_and_keeps_its_other_fields() {
+    let way = way();
+    let request = Request::get(way.url()).header("x-other", "kept");
+    for (request, accept) in
+        [(request.clone(), "application/json"), (request.accepting("text/css"), "text/css")]
+    {
+        assert_eq!(request.headers.iter().filter(|(name, _)| name == "accept").count(), 1);
+        way.outbound.send(request, 10_000).await.unwrap();
+        let seen = way.standin.seen().pop().unwrap();
+        assert_eq!(seen.headers["accept"], accept);
+        assert_eq!(seen.headers["x-other"], "kept");
+        assert!(seen.headers["user-agent"].starts_with("countersign/"));
+    }
+}
+
+#[tokio::test]
 async fn only_200_is_fine() {
     let way = way();
     assert!(way.status(200).await.unwrap().ok().is_ok());

@@ -109,10 +109,26 @@ fn errors_say_what() {
         ("'a' == claims.b \\", "`\\` has no place"),
         ("'a\\' == claims.b", "no backslash"),
         ("'a == claims.b", "not closed"),
+        (" ", "is empty"),
+        ("'a' in claims['b'", "`[` is not closed"),
+        ("'a' in list(claims.b", "`(` is not closed"),
+        ("'a' in list(claims.b]", "`(` is not closed"),
+        ("'a' in list('b' in claims.c)", "one `in` inside another"),
+        ("'a' in", "missing after `in`"),
+        ("'a' in 'b'", "a claim or a list"),
+        ("'a' in claims.b ~ 'c'", "a claim or a list alone"),
+        ("'a' in claims.b | list", "a claim or a list alone"),
     ] {
         let error = Expression::new(text).unwrap_err();
         assert!(error.message.contains(words), "{text}: {error}");
     }
+}
+
+#[test]
+fn expressions_are_the_same_by_their_text() {
+    let expression = |text: &str| Expression::new(text).unwrap();
+    assert_eq!(expression("claims.a"), expression("claims.a"));
+    assert_ne!(expression("claims.a"), expression("claims.b"));
 }
 
 #[test]

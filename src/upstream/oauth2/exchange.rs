@@ -41,7 +41,6 @@ impl OAuth2 {
         let scopes = &self.settings.scopes;
         wanted = match self.settings.scope_separator {
             ScopeSeparator::Space => wanted.add_scopes(scopes.iter().cloned().map(Scope::new)),
-            ScopeSeparator::Comma if scopes.is_empty() => wanted,
             ScopeSeparator::Comma => wanted.add_scope(Scope::new(scopes.join(","))),
         };
         if let Some(verifier) = &remembered.verifier {

@@ -300,3 +300,34 @@ pub(in crate::upstream) fn is_tenant(text: &str) -> bool {
             _ => b.is_ascii_hexdigit(),
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(text: &'static str) -> DeValue<'static> {
+        DeTable::parse(text).unwrap().into_inner().get("x").unwrap().get_ref().clone()
+    }
+
+    #[test]
+    fn a_parameter_is_found_wherever_it_stands() {
+        let fill = Fill { given: BTreeMap::new(), places: BTreeMap::new(), place: 0..0 };
+        for (text, there) in [
+            ("x = 'https://{host}/a'", true),
+            ("x = ['a', 'https://{host}']", true),
+            ("x = { a = 'b', c = ['{host}'] }", true),
+            ("x = 'https://host/a'", false),
+            ("x = ['a', 'b']", false),
+            ("x = { a = 'b' }", false),
+            ("x = []", false),
+            ("x = {}", false),
+            ("x = 7", false),
+        ] {
+            assert_eq!(mentions(&value(text), "{host}"), there, "{text}");
+            assert_eq!(fill.lacks(&value(text)), there, "{text}");
+        }
+        assert!(!mentions(&value("x = 'https://{host}'"), "{tenant}"));
+        let given = Fill { given: BTreeMap::from([("host".to_owned(), "a".to_owned())]), ..fill };
+        assert!(!given.lacks(&value("x = { a = ['{host}'] }")));
+    }
+}

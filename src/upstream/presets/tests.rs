@@ -115,6 +115,24 @@ fn parameters_have_a_form() {
 }
 
 #[test]
+fn after_a_mistake_in_a_parameter_only_what_is_wrong_besides_is_told() {
+    let alone = with("okta", "domain = 'okta'").unwrap_err();
+    assert!(!alone.contains("; "), "half an address is no second mistake: {alone}");
+    let both = with("okta", "domain = 'okta'\nscopes = 7").unwrap_err();
+    assert!(both.contains("host name") && both.contains("invalid type: integer `7`"), "{both}");
+}
+
+#[test]
+fn a_region_is_a_word() {
+    let pool = |region: &str| with("cognito", &format!("user_pool = 'pool_1'\nregion = '{region}'"));
+    assert!(pool("eu-central-1").unwrap().contains("eu-central-1"));
+    for bad in ["", "eu central", "eu/central", "{x}", &"x".repeat(129)] {
+        assert!(pool(bad).unwrap_err().contains("letters, digits"), "{bad}");
+    }
+    assert!(pool(&"x".repeat(128)).is_ok());
+}
+
+#[test]
 fn a_tenant_is_a_uuid() {
     let good = "72f988bf-86f1-41af-91ab-2d7cd011db47";
     assert!(is_tenant(good) && is_tenant(&good.to_ascii_uppercase()));

@@ -132,6 +132,7 @@ fn how_we_authenticate_must_be_possible() {
     let cases = [
         (ClientAuth::ClientSecretBasic, true, "client_secret_basic"),
         (ClientAuth::ClientSecretPost, true, "client_secret_post"),
+        (ClientAuth::ClientSecretJwt, true, "client_secret_jwt"),
         (ClientAuth::PrivateKeyJwt, false, "private_key_jwt"),
         (ClientAuth::SignedSecret, false, "signed_secret"),
         (ClientAuth::None, false, "none"),

@@ -1,5 +1,5 @@
-//! `mutants AREA … [--shard K/N] [--again] [--jobs N]`: plants every mutant of the areas at once, runs against each the tests that
-//! come by it, and writes `tests/mutants/RESULTS.md`.
+//! `mutants AREA … [--shard K/N] [--again] [--jobs N] [--most SECONDS]`: plants every mutant of the areas at once, runs
+//! against each the tests that come by it, and writes `tests/mutants/RESULTS.md`.
 
 mod list;
 mod plant;
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 fn main() -> ExitCode {
     match work() {
@@ -34,16 +34,21 @@ struct Wish {
     again: bool,
     /// So many tests at the same time.
     jobs: usize,
+    /// Tests that take longer by themselves are left out.
+    most: Duration,
 }
 
 fn wish() -> Result<Wish, String> {
     // tests wait for the network more than they compute
     let jobs = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let mut wish = Wish { areas: Vec::new(), shard: (1, 1), again: false, jobs };
+    let mut wish = Wish { areas: Vec::new(), shard: (1, 1), again: false, jobs, most: Duration::MAX };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         if argument == "--again" {
             wish.again = true;
+        } else if argument == "--most" {
+            let seconds = arguments.next().and_then(|text| text.parse().ok()).map(Duration::from_secs);
+            wish.most = seconds.ok_or("--most needs a number of seconds")?;
         } else if argument == "--jobs" {
             let number = arguments.next().and_then(|text| text.parse().ok());
             wish.jobs = number.filter(|jobs| *jobs > 0).ok_or("--jobs needs a number")?;
@@ -82,11 +87,12 @@ fn work() -> Result<bool, String> {
         tree.unviable.len(),
         start.elapsed().as_secs()
     );
-    let tests = run::tests(&tree.binaries, &root, wish.jobs)?;
+    let mut tests = run::tests(&tree.binaries, &root, wish.jobs)?;
     println!("==> {} tests pass without a mutant ({} s)", tests.len(), start.elapsed().as_secs());
     for test in tests.iter().rev().take(5) {
         println!("    {:.1} s {}", test.took.as_secs_f64(), test.name);
     }
+    tests.retain(|test| test.took <= wish.most);
 
     let kept = Mutex::new(report::Kept::open(&target.join("mutants-caught.tsv"), &wish.areas, wish.again)?);
     let mut fine = true;

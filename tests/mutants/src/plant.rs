@@ -174,10 +174,11 @@ impl Planter<'_> {
         let operator = self.text(binary.op.span());
         let mut ids = Vec::new();
         for one in self.take("BinaryOperator", binary.op.span()) {
+            // `||` in a chain with `let` can be compiled by nobody: that is no mutant
             if has_let(&binary.left) || has_let(&binary.right) {
-                // cannot be compiled by anyone
-                self.add_listed(binary.op.span(), &one);
-            } else if let Some(id) = self.add_listed(binary.op.span(), &one) {
+                continue;
+            }
+            if let Some(id) = self.add_listed(binary.op.span(), &one) {
                 ids.push((id, one.replacement));
             }
         }

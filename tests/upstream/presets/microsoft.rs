@@ -183,6 +183,44 @@ async fn a_key_of_one_tenant_signs_for_no_other() {
 }
 
 #[tokio::test]
+async fn an_answer_that_names_its_issuer_names_an_admitted_tenant_and_the_tokens_own() {
+    for (tenants, tenant, accepted) in [
+        ("\"any\"", ONE, true),
+        ("\"any\"", TWO, false),
+        ("\"any\"", "common", false),
+        ("\"any\"", "{tenantid}", false),
+        (&format!("[\"{ONE}\"]"), ONE, true),
+        (&format!("[\"{ONE}\"]"), TWO, false),
+        (&format!("[\"{ONE}\"]"), PERSONAL, false),
+    ] {
+        let contract = multi(tenants);
+        let issuer = format!("{}/{tenant}/v2.0", contract.bench.standin.origin());
+        let (outcome, trace) = contract
+            .tries(|script| {
+                script.response =
+                    Box::new(move |answer| drop(answer.insert("iss".to_owned(), issuer.clone())));
+            })
+            .await;
+        if accepted {
+            assert!(outcome.is_ok(), "{tenants} {tenant}: {outcome:?}");
+        } else {
+            refused(outcome, &trace, "oidc.iss_param");
+            // one that can be nobody's is refused before the code goes anywhere
+            let redeemed = contract.bench.standin.count("/token");
+            assert_eq!(redeemed, usize::from(tenants == "\"any\"" && tenant == TWO), "{tenants} {tenant}");
+        }
+    }
+    for other in ["https://other.example", ""] {
+        let (outcome, trace) = multi("\"any\"")
+            .tries(|script| {
+                script.response = Box::new(|answer| drop(answer.insert("iss".to_owned(), other.to_owned())));
+            })
+            .await;
+        refused(outcome, &trace, "oidc.iss_param");
+    }
+}
+
+#[tokio::test]
 async fn the_discovery_document_of_another_is_refused() {
     let contract = multi("\"any\"");
     let (outcome, _) = contract.tries(|script| script.discovery = Box::new(|_| {})).await;
