@@ -166,3 +166,31 @@ impl PublicKey {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An `RSAPublicKey` whose modulus has this first byte and 255 more.
+    fn key(first: u8) -> Vec<u8> {
+        let sign: &[u8] = if first < 0x80 { &[] } else { &[0] };
+        let length = |count: usize| u16::try_from(count).unwrap().to_be_bytes();
+        let modulus = [sign, &[first], &[0xff; 255]].concat();
+        let integer = [&[0x02, 0x82][..], &length(modulus.len())[..], &modulus].concat();
+        let exponent = [0x02, 0x03, 0x01, 0x00, 0x01];
+        let inside = [&integer[..], &exponent].concat();
+        [&[0x30, 0x82][..], &length(inside.len())[..], &inside].concat()
+    }
+
+    #[test]
+    fn bits_are_counted_from_the_first_that_is_set() {
+        for (first, bits) in [(0xff, 2048), (0x80, 2048), (0x7f, 2047), (0x40, 2047), (0x01, 2041)] {
+            assert_eq!(modulus_bits(&key(first)), Some(bits), "{first:x}");
+        }
+        for odd in [&[][..], &[0x30, 0x00], &[0x02, 0x01, 0x01], &key(0xff)[..40]] {
+            assert_eq!(modulus_bits(odd), None, "{odd:?}");
+        }
+        assert_eq!(PublicKey::Rsa(Vec::new(), 2047).signature_length(), 256);
+        assert_eq!(PublicKey::Ec(Curve::P521, Vec::new()).signature_length(), 132);
+    }
+}

@@ -81,8 +81,73 @@ fn a_disagreement_is_kept_for_the_operator_and_bounded() {
         use std::os::unix::fs::PermissionsExt as _;
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     }
+    // what somebody else put there does not count
+    let shared = tempfile::tempdir().unwrap();
+    for i in 0..20 {
+        std::fs::write(shared.path().join(format!("saml-{i}.txt")), "").unwrap();
+        std::fs::write(shared.path().join(format!("{i}.xml")), "").unwrap();
+    }
+    let among = Trust { keep: Some(Arc::from(shared.path())), ..trust.clone() };
+    disagreement::keep("<a/>", "how", &among);
+    assert_eq!(std::fs::read_dir(shared.path()).unwrap().count(), 41);
     let gone = Trust { keep: Some(Arc::from(folder.path().join("none"))), ..trust };
     assert_eq!(disagreement::keep("<a/>", "how", &gone).reason, "saml.sig.disagreement");
+}
+
+fn pkcs8(of: &Key) -> Vec<u8> {
+    x509_cert::der::pem::decode_vec(of.private_pem().as_bytes()).unwrap().1
+}
+
+#[test]
+fn a_key_signs_by_its_own_certificate_alone() {
+    let pair = |private: &Key, public: &Key| {
+        sign::SigningKey::new(&pkcs8(private), Certificate { der: public.der().into() })
+            .map(drop)
+            .map_err(|failure| failure.reason)
+    };
+    for (one, other) in
+        [(Key::rsa(), Key::rsa_next()), (Key::p256(), Key::attacker_p256()), (Key::p384(), Key::p256())]
+    {
+        assert_eq!(pair(&one, &one), Ok(()));
+        assert_eq!(pair(&one, &other), Err("saml.sign"));
+        assert_eq!(pair(&other, &one), Err("saml.sign"));
+    }
+    assert_eq!(pair(&Key::rsa(), &Key::p256()), Err("saml.sign"));
+}
+
+#[test]
+fn only_a_document_that_can_be_referred_to_is_signed() {
+    let key =
+        sign::SigningKey::new(&pkcs8(&Key::rsa()), Certificate { der: Key::rsa().der().into() }).unwrap();
+    let signed = |text: &str| key.sign_root(text).map(drop).map_err(|failure| failure.reason);
+    assert_eq!(signed("<a ID='_a'><b/></a>"), Ok(()));
+    for text in
+        ["<a><b/></a>", "<a ID=''><b/></a>", "<a ID='1a'><b/></a>", "<a ID='a:b'><b/></a>", "<a ID='_a'/>"]
+    {
+        assert_eq!(signed(text), Err("saml.sign"), "{text}");
+    }
+}
+
+/// SAML Bindings §3.4.4.1 says nothing of the form; most providers send DER, and XML has two numbers.
+#[test]
+fn a_signature_on_a_curve_is_taken_in_both_forms() {
+    use aws_lc_rs::rand::SystemRandom;
+    use aws_lc_rs::signature as aws;
+    let all: [(Key, algorithm::Digest, &aws::EcdsaSigningAlgorithm); 4] = [
+        (Key::p256(), algorithm::Digest::Sha256, &aws::ECDSA_P256_SHA256_FIXED_SIGNING),
+        (Key::p256(), algorithm::Digest::Sha256, &aws::ECDSA_P256_SHA256_ASN1_SIGNING),
+        (Key::p384(), algorithm::Digest::Sha384, &aws::ECDSA_P384_SHA384_FIXED_SIGNING),
+        (Key::p384(), algorithm::Digest::Sha384, &aws::ECDSA_P384_SHA384_ASN1_SIGNING),
+    ];
+    for (key, digest, with) in all {
+        let pair = aws::EcdsaKeyPair::from_pkcs8(with, &pkcs8(&key)).unwrap();
+        let signature = pair.sign(&SystemRandom::new(), b"octets").unwrap();
+        let public = Certificate { der: key.der().into() }.key().unwrap();
+        let by = algorithm::Algorithm::Ecdsa(digest);
+        assert!(public.verifies(by, b"octets", signature.as_ref()), "{by:?}");
+        assert!(!public.verifies(by, b"octet", signature.as_ref()), "{by:?}");
+        assert!(!public.verifies(algorithm::Algorithm::Rsa(digest), b"octets", signature.as_ref()));
+    }
 }
 
 #[cfg(feature = "xmlsec")]

@@ -118,3 +118,24 @@ fn of_two_latest_proofs_neither_may_differ_in_what_it_tells() {
     let others = [earlier.clone(), earlier.replace("_s0", "_s9"), one.clone()];
     assert_eq!(with(&others).said().authentication.upstream_session.as_deref(), Some("_s1"));
 }
+
+/// An operator reads in the trace what came, cleaned of what a terminal would obey.
+#[test]
+fn the_trace_shows_what_came_in_place_of_what_was_expected() {
+    for (from, to, received) in [
+        (r#" Version="2.0""#.to_owned(), r#" Version="1.1""#.to_owned(), "Assertion: 1.1"),
+        (r#" Version="2.0""#.to_owned(), String::new(), "Assertion: absent"),
+        (ACS.to_owned(), "https://x.test/&#x202e;acs".to_owned(), "https://x.test/"),
+        (format!(r#" Recipient="{ACS}""#), String::new(), "absent"),
+        ("_r1".to_owned(), "_r2".to_owned(), "SubjectConfirmationData: _r2"),
+        (at(300), "soon".to_owned(), "Conditions: soon"),
+        (SP.to_owned(), "https://x.test".to_owned(), "https://x.test"),
+        ("<saml:AudienceRestriction>".to_owned(), "<saml:Odd/><saml:AudienceRestriction>".to_owned(), "Odd"),
+        ("cm:bearer".to_owned(), "cm:sender-vouches".to_owned(), "cm:sender-vouches"),
+    ] {
+        let (outcome, trace) = Case::edited(&from, &to).run();
+        assert!(outcome.is_err(), "{to}");
+        let last = trace.steps().last().unwrap().received.clone();
+        assert!(last.contains(received) && !last.contains('\u{202e}'), "{last}, wanted {received}");
+    }
+}
