@@ -329,6 +329,13 @@ impl Outbound {
         })
     }
 
+    /// A way out by the same rules, with a breaker and a bulkhead of its own: for what may fail without anything else
+    /// having to.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        Self { bulkhead: Arc::new(Semaphore::new(AT_ONCE)), breaker: Arc::default(), ..self.clone() }
+    }
+
     /// Whether requests are let out at present.
     pub fn is_closed(&self) -> bool {
         self.breaker.is_closed()

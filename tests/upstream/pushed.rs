@@ -240,9 +240,10 @@ async fn the_trace_has_the_providers_word_and_the_person_does_not() {
 }
 
 #[tokio::test]
-async fn a_provider_whose_endpoint_is_away_again_and_again_is_left_alone() {
+async fn an_endpoint_that_is_away_again_and_again_is_left_alone_and_who_is_there_can_finish() {
     let bench = Bench::oidc(PUSHED);
     bench.signs_in().await;
+    let open = bench.begin(|_| {}).await.unwrap();
     bench.standin.script().pushed = Box::new(|reply| reply.status = 503);
     let mut reasons = Vec::new();
     for _ in 0..20 {
@@ -250,9 +251,12 @@ async fn a_provider_whose_endpoint_is_away_again_and_again_is_left_alone() {
     }
     assert_eq!(reasons[0], "net.status");
     assert_eq!(reasons.last(), Some(&"net.open"), "{reasons:?}");
+    assert!(matches!(bench.entry.upstream.health(), Health::Down(_)));
+    bench.finish(&open, |_| {}).await.0.unwrap();
     bench.standin.behave();
     bench.later();
     bench.signs_in().await;
+    assert_eq!(bench.entry.upstream.health(), Health::Up);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! What fuzzers call of this kind: see `upstream::fuzzing`.
 
 use super::id_token::{self, Expectations};
+use super::pushed::reference;
 use super::userinfo::{is_about, merge};
 use super::{Oidc, Settings, assemble};
 use crate::context::Timestamp;
@@ -151,21 +152,33 @@ pub fn userinfo(data: &[u8]) {
     }
 }
 
-/// A discovery document.
+/// A discovery document, or another that a provider's endpoint answers with: to a pushed request.
 ///
 /// # Panics
 /// Where a law is broken.
 pub fn discovery(data: &[u8]) {
+    pushed(data);
     assert!(PROVIDER.read_discovery(&answer("text/html", data)).is_err());
     let Ok(found) = PROVIDER.read_discovery(&answer("application/json", data)) else { return };
     let said: Value = serde_json::from_slice(data).unwrap_or_default();
     assert_eq!(said["issuer"], ISSUER);
     assert_eq!(found.sends_iss, said["authorization_response_iss_parameter_supported"] == true);
+    assert_eq!(found.push.is_some(), said["require_pushed_authorization_requests"] == true);
+    assert_ne!(said["require_signed_request_object"], true, "we have no key");
     let required = [&found.authorization_endpoint, &found.token_endpoint, &found.jwks_uri];
-    for url in required.into_iter().chain(&found.userinfo_endpoint) {
+    for url in required.into_iter().chain(&found.userinfo_endpoint).chain(&found.push) {
         assert_eq!(url.scheme(), "https");
         assert!(url.host_str().is_some_and(|host| !matches!(host, "" | "localhost" | "127.0.0.1" | "[::1]")));
     }
+}
+
+fn pushed(data: &[u8]) {
+    assert!(reference(&answer("application/json", data)).is_err(), "not under status 200");
+    let Ok(found) = reference(&Answer { status: 201, ..answer("application/json", data) }) else { return };
+    let said: Value = serde_json::from_slice(data).unwrap_or_default();
+    assert_eq!(said["request_uri"], found);
+    assert!((1..=86400).contains(&said["expires_in"].as_u64().unwrap_or_default()));
+    assert!(found.len() <= 512 && found.bytes().all(|byte| byte.is_ascii_graphic()));
 }
 
 fn answer(media: &str, body: &[u8]) -> Answer {

@@ -49,6 +49,9 @@ struct Oidc {
     /// Our private key, where we authenticate or sign requests by one.
     key: Option<SigningKey>,
     outbound: crate::outbound::Outbound,
+    /// The same way for pushed requests, apart: anybody can begin a sign-in, and what that does to the provider must not
+    /// keep those from finishing who are there already.
+    pushing: crate::outbound::Outbound,
     algorithms: Vec<Alg>,
     /// Claims without which userinfo is asked.
     wanted: BTreeSet<String>,
@@ -95,6 +98,7 @@ fn assemble(settings: &Settings, parts: Parts) -> Result<Oidc, Vec<Contradiction
         secret,
         common,
         mapping,
+        pushing: outbound.apart(),
         outbound,
         wanted,
         discovered: Cached::default(),
@@ -189,7 +193,8 @@ impl Upstream for Provider {
 
     fn health(&self) -> Health {
         let trouble = self.0.discovered.trouble().or_else(|| self.0.keys.trouble());
-        match (trouble, self.0.outbound.is_closed(), self.0.discovered.peek()) {
+        let open = self.0.outbound.is_closed() && self.0.pushing.is_closed();
+        match (trouble, open, self.0.discovered.peek()) {
             (Some(trouble), ..) => Health::Down(trouble),
             (None, false, _) => Health::Down("it did not answer several times in a row".to_owned()),
             (None, true, None) => Health::Unknown,

@@ -35,7 +35,7 @@ impl Oidc {
             .header("content-type", "application/x-www-form-urlencoded");
         let mut request = self.authenticate(context, discovered, request, &mut form)?;
         request.body = encoded(&form);
-        let answer = self.outbound.send(request, MAX_ANSWER).await?;
+        let answer = self.pushing.send(request, MAX_ANSWER).await?;
         let reference = reference(&answer)?;
         let client = ("client_id".to_owned(), self.settings.client_id.clone());
         Ok(vec![client, ("request_uri".to_owned(), reference)])
