@@ -105,8 +105,8 @@ pub(super) fn decrypt(
     let plain = keys.keys.iter().find_map(|key| with(&parts, key)).ok_or_else(failed)?;
     let text = std::str::from_utf8(&plain).map_err(|_| failed())?;
     let mut document = String::from("<decrypted");
-    for namespace in node.namespaces().filter(|n| n.name() != Some("xml")) {
-        // Values have passed the scan, which lets none through that would need escaping.
+    for namespace in node.namespaces() {
+        // The scan lets none through that would need escaping, and no declaration of `xml`.
         match namespace.name() {
             Some(prefix) => document.push_str(&format!(" xmlns:{prefix}=\"{}\"", namespace.uri())),
             None => document.push_str(&format!(" xmlns=\"{}\"", namespace.uri())),

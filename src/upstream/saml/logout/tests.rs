@@ -243,6 +243,24 @@ fn where_nothing_is_expected_nothing_fits() {
 }
 
 #[test]
+fn the_trace_shows_what_came() {
+    let received = |parts: &Parts| {
+        let text = parts.xml("LogoutRequest", "");
+        let document = xml::parse(&text).unwrap();
+        let mut trace = Trace::default();
+        assert!(
+            message::request(document.root_element(), &expected(), &mut Checks::new(&mut trace)).is_err()
+        );
+        trace.steps().last().unwrap().received.clone()
+    };
+    assert_eq!(received(&Parts { version: Some("1.1".to_owned()), ..sound() }), "1.1");
+    assert_eq!(received(&Parts { version: None, ..sound() }), "absent");
+    let issuer = "https://x.test/\u{202e}y".to_owned();
+    let shown = received(&Parts { issuer: Some(issuer), ..sound() });
+    assert!(shown.starts_with("https://x.test/") && !shown.contains('\u{202e}'), "{shown}");
+}
+
+#[test]
 fn a_name_that_is_too_long_to_keep_is_not_kept() {
     let with = |length: usize| NameId { format: None, ..name(&"x".repeat(length)) };
     let around = r#"{"value":""}"#.len();
@@ -281,6 +299,12 @@ fn an_answer_names_our_request_and_a_success() {
         assert_eq!(run(&codes, "_r1"), Err("saml.logout.status"), "{codes}");
     }
     assert_eq!(run(&code("Success", ""), "_r2"), Err("saml.in_response_to"));
+    for more in ["<saml:NameID>alice</saml:NameID>", "<samlp:Status/>", "text"] {
+        let mut parts = status(&code("Success", ""));
+        parts.inside.push_str(more);
+        let text = parts.xml("LogoutResponse", " InResponseTo=\"_r1\"");
+        assert_eq!(answered(&text, "_r1").map_err(|f| f.reason), Err("saml.message.shape"), "{more}");
+    }
     let without = status(&code("Success", "")).xml("LogoutResponse", "");
     assert_eq!(answered(&without, "_r1").map_err(|f| f.reason), Err("saml.in_response_to"));
     assert_eq!(

@@ -265,3 +265,104 @@ fn whatever_a_key_finds_out_is_one_failure() {
         fails(reason, &xml, &on);
     }
 }
+
+/// All that is needed is there and could be decrypted, but for a name; what is counted stands where nobody reads it.
+#[test]
+fn each_part_has_its_own_name_and_place() {
+    let with = |beside: bool, changes: &[(&str, &str)]| {
+        message(|_, e| {
+            e.key_beside = beside;
+            e.result = changes.iter().map(|(from, to)| ((*from).to_owned(), (*to).to_owned())).collect();
+        })
+    };
+    const INFO: &str = "<ds:KeyInfo xmlns:ds=\"http://www.w3.org/2000/09/xmldsig#\">";
+    let method = |inside: &str| format!("</xenc:EncryptionMethod>{INFO}{inside}</ds:KeyInfo>");
+    let data = ("<xenc:EncryptedData", "<xenc:Data");
+    let data_end = ("</xenc:EncryptedData>", "</xenc:Data>");
+    let hidden = method("<xenc:EncryptedData/>");
+    let hidden_key = method("<xenc:EncryptedKey/>");
+    let key_end = "</xenc:EncryptedKey>";
+    for xml in [
+        with(false, &[data, data_end, (key_end, "</xenc:EncryptedKey><xenc:EncryptedData/>")]),
+        with(true, &[data, data_end, ("</xenc:EncryptionMethod>", &hidden)]),
+        with(
+            true,
+            &[
+                ("<xenc:EncryptedKey", "<xenc:Key"),
+                (key_end, "</xenc:Key>"),
+                ("</xenc:EncryptionMethod>", &hidden_key),
+            ],
+        ),
+        with(false, &[("<ds:KeyInfo", "<ds:Info"), ("</ds:KeyInfo>", "</ds:Info>")]),
+        with(false, &[("<xenc:CipherData", "<xenc:Bytes"), ("</xenc:CipherData>", "</xenc:Bytes>")]),
+        with(false, &[("<xenc:CipherValue", "<xenc:Value"), ("</xenc:CipherValue>", "</xenc:Value>")]),
+        with(
+            false,
+            &[("</xenc:EncryptedData>", "<xenc:CarriedKeyName>x</xenc:CarriedKeyName></xenc:EncryptedData>")],
+        ),
+        with(false, &[("</xenc:EncryptedData>", "<xenc:ReferenceList/></xenc:EncryptedData>")]),
+        with(false, &[(key_end, "<xenc:EncryptionProperties/></xenc:EncryptedKey>")]),
+    ] {
+        fails("saml.enc.malformed", &xml, &service());
+    }
+    let mask = "<m:MGF xmlns:m=\"http://www.w3.org/2009/xmlenc11#\" Algorithm=\"http://www.w3.org/2009/xmlenc11#mgf1sha1\"/></xenc:EncryptionMethod>";
+    fails("saml.enc.alg", &with(false, &[("</xenc:EncryptionMethod>", mask)]), &service());
+    // the valid twins, and what a key may say of itself
+    for beside in [false, true] {
+        opens(&with(beside, &[]), &service());
+        opens(
+            &with(
+                beside,
+                &[
+                    ("<xenc:CipherValue>", "<xenc:CipherValue>\n \t"),
+                    ("</xenc:CipherValue>", "\r\n</xenc:CipherValue>"),
+                ],
+            ),
+            &service(),
+        );
+        for more in [
+            "<xenc:ReferenceList><xenc:DataReference URI=\"#x\"/></xenc:ReferenceList>",
+            "<xenc:CarriedKeyName>x</xenc:CarriedKeyName>",
+        ] {
+            opens(&with(beside, &[(key_end, &format!("{more}{key_end}"))]), &service());
+        }
+    }
+    // a pointer at the key beside has nothing in it
+    let pointed = |inside: &str| {
+        let from = format!("Algorithm=\"{}\"/>", a::AES256_GCM);
+        let info = format!(
+            "{from}{INFO}<ds:RetrievalMethod URI=\"#_key\">{inside}</ds:RetrievalMethod></ds:KeyInfo>"
+        );
+        with(true, &[("<xenc:EncryptedKey", "<xenc:EncryptedKey Id=\"_key\""), (&from, &info)])
+    };
+    opens(&pointed(""), &service());
+    fails("saml.enc.malformed", &pointed("<ds:Transforms/>"), &service());
+}
+
+/// What the last byte says of padding is one of sixteen (XML Encryption 1.1 §5.2.1).
+#[test]
+fn padding_is_one_block_at_most() {
+    use super::super::{encryption, xml};
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    let on = DecryptionKeys { cbc: true, ..service() };
+    // one block: four bytes and twelve of padding, the last of which the vector changes at will
+    let whole = Encryption { data: a::AES256_CBC.to_owned(), ..Encryption::to(Key::service().der()) }
+        .assertion("<a/>");
+    let start = whole.rfind("<xenc:CipherValue>").unwrap() + "<xenc:CipherValue>".len();
+    let end = whole.rfind("</xenc:CipherValue>").unwrap();
+    let sealed = STANDARD.decode(whole[start..end].trim()).unwrap();
+    assert_eq!(sealed.len(), 32);
+    let padded = |last: u8| {
+        let mut bytes = sealed.clone();
+        bytes[15] ^= 12 ^ last;
+        let text = format!("{}{}{}", &whole[..start], STANDARD.encode(bytes), &whole[end..]);
+        let document = xml::parse(&text).unwrap();
+        encryption::decrypt(document.root_element(), true, &on).map_err(|failure| failure.reason)
+    };
+    assert!(padded(12).unwrap().contains("><a/></decrypted>"));
+    assert!(padded(16).unwrap().contains("></decrypted>"));
+    for last in [0, 17, 32, 255] {
+        assert_eq!(padded(last), Err("saml.enc.failed"), "{last}");
+    }
+}

@@ -72,6 +72,10 @@ fn a_refusal_of_the_provider_needs_no_assertion() {
         Ok(Answer::Declined(envelope)) => assert_eq!(envelope.status.len(), 2),
         other => panic!("{other:?}"),
     }
+    // providers sign errors or not, whatever else they must sign
+    let must = Trust { signed: Signed { assertion: true, response: true }, ..trust(&[Key::rsa()]) };
+    let answer = open_now(envelope.as_bytes(), &must, &DecryptionKeys::default());
+    assert!(matches!(answer, Ok(Answer::Declined(_))), "{answer:?}");
     script.response.status = vec![uri::SUCCESS.to_owned()];
     refused_for("saml.assertion.count", &script.response.xml(""));
 }

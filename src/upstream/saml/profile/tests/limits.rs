@@ -132,6 +132,7 @@ fn the_trace_shows_what_came_in_place_of_what_was_expected() {
         (SP.to_owned(), "https://x.test".to_owned(), "https://x.test"),
         ("<saml:AudienceRestriction>".to_owned(), "<saml:Odd/><saml:AudienceRestriction>".to_owned(), "Odd"),
         ("cm:bearer".to_owned(), "cm:sender-vouches".to_owned(), "cm:sender-vouches"),
+        ("<saml:Conditions".to_owned(), "<saml:Subject/><saml:Conditions".to_owned(), "2 Subject elements"),
     ] {
         let (outcome, trace) = Case::edited(&from, &to).run();
         assert!(outcome.is_err(), "{to}");
