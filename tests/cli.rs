@@ -7,6 +7,9 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+#[path = "cli/saml.rs"]
+mod saml;
+
 const CONFIG: &str = r#"
 issuer = "http://localhost:8080"
 development = true

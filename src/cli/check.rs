@@ -94,16 +94,13 @@ fn text(report: &Report, loaded: Option<&Loaded>, answers: Option<&[Answer]>) ->
         }
     }
     for answer in answers.unwrap_or_default() {
-        match &answer.trouble {
-            None if answer.asked => {
-                let but = answer.warning.as_ref().map(|why| format!(", but {why}")).unwrap_or_default();
-                text.push_str(&format!("{}: answers{but}\n", answer.provider));
-            }
-            None => {
-                text.push_str(&format!("{}: has nothing to be asked ahead of a sign-in\n", answer.provider))
-            }
-            Some(trouble) => text.push_str(&format!("{}: {trouble}\n", answer.provider)),
-        }
+        let but = answer.warning.as_ref().map(|why| format!(", but {why}")).unwrap_or_default();
+        let said = match &answer.trouble {
+            Some(trouble) => trouble.clone(),
+            None if answer.asked => format!("answers{but}"),
+            None => format!("has nothing to be asked ahead of a sign-in{but}"),
+        };
+        text.push_str(&format!("{}: {said}\n", answer.provider));
     }
     text
 }
@@ -151,11 +148,13 @@ impl Answer {
 async fn ask(registry: &Registry, context: &Context) -> Vec<Answer> {
     let enabled = registry.iter().filter(|entry| entry.policy.enabled);
     let each = enabled.map(|entry| async {
-        let failure = entry.upstream.warm(context).await.err();
+        let warmed = entry.upstream.warm(context).await;
+        // plain OAuth 2.0 publishes nothing, and a SAML provider may stand in the settings with all that it has
+        let asked = warmed.as_ref().copied().unwrap_or(true);
+        let failure = warmed.err();
         Answer {
             provider: entry.id.to_string(),
-            // plain OAuth 2.0 publishes nothing, so there is nothing to ask for
-            asked: failure.is_some() || matches!(entry.upstream.health(), Health::Up | Health::Warned(_)),
+            asked,
             warning: match entry.upstream.health() {
                 Health::Warned(why) if failure.is_none() => Some(why),
                 _ => None,

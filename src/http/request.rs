@@ -3,6 +3,7 @@
 use crate::failure::{Failure, OAuthCode, UserMessage};
 use crate::flow::browser::Browser;
 use crate::http::{Site, cookies};
+use crate::protocol::MAX_MESSAGE;
 use actix_web::http::header::{CONTENT_TYPE, HOST, HeaderMap};
 use actix_web::{HttpRequest, web};
 use futures_util::StreamExt as _;
@@ -28,7 +29,20 @@ pub fn browser(site: &Site, request: &HttpRequest) -> Result<Browser, Failure> {
 /// # Errors
 /// `request.content_type`, `request.body_too_large` (413), `request.body_timeout` (408), `request.body`.
 pub async fn form(site: &Site, request: &HttpRequest, payload: web::Payload) -> Result<String, Failure> {
-    let body = body(site, request, payload, "application/x-www-form-urlencoded").await?;
+    form_within(site.app.now().settings.limits.body, request, payload).await
+}
+
+/// The body of a form with a provider's message, undecoded: a SAML response with many groups is longer than any other
+/// body.
+///
+/// # Errors
+/// As [`form`].
+pub async fn message(site: &Site, request: &HttpRequest, payload: web::Payload) -> Result<String, Failure> {
+    form_within(site.app.now().settings.limits.body.max(MAX_MESSAGE), request, payload).await
+}
+
+async fn form_within(limit: usize, request: &HttpRequest, payload: web::Payload) -> Result<String, Failure> {
+    let body = body(limit, request, payload, "application/x-www-form-urlencoded").await?;
     String::from_utf8(body).map_err(|_| Failure::invalid_request("request.encoding", "the form is no UTF-8"))
 }
 
@@ -37,11 +51,11 @@ pub async fn form(site: &Site, request: &HttpRequest, payload: web::Payload) -> 
 /// # Errors
 /// As [`form`].
 pub async fn json(site: &Site, request: &HttpRequest, payload: web::Payload) -> Result<Vec<u8>, Failure> {
-    body(site, request, payload, "application/json").await
+    body(site.app.now().settings.limits.body, request, payload, "application/json").await
 }
 
 async fn body(
-    site: &Site,
+    limit: usize,
     request: &HttpRequest,
     payload: web::Payload,
     wanted: &'static str,
@@ -53,7 +67,6 @@ async fn body(
         return Err(Failure::invalid_request("request.content_type", "the body is of another kind")
             .expected(wanted, media_type.chars().take(80).collect::<String>()));
     }
-    let limit = site.app.now().settings.limits.body;
     tokio::time::timeout(PATIENCE, read(payload, limit))
         .await
         .map_err(|_| Failure::invalid_request("request.body_timeout", "the body took too long"))?

@@ -15,7 +15,7 @@ pub mod token;
 pub use authorization::AuthorizationRequest;
 pub use claims::ClaimsRequest;
 pub use logout::LogoutRequest;
-pub use parameters::Parameters;
+pub use parameters::{MAX_MESSAGE, Parameters};
 pub use pkce::Challenge;
 pub use prompt::Prompt;
 pub use response_mode::ResponseMode;

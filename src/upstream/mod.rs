@@ -310,8 +310,9 @@ pub trait Upstream: Send + Sync {
     fn health(&self) -> Health;
     /// Looks after itself, now and then: refreshes what is due, tells what will run out.
     async fn tend(&self, _context: &Context) {}
-    /// Fetches ahead of need what it will need (discovery, keys).
-    async fn warm(&self, _context: &Context) -> Result<(), Failure> {
-        Ok(())
+    /// Fetches ahead of need what it will need (discovery, keys). Gives whether it publishes such a thing: false where
+    /// all of it is in the settings, so that nobody was asked.
+    async fn warm(&self, _context: &Context) -> Result<bool, Failure> {
+        Ok(false)
     }
 }

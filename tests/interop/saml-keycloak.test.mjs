@@ -31,6 +31,10 @@ samlSuite({
     'keycloak-response': { toml: settings('signed = "response"'), variation: signs(false, true) },
     'keycloak-both': { toml: settings('signed = "both"'), variation: signs(true, true) },
     'keycloak-post': { toml: settings('request_binding = "post"\nsigned = "both"'), variation: { ...signs(true, true), 'saml.force.post.binding': 'true' } },
+    'keycloak-preset': {
+      head: ({ url }) => `preset = "keycloak-saml"\nbase_url = "${url}"\nrealm = "interop"`, toml: NAME,
+      variation: { ...signs(true, true), 'saml_name_id_format': 'persistent' },
+    },
     'keycloak-encrypted': { toml: settings('encryption = "required"\nsigned = "both"'), variation: { ...signs(true, true), 'saml.encrypt': 'true' }, encrypted: true },
   },
   start: ({ port, keys, partners }) => startKeycloak({ port, keys, people: PEOPLE, partners }),

@@ -1,7 +1,7 @@
 //! Random combinations of mutations, by seed: what the provider says otherwise and signs, what somebody changes
 //! afterwards, in any order. No message may make anybody somebody else.
 
-use crate::bench::{ALICE, Bench, CALLBACK, ENTITY_ID, IDP};
+use crate::bench::{ALICE, Bench};
 use crate::saml::mutations::{ALL, MALLORY, World};
 use crate::saml::{
     Attribute, AuthnStatement, Conditions, Confirmation, Encryption, Key, Message, NameId, Script, instant,
@@ -236,24 +236,4 @@ async fn no_combination_of_mutations_makes_anybody_somebody_else() {
     }
     // both happen, or this would test nothing
     assert!(accepted * 10 > count && refused * 2 > count, "{accepted} accepted, {refused} refused");
-}
-
-/// What both other implementations are set to.
-pub fn settings(bench: &Bench, folder: &std::path::Path) -> serde_json::Value {
-    let key_file = folder.join("sp.key.pem");
-    let certificate_file = folder.join("sp.pem");
-    std::fs::write(&key_file, Key::service().private_pem()).unwrap();
-    std::fs::write(&certificate_file, Key::service().pem()).unwrap();
-    let mut idp = bench.idp.clone();
-    idp.keys.push(Key::rsa_next());
-    serde_json::json!({
-        "entity_id": ENTITY_ID,
-        "acs": CALLBACK,
-        "idp": IDP,
-        "metadata": idp.metadata().xml(),
-        "certificates": [Key::rsa().pem(), Key::rsa_next().pem()],
-        "key": Key::service().private_pem(),
-        "key_file": key_file,
-        "certificate_file": certificate_file,
-    })
 }

@@ -7,6 +7,7 @@ mod combinations;
 mod encrypted;
 mod generator;
 mod logout;
+mod others;
 mod outside;
 mod people;
 mod presets;

@@ -21,6 +21,7 @@ mod invitation;
 mod linking;
 mod providers;
 mod request;
+mod saml_bodies;
 mod saml_logout;
 mod saml_sign_in;
 mod secure;

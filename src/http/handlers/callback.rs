@@ -36,7 +36,7 @@ pub async fn post(
         Ok(browser) => browser,
         Err(refusal) => return refusal,
     };
-    let result = match request::form(&site, &request, payload).await {
+    let result = match request::message(&site, &request, payload).await {
         Ok(body) => finish(&site, &browser, &provider, CallbackMethod::Post, &body).await,
         Err(failure) => Err(failure.into()),
     };

@@ -27,7 +27,7 @@ pub async fn post(
     provider: web::Path<String>,
     payload: web::Payload,
 ) -> HttpResponse {
-    match request::form(&site, &request, payload).await {
+    match request::message(&site, &request, payload).await {
         Ok(body) => answer(&site, &request, &provider, CallbackMethod::Post, &body).await,
         Err(failure) => refuse(&site, &request, &provider, &Browser::default(), failure.into()).await,
     }

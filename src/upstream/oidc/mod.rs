@@ -202,9 +202,9 @@ impl Upstream for Provider {
         }
     }
 
-    async fn warm(&self, context: &Context) -> Result<(), Failure> {
+    async fn warm(&self, context: &Context) -> Result<bool, Failure> {
         let discovered = self.0.discover(context).await?;
-        self.0.keys(context, &discovered).await.map(drop)
+        self.0.keys(context, &discovered).await.map(|_| true)
     }
 }
 

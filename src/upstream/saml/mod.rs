@@ -13,6 +13,7 @@
 //! `settings` says what a provider is, `metadata` reads what it publishes and writes what we do, `keys` are our
 //! own, `request` sends people there, `watch` tells what will soon need somebody's hand.
 
+mod aside;
 mod attributes;
 mod certificate;
 mod encryption;
@@ -271,10 +272,10 @@ impl Upstream for Provider {
         }
     }
 
-    async fn warm(&self, context: &Context) -> Result<(), Failure> {
+    async fn warm(&self, context: &Context) -> Result<bool, Failure> {
         let described = self.0.describe(context).await;
         self.0.look(context);
-        described.map(drop)
+        described.map(|_| self.0.fixed.is_none())
     }
 
     async fn tend(&self, context: &Context) {

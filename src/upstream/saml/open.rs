@@ -1,5 +1,6 @@
 //! From the bytes of a message to what was signed in it.
 
+use super::aside::aside;
 use super::encryption::{self, DecryptionKeys};
 use super::signature;
 use super::{ns, shape, xml};
@@ -11,8 +12,7 @@ use roxmltree::Node;
 use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::Path;
-use std::sync::{Arc, LazyLock};
-use tokio::sync::Semaphore;
+use std::sync::Arc;
 
 /// A certificate of a provider: only its key counts. Its validity is watched and never refuses by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,29 +88,6 @@ pub(super) struct Envelope {
     pub status: Vec<String>,
     /// `StatusMessage`
     pub status_message: Option<String>,
-}
-
-/// Messages that are verified at the same time: as many as there are processors. Others wait.
-static ROOM: LazyLock<Arc<Semaphore>> =
-    LazyLock::new(|| Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from))));
-
-/// Runs work that blocks for a millisecond or two off the async threads, bounded. A panic in it is a refusal.
-pub(super) async fn aside<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
-) -> Result<T, Failure> {
-    let room = Arc::clone(&ROOM)
-        .acquire_owned()
-        .await
-        .map_err(|_| Failure::internal("saml.internal", "there is no room left"))?;
-    // The room is given back when the work ends, also where nobody waits for it any more.
-    let work = move || {
-        let done = work();
-        drop(room);
-        done
-    };
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|gone| {
-        Err(refused("saml.sig.invalid", "the verifier gave up on the message").caused_by(gone))
-    })
 }
 
 /// Opens a response: reads it strictly, verifies every signature in it, and decrypts its assertion where it is

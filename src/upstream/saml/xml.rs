@@ -40,15 +40,17 @@ pub(super) struct Limits {
     pub byte_order_mark: bool,
 }
 
-/// What a message that a browser brings may hold. A response with thousands of groups fits.
+/// What a message that a browser brings may hold. A response with thousands of groups fits, also where each value declares
+/// the two namespaces of its type. Readers copy or search what is in scope for each element that declares more, so the last
+/// two numbers decide most about what a stranger can make us compute.
 pub(super) const MESSAGE: Limits = Limits {
     bytes: 256 * 1024,
     depth: 32,
-    elements: 8192,
+    elements: 5_120,
     attributes_per_element: 32,
-    attributes: 16_384,
-    namespaces_in_scope: 64,
-    namespaces: 16_384,
+    attributes: 8_192,
+    namespaces_in_scope: 24,
+    namespaces: 4_096,
     namespace_bytes: 256,
     comments: false,
     byte_order_mark: false,

@@ -132,7 +132,8 @@ fn a_redirect_is_verified_over_the_octets_that_came() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_panic_is_a_refusal_and_gives_its_room_back() {
-    use super::super::open::{aside, open};
+    use super::super::aside::aside;
+    use super::super::open::open;
     let many = 4 * std::thread::available_parallelism().map_or(2, usize::from);
     for _ in 0..many {
         let result: Result<(), _> = aside(|| panic!("a library gave up")).await;
