@@ -51,6 +51,8 @@ kinds! {
     IdentityLinked = "identity.linked";
     /// A link was taken away.
     IdentityUnlinked = "identity.unlinked";
+    /// The person took our access away at the provider.
+    IdentityDeauthorized = "identity.deauthorized";
     /// A group or role was assigned.
     AssignmentAdded = "assignment.added";
     /// An assignment was taken away.

@@ -51,6 +51,17 @@ impl Timestamp {
             .and_then(|at| at.format(&time::format_description::well_known::Rfc3339).ok())
             .unwrap_or_else(|| format!("{}ms", self.0))
     }
+    /// A day and minute in UTC as people read them: `26 November 2026, 18:20 UTC`.
+    pub fn in_words(self) -> String {
+        let nanos = i128::from(self.0).saturating_mul(1_000_000);
+        let format = time::macros::format_description!(
+            "[day padding:none] [month repr:long] [year], [hour]:[minute] UTC"
+        );
+        time::OffsetDateTime::from_unix_timestamp_nanos(nanos)
+            .ok()
+            .and_then(|at| at.format(format).ok())
+            .unwrap_or_else(|| self.rfc3339())
+    }
 }
 
 fn millis(duration: Duration) -> i64 {
@@ -264,6 +275,8 @@ mod tests {
         assert_eq!(Timestamp(i64::MAX).plus(Duration::MAX), Timestamp(i64::MAX));
         assert_eq!(Timestamp(5).since(Timestamp(9)), Duration::ZERO);
         assert_eq!(Timestamp(0).rfc3339(), "1970-01-01T00:00:00Z");
+        assert_eq!(Timestamp(0).in_words(), "1 January 1970, 00:00 UTC");
+        assert_eq!(Timestamp(i64::MAX).in_words(), Timestamp(i64::MAX).rfc3339());
     }
 
     #[test]

@@ -4,10 +4,12 @@
 //! reconciles only what its own provider assigned (see [`reconcile`]).
 
 pub mod access;
+pub mod deletion;
 pub mod email;
 pub mod invitation;
 pub mod profile;
 pub mod reconcile;
+pub mod said;
 
 use crate::context::Timestamp;
 use crate::ids::{AccountId, GroupName, IdentityId, ProviderId, RoleName};
@@ -15,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 pub use access::{Access, Directory, Group, Role};
+pub use deletion::{ConfirmationCode, Deletion, DeletionOutcome};
 pub use email::EmailAddress;
 pub use invitation::Invitation;
 pub use profile::{Address, Profile};

@@ -100,6 +100,12 @@ pub fn reconcile_emails(
         }),
         None => {}
     }
+    one_primary(&mut emails);
+    emails
+}
+
+/// Makes one address the primary one: that which was; else a proved one before an unproved one.
+pub(super) fn one_primary(emails: &mut [AccountEmail]) {
     let primary = emails
         .iter()
         .position(|e| e.primary)
@@ -108,7 +114,6 @@ pub fn reconcile_emails(
     for (i, email) in emails.iter_mut().enumerate() {
         email.primary = i == primary;
     }
-    emails
 }
 
 #[cfg(test)]

@@ -40,6 +40,7 @@ pub mod request;
 pub mod request_uri;
 pub mod resume;
 pub mod revoke;
+pub mod said;
 pub mod sessions;
 pub mod sign_in;
 pub mod standing;
@@ -50,6 +51,7 @@ pub mod unsolicited;
 pub mod upkeep;
 pub mod upstream_logout;
 pub mod upstream_metadata;
+pub mod upstream_notice;
 pub mod userinfo;
 mod vouching;
 

@@ -237,6 +237,19 @@ pub struct Ended {
 /// # Errors
 /// When the store fails.
 pub fn end_upstream(tx: &mut Tx<'_>, at: &AtProvider<'_>, now: Timestamp) -> Result<Vec<Ended>, StoreError> {
+    end_upstream_for(tx, at, "upstream.logout", now)
+}
+
+/// As [`end_upstream`], for another reason.
+///
+/// # Errors
+/// When the store fails.
+pub fn end_upstream_for(
+    tx: &mut Tx<'_>,
+    at: &AtProvider<'_>,
+    reason: &'static str,
+    now: Timestamp,
+) -> Result<Vec<Ended>, StoreError> {
     let mut found = Vec::new();
     match (at.sessions, at.identity, at.name) {
         ([], Some(identity), _) => found = tx.sessions_of(&identity.account)?,
@@ -250,7 +263,7 @@ pub fn end_upstream(tx: &mut Tx<'_>, at: &AtProvider<'_>, now: Timestamp) -> Res
     let mut ended = Vec::new();
     for session in found.into_iter().filter(|session| at.means(session)) {
         let granted = tx.clients_in(&session.id)?;
-        let joined = end(tx, &session.id, &session.account, Actor::System, "upstream.logout", now)?;
+        let joined = end(tx, &session.id, &session.account, Actor::System, reason, now)?;
         ended.extend(joined.map(|joined| Ended { session: session.id, joined, granted }));
     }
     Ok(ended)

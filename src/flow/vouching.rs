@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::flow::browser::Browser;
 use crate::flow::sessions::{self, SignIn, SignedIn};
 use crate::flow::state::{self, Joining, start_again};
-use crate::flow::{App, Snapshot, upstream_logout};
+use crate::flow::{App, Snapshot, said, upstream_logout};
 use crate::ids::{AccountId, ClientId, IdentityId, ProviderId, SessionId};
 use crate::linking::{self, Admission, Decision, EmailFact, Holder};
 use crate::sessions::Proof;
@@ -365,6 +365,7 @@ fn create(
     };
     tx.insert_account(&account)?;
     link(tx, request, &account.id)?;
+    said::note_sign_in(tx, &account.id, identity, &Profile::default(), &account.profile)?;
     let mut event =
         AuditEvent::new(request.now, AuditKind::AccountCreated, Actor::Person(account.id.clone()))
             .account(&account.id)
@@ -406,6 +407,7 @@ fn refresh_account(tx: &mut Tx<'_>, request: &Vouching, id: &AccountId) -> Resul
     if profile != account.profile {
         tx.update_profile(id, &profile, request.now)?;
     }
+    said::note_sign_in(tx, id, identity, &account.profile, &profile)?;
     let proved = match identity.verified_email() {
         Some(email) => {
             tx.accounts_by_proved_email(email.address().canonical())?.iter().all(|other| other == id)

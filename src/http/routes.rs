@@ -3,8 +3,8 @@
 
 use crate::flow::discovery::paths;
 use crate::http::handlers::{
-    apps, authorize, callback, consent, discovery, home, invitation, logout, program, register, resume,
-    sign_in, statics, upstream_logout, upstream_metadata,
+    apps, authorize, callback, consent, deletion, discovery, home, invitation, logout, program, register,
+    resume, sign_in, statics, upstream_logout, upstream_metadata, upstream_notice,
 };
 use actix_web::http::Method;
 use actix_web::{Route, web};
@@ -105,6 +105,9 @@ pub fn public() -> Vec<Row> {
         GET  "/upstream/{provider}/metadata"  Public      Never   true  upstream_metadata::get;
         // Not limited: all that a provider tells comes from a few addresses, and a word lost keeps a session alive.
         POST "/upstream/{provider}/logout"    Upstream    Never   false upstream_logout::post;
+        POST "/upstream/{provider}/deauthorized" Upstream Never false upstream_notice::deauthorized;
+        POST "/upstream/{provider}/deletion"  Upstream    Never   false upstream_notice::deletion;
+        GET  "/deletion"                      Public      Never   true  deletion::get;
         GET  "/continue"                      FlowBrowser Never   true  resume::get;
         GET  "/consent"                       FlowBrowser Never   true  consent::get;
         POST "/consent"                       FlowForm    Never   true  consent::post;

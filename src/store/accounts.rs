@@ -2,7 +2,7 @@
 
 use super::error::StoreError;
 use super::read::{json, parse, parse_opt, storable, to_json};
-use super::schema::{account_emails, accounts, assignments, consents, grants, identities};
+use super::schema::{account_emails, accounts, assignments, consents, grants, identities, sessions};
 use super::tx::{Conn, Tx, attempt, on};
 use crate::accounts::{Account, AccountEmail, AccountStatus, EmailAddress, Profile};
 use crate::context::Timestamp;
@@ -171,8 +171,10 @@ impl Tx<'_> {
 
     /// Sets the status; false if it was that already, or the account does not exist or was removed.
     ///
-    /// `Deleted` is final: the row stays as a tombstone without profile; addresses, identities, assignments
-    /// and consents go, sessions and grants are revoked. `Suspended` revokes nothing by itself: sessions and
+    /// `Deleted` is final: the row stays as a tombstone without profile, and everything that hung on the account is
+    /// gone: addresses, identities, assignments, consents, sessions, grants with their codes and refresh tokens.
+    /// Audit events name it by its id alone. What clients must be told of the end of its sessions is queued.
+    /// `Suspended` revokes nothing by itself: sessions and
     /// grants are refused by status and live again afterwards unless they are revoked too.
     pub fn set_account_status(
         &mut self,
@@ -201,10 +203,9 @@ impl Tx<'_> {
             diesel::delete(identities::table.filter(identities::account.eq(id))).execute(c)?;
             diesel::delete(assignments::table.filter(assignments::account.eq(id))).execute(c)?;
             diesel::delete(consents::table.filter(consents::account.eq(id))).execute(c)?;
-            diesel::update(grants::table.filter(grants::account.eq(id)))
-                .filter(grants::revoked_at.is_null())
-                .set(grants::revoked_at.eq(now.0))
-                .execute(c)
+            // Codes and refresh tokens go with their grants.
+            diesel::delete(grants::table.filter(grants::account.eq(id))).execute(c)?;
+            diesel::delete(sessions::table.filter(sessions::account.eq(id))).execute(c)
         })?;
         Ok(())
     }

@@ -1,13 +1,15 @@
 //! External identities and the accounts to which they lead.
 
 use super::error::StoreError;
-use super::read::{parse, storable};
+use super::read::{json, parse, storable, to_json};
 use super::schema::identities;
 use super::tx::{Tx, on};
+use crate::accounts::said::Said;
 use crate::accounts::{Identity, IdentityKey};
 use crate::context::Timestamp;
 use crate::ids::{AccountId, IdentityId};
 use diesel::prelude::*;
+use std::collections::BTreeSet;
 
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = identities)]
@@ -117,6 +119,34 @@ impl Tx<'_> {
         let label = label.map(storable);
         let changed = on!(self, c => diesel::update(identities::table.find(id.as_str()))
             .set((identities::label.eq(&label), identities::last_used_at.eq(now.0)))
+            .execute(c))?;
+        Ok(changed == 1)
+    }
+
+    /// What of the account's profile each of its identities stands behind.
+    pub fn said_of(&mut self, account: &AccountId) -> Result<Said, StoreError> {
+        let rows: Vec<(String, String)> = on!(self, c => identities::table
+            .filter(identities::account.eq(account.as_str()))
+            .select((identities::id, identities::said))
+            .load(c))?;
+        rows.iter()
+            .map(|(id, said)| Ok((parse(id, "identities.id")?, json(said, "identities.said")?)))
+            .collect()
+    }
+
+    /// Notes what of its account's profile the identity stands behind; false if there is no such identity.
+    pub fn put_said(&mut self, id: &IdentityId, said: &BTreeSet<String>) -> Result<bool, StoreError> {
+        let text = to_json(said, "identities.said")?;
+        let changed = on!(self, c => diesel::update(identities::table.find(id.as_str()))
+            .set(identities::said.eq(&text))
+            .execute(c))?;
+        Ok(changed == 1)
+    }
+
+    /// Forgets all of the link but its key, so that whom it leads to is still known; false if there was none.
+    pub fn bare_identity(&mut self, id: &IdentityId) -> Result<bool, StoreError> {
+        let changed = on!(self, c => diesel::update(identities::table.find(id.as_str()))
+            .set((identities::label.eq(None::<String>), identities::said.eq("[]")))
             .execute(c))?;
         Ok(changed == 1)
     }

@@ -19,6 +19,7 @@ mod assignments;
 mod audit;
 mod clients;
 mod codes;
+mod deletions;
 mod directory;
 mod epoch;
 mod error;

@@ -32,6 +32,17 @@ diesel::table! {
         label -> Nullable<Text>,
         linked_at -> BigInt,
         last_used_at -> BigInt,
+        said -> Text,
+    }
+}
+
+diesel::table! {
+    deletions (digest) {
+        digest -> Text,
+        provider -> Text,
+        outcome -> Text,
+        done_at -> BigInt,
+        expires_at -> BigInt,
     }
 }
 

@@ -149,4 +149,12 @@ impl Tx<'_> {
             .execute(c))?;
         Ok(changed == 1)
     }
+
+    /// Forgets a session that has ended, with what was proved in it; false if it goes on or never was.
+    pub fn forget_session(&mut self, id: &SessionId) -> Result<bool, StoreError> {
+        let gone = on!(self, c => diesel::delete(sessions::table.find(id.as_str()))
+            .filter(sessions::revoked_at.is_not_null())
+            .execute(c))?;
+        Ok(gone == 1)
+    }
 }

@@ -3,7 +3,7 @@
 use super::error::StoreError;
 use super::logouts::LOGOUTS_KEPT;
 use super::schema::{
-    codes, grants, invitations, logout_deliveries, pending, pushed_requests, refresh_tokens,
+    codes, deletions, grants, invitations, logout_deliveries, pending, pushed_requests, refresh_tokens,
     registered_clients, registration_tokens, revoked_tokens, sessions, used_once,
 };
 use super::tx::{Tx, on};
@@ -65,6 +65,7 @@ impl Tx<'_> {
         delete_expired!(self, swept, batch, pending, digest, pending::expires_at.le(now));
         delete_expired!(self, swept, batch, pushed_requests, digest, pushed_requests::expires_at.le(now));
         delete_expired!(self, swept, batch, revoked_tokens, jti, revoked_tokens::expires_at.le(now));
+        delete_expired!(self, swept, batch, deletions, digest, deletions::expires_at.le(now));
         delete_expired!(self, swept, batch, codes, digest, codes::expires_at.le(remembered));
         delete_expired!(
             self,

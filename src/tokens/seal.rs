@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::failure::Failure;
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, Nonce, UnboundKey};
-use aws_lc_rs::hkdf;
+use aws_lc_rs::{hkdf, hmac};
 use std::fmt;
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -97,6 +97,18 @@ impl Sealer {
         Some(plain)
     }
 
+    /// A value for a text that nobody else can compute, the same each time (HMAC-SHA256 under a key for this
+    /// purpose).
+    ///
+    /// # Errors
+    /// [`SealError::Refused`], which cannot happen for a key of this length.
+    pub fn mark(&self, purpose: &str, text: &[u8]) -> Result<[u8; 32], SealError> {
+        let info = [b"mark:".as_slice(), purpose.as_bytes()];
+        let okm = self.root.expand(&info, hmac::HMAC_SHA256).map_err(|_| SealError::Refused)?;
+        let tag = hmac::sign(&hmac::Key::from(okm), text);
+        tag.as_ref().try_into().map_err(|_| SealError::Refused)
+    }
+
     fn key(&self, purpose: &str) -> Option<LessSafeKey> {
         // One info string without a separator is enough: the prefix is fixed and the purpose is all that varies.
         let info = [b"purpose:".as_slice(), purpose.as_bytes()];
@@ -124,6 +136,17 @@ mod tests {
     fn a_short_master_key_is_refused() {
         assert_eq!(Sealer::new(&[7; 31]).unwrap_err(), SealError::WeakMasterKey);
         assert_eq!(Sealer::new(&[]).unwrap_err(), SealError::WeakMasterKey);
+    }
+
+    #[test]
+    fn a_mark_is_of_its_text_purpose_and_master_key() {
+        let mark = sealer(1).mark("receipt", b"x").unwrap();
+        assert_eq!(mark, sealer(1).mark("receipt", b"x").unwrap());
+        for other in
+            [sealer(2).mark("receipt", b"x"), sealer(1).mark("other", b"x"), sealer(1).mark("receipt", b"y")]
+        {
+            assert_ne!(mark, other.unwrap());
+        }
     }
 
     #[test]

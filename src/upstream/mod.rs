@@ -11,6 +11,7 @@ pub mod fuzzing;
 pub mod identity;
 mod logout;
 pub mod mapping;
+mod notice;
 pub mod presets;
 pub mod registry;
 pub mod settings;
@@ -26,8 +27,11 @@ pub mod saml_key {
 }
 
 pub use logout::{LogoutHeard, LogoutMessage, LogoutNotice, LogoutOutcome, LogoutWish};
+pub use notice::{Notice, NoticeKind};
 pub use registry::{Entry, Registry};
-pub use settings::{Linking, ProfileRefresh, Provider, ProviderDisplay, ProviderPolicy, Provisioning};
+pub use settings::{
+    DataDeletion, Linking, ProfileRefresh, Provider, ProviderDisplay, ProviderPolicy, Provisioning,
+};
 
 use crate::context::{Context, Timestamp};
 use crate::failure::Failure;
@@ -275,6 +279,20 @@ pub trait Upstream: Send + Sync {
         _trace: &mut Trace,
     ) -> Result<LogoutHeard, Failure> {
         Err(Failure::invalid_request("upstream.logout_request", "this kind of provider tells of no logouts"))
+    }
+    /// Validates what its server sent about somebody to one of our two addresses for such notices; every check is a
+    /// step of the trace.
+    ///
+    /// # Errors
+    /// `upstream.notice` from providers that tell nothing of this sort.
+    async fn inbound_notice(
+        &self,
+        _context: &Context,
+        _kind: NoticeKind,
+        _parameters: &BTreeMap<String, String>,
+        _trace: &mut Trace,
+    ) -> Result<Notice, Failure> {
+        Err(Failure::invalid_request("upstream.notice", "this provider tells nothing of this sort"))
     }
     /// How the browser takes our answer back to a provider that asked through it; `reply` is the notice's own.
     ///

@@ -5,6 +5,7 @@
 mod accounts;
 mod bounded;
 mod crash;
+mod erasure;
 mod fixtures;
 mod keys;
 mod logouts;

@@ -104,6 +104,44 @@ impl Place {
             .collect()
     }
 
+    /// Every row of every table, as text: what somebody finds who has the database.
+    pub fn dump(&self) -> Vec<String> {
+        use diesel::RunQueryDsl as _;
+        use secrecy::ExposeSecret as _;
+        let (tables, list) = match &self.database {
+            Database::Sqlite { .. } => ("sqlite_schema WHERE type = 'table'", "name"),
+            Database::Postgres { .. } => {
+                ("information_schema.tables WHERE table_schema = 'public'", "table_name::text")
+            }
+        };
+        let load = |sql: String| -> Vec<String> {
+            let rows: Vec<Line> = match &self.database {
+                Database::Sqlite { path, .. } => {
+                    let mut conn = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
+                    diesel::sql_query(sql).load(&mut conn).unwrap()
+                }
+                Database::Postgres { url, .. } => {
+                    let mut conn = PgConnection::establish(url.expose_secret()).unwrap();
+                    diesel::sql_query(sql).load(&mut conn).unwrap()
+                }
+            };
+            rows.into_iter().map(|row| row.line).collect()
+        };
+        let mut lines = Vec::new();
+        for table in load(format!("SELECT {list} AS line FROM {tables}")) {
+            let text = match &self.database {
+                Database::Sqlite { .. } => {
+                    let columns = load(format!("SELECT name AS line FROM pragma_table_info('{table}')"));
+                    columns.iter().map(|c| format!("quote(\"{c}\")")).collect::<Vec<_>>().join(" || ' ' || ")
+                }
+                Database::Postgres { .. } => format!("row_to_json(\"{table}\")::text"),
+            };
+            let rows = load(format!("SELECT {text} AS line FROM \"{table}\""));
+            lines.extend(rows.into_iter().map(|row| format!("{table}: {row}")));
+        }
+        lines
+    }
+
     /// Runs statements behind the store's back.
     pub fn tamper(&self, sql: &str) {
         use secrecy::ExposeSecret as _;
@@ -116,6 +154,12 @@ impl Place {
             }
         }
     }
+}
+
+#[derive(diesel::QueryableByName)]
+struct Line {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    line: String,
 }
 
 #[derive(diesel::QueryableByName)]

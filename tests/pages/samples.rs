@@ -5,6 +5,7 @@ use countersign::failure::UserMessage;
 use countersign::http::assets::Assets;
 use countersign::http::pages::*;
 use countersign::ids::{ProviderId, ReferenceId};
+use countersign::upstream::presets;
 
 /// The texts of the fields: those of an ordinary day, or one hostile text in all of them.
 pub struct Words {
@@ -113,6 +114,32 @@ pub fn samples(words: &Words) -> Vec<(&'static str, Box<dyn Page>)> {
         .map(|(id, name, icon)| words.provider(id, name, icon, id == "friendbook"))
         .to_vec()
     };
+    let presets = || -> Vec<ProviderButton> {
+        let set = |preset: &presets::Preset, key: &str| -> Option<String> {
+            let found = preset.sets().into_iter().find(|(name, _)| name == key);
+            found.map(|(_, value)| value.trim_matches('"').to_owned())
+        };
+        presets::all()
+            .iter()
+            .filter_map(|preset| {
+                let (name, icon) = (set(preset, "name")?, set(preset, "icon"));
+                Some(words.provider(preset.name, &name, icon.as_deref(), preset.name == "google"))
+            })
+            .collect()
+    };
+    let deletion = |title: &str, text: &str| DeletionPage {
+        frame: frame(),
+        receipt: Some(Receipt {
+            title: words.say(title),
+            text: words.say(text),
+            at: "2026-11-26T18:20:00Z".to_owned(),
+            done_at: "26 November 2026, 18:20 UTC".to_owned(),
+            kept_until: "24 February 2027, 18:20 UTC".to_owned(),
+        }),
+        typed: words.say("7zk2m9xd4ftr0aq5v8wn3hj6cb"),
+        lost: false,
+        action: local("/deletion"),
+    };
     let chooser = |providers| ChooserPage {
         frame: frame(),
         app_name: words.say("Notes"),
@@ -187,6 +214,7 @@ pub fn samples(words: &Words) -> Vec<(&'static str, Box<dyn Page>)> {
             }),
         ),
         ("chooser-many", Box::new(chooser(many()))),
+        ("chooser-presets", Box::new(chooser(presets()))),
         ("chooser-none", Box::new(chooser(Vec::new()))),
         ("chooser-search", Box::new(searched(many(), "", true))),
         ("chooser-found", Box::new(searched(few(None), "g", true))),
@@ -319,6 +347,14 @@ pub fn samples(words: &Words) -> Vec<(&'static str, Box<dyn Page>)> {
                 ancestors: Vec::new(),
             }),
         ),
+        (
+            "deletion",
+            Box::new(deletion(
+                &ENGLISH.deletion_done_title(),
+                &ENGLISH.deletion_account(&words.say("Friendbook")),
+            )),
+        ),
+        ("deletion-lost", Box::new(DeletionPage { receipt: None, lost: true, ..deletion("", "") })),
         ("home", Box::new(home())),
         (
             "home-signed-in",

@@ -19,6 +19,7 @@ mod fresh;
 mod front;
 mod invitation;
 mod linking;
+mod notices;
 mod providers;
 mod request;
 mod saml_bodies;

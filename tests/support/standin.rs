@@ -14,7 +14,7 @@ mod requests;
 mod wire;
 
 #[allow(unused_imports)] // each test binary uses its part
-pub use keys::{Key, b64, hs256};
+pub use keys::{Key, b64, hs256, signed_request};
 #[allow(unused_imports)]
 pub use wire::{Canary, Pace, Reply, Seen};
 

@@ -196,7 +196,7 @@ impl Bench {
 }
 
 /// The sign-in was refused for this reason, and the trace says so as its last step and only there.
-pub fn refused(outcome: Result<Vouched, Failure>, trace: &Trace, reason: &str) -> Failure {
+pub fn refused<T: std::fmt::Debug>(outcome: Result<T, Failure>, trace: &Trace, reason: &str) -> Failure {
     let failure = match outcome {
         Ok(vouched) => panic!("accepted, wanted {reason}: {vouched:?}"),
         Err(failure) => failure,

@@ -4,6 +4,7 @@ pub mod apps;
 pub mod authorize;
 pub mod callback;
 pub mod consent;
+pub mod deletion;
 pub mod discovery;
 pub mod home;
 pub mod invitation;
@@ -15,6 +16,7 @@ pub mod sign_in;
 pub mod statics;
 pub mod upstream_logout;
 pub mod upstream_metadata;
+pub mod upstream_notice;
 
 use crate::flow::browser::Browser;
 use crate::flow::refusals::Refused;

@@ -432,3 +432,35 @@ pub struct InvitationPage {
     pub targets: Vec<String>,
 }
 page!(InvitationPage, targets targets);
+
+/// What became of a deletion that somebody asked for at a provider; without a receipt, a form for the code.
+#[derive(Debug, Template)]
+#[template(path = "deletion.html")]
+pub struct DeletionPage {
+    /// Around it.
+    pub frame: Frame,
+    /// What became of it.
+    pub receipt: Option<Receipt>,
+    /// The code as it was typed.
+    pub typed: String,
+    /// There is no receipt of that code.
+    pub lost: bool,
+    /// Where the form leads.
+    pub action: Href,
+}
+page!(DeletionPage);
+
+/// What became of a deletion, in words.
+#[derive(Debug)]
+pub struct Receipt {
+    /// A few words.
+    pub title: String,
+    /// What was deleted.
+    pub text: String,
+    /// When, for programs (RFC 3339).
+    pub at: String,
+    /// When, for people.
+    pub done_at: String,
+    /// Until when the receipt is kept.
+    pub kept_until: String,
+}

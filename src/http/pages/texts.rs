@@ -121,6 +121,23 @@ texts! {
     signed_out_unconfirmed_title(provider) = "{provider} did not confirm the sign-out";
     signed_out_unconfirmed_text = "You are signed out here. There, your session may go on.";
 
+    deletion_title = "Deletion of your data";
+    deletion_lead = "You asked for it at the service that you signed in with. Enter the confirmation code that you got there to see what became of it.";
+    deletion_label = "Confirmation code";
+    deletion_button = "Show";
+    deletion_lost = "There is no receipt for this code. Compare it with the one that you were given. Receipts are kept for 90 days.";
+    deletion_done_title = "Your data was deleted";
+    deletion_nothing_title = "There was nothing to delete";
+    deletion_nothing(provider) = "When you asked at {provider}, nothing that it had told us about you was stored here.";
+    deletion_link(provider) =
+        "The connection to {provider} was deleted, with everything that it had told us about you. Your account goes on with the other ways to sign in that you have.";
+    deletion_account(provider) =
+        "Your account here was deleted, with everything that {provider} had told us about you. You were signed out everywhere, and the apps that you used with it were told. What an app stored itself, only that app can delete: ask there.";
+    deletion_suspended(provider) =
+        "Everything that {provider} had told us about you was deleted, except the number by which it knows you. Your account is suspended, and we keep this number alone so that it stays suspended.";
+    deletion_when = "Done on";
+    deletion_until(date) = "This receipt is kept until {date}. It does not say who you are.";
+
     home_title(brand) = "Welcome to {brand}";
     home_text = "Apps send you here to sign in with an account that you already have. There is nothing to do on this page: open the app you want to use.";
     home_apps = "Your apps";

@@ -47,9 +47,18 @@ impl OAuth2 {
             let verifier = PkceCodeVerifier::new(verifier.clone());
             wanted = wanted.set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier));
         }
-        let anew = request.force_authentication.then_some(&self.settings.reauthenticate_params);
-        for (name, value) in self.settings.authorize_params.iter().chain(anew.into_iter().flatten()) {
-            wanted = wanted.add_extra_param(name.clone(), value.clone());
+        // Where both would set one parameter, the new proof is what counts; no parameter is ever sent twice.
+        let mut params = self.settings.authorize_params.clone();
+        if request.select_account {
+            params.extend(self.settings.select_account_params.clone());
+        }
+        if request.force_authentication {
+            params.extend(self.settings.reauthenticate_params.clone());
+        }
+        let language = self.settings.language_param.as_ref();
+        params.extend(language.and_then(|own| own.of(&request.ui_locales)));
+        for (name, value) in params {
+            wanted = wanted.add_extra_param(name, value);
         }
         Ok(wanted.url().0)
     }

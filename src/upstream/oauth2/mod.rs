@@ -5,6 +5,7 @@
 mod exchange;
 mod profile;
 pub mod settings;
+mod signed_request;
 
 pub use settings::Settings;
 
@@ -17,12 +18,13 @@ use crate::upstream::mapping::Mapping;
 use crate::upstream::settings::{Common, Contradiction, Freshness};
 use crate::upstream::vouch::{Facts, vouch};
 use crate::upstream::{
-    BeginRequest, Begun, Callback, CallbackMethod, Demanded, Departure, Health, Parts, Trace, Upstream,
-    Vouched,
+    BeginRequest, Begun, Callback, CallbackMethod, Demanded, Departure, Health, Notice, NoticeKind, Parts,
+    Trace, Upstream, Vouched,
 };
 use async_trait::async_trait;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -68,6 +70,10 @@ impl Upstream for OAuth2 {
         self.common.freshness == Freshness::Trusted
     }
 
+    fn lets_choose(&self) -> bool {
+        !self.settings.select_account_params.is_empty()
+    }
+
     async fn begin(&self, context: &Context, request: &BeginRequest) -> Result<Begun, Failure> {
         let remembered = Remembered { verifier: self.settings.pkce.then(|| context.secret_text()) };
         let url = self.authorize_url(request, &remembered)?;
@@ -109,6 +115,17 @@ impl Upstream for OAuth2 {
             replay: None,
         };
         vouch(&self.common, &self.mapping, facts, checks)
+    }
+
+    /// What a notice says is known by the address to which it came: the form is the same for both.
+    async fn inbound_notice(
+        &self,
+        context: &Context,
+        _kind: NoticeKind,
+        parameters: &BTreeMap<String, String>,
+        trace: &mut Trace,
+    ) -> Result<Notice, Failure> {
+        self.signed_request(context, parameters, trace)
     }
 
     fn health(&self) -> Health {

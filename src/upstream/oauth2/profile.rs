@@ -39,7 +39,7 @@ fn at<'a>(profile: &'a Object, path: &Path) -> Option<&'a Value> {
 }
 
 /// A text that can be an id; what programs write for "nothing" cannot (LINK-021).
-fn is_id(text: &str) -> bool {
+pub(super) fn is_id(text: &str) -> bool {
     !text.trim().is_empty() && text.len() <= 255 && !text.chars().any(char::is_control) && !is_nothing(text)
 }
 

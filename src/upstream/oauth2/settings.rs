@@ -2,8 +2,8 @@
 
 use crate::upstream::mapping::Expression;
 use crate::upstream::settings::{
-    ClientAuth, Common, Contradiction, Endpoint, SecretRef, check_client_auth, check_parameters,
-    check_plain_http,
+    ClientAuth, Common, Contradiction, Endpoint, LanguageParam, SecretRef, check_client_auth, check_language,
+    check_parameters, check_plain_http,
 };
 use serde::{Deserialize, de};
 use std::collections::BTreeMap;
@@ -58,6 +58,9 @@ pub struct Settings {
     /// Send `appsecret_proof`, the HMAC-SHA256 of the access token under the secret (Facebook's Graph API).
     #[serde(default)]
     pub appsecret_proof: bool,
+    /// How its server tells who took our access away, or wants their data deleted.
+    #[serde(default)]
+    pub notices: Notices,
     /// Where the profile answer proves its address; true and only true counts.
     #[serde(default)]
     pub email_verified: Option<Expression>,
@@ -78,6 +81,23 @@ pub struct Settings {
     /// way to show that it happened, so a demand for a fresh proof is refused all the same.
     #[serde(default)]
     pub reauthenticate_params: BTreeMap<String, String>,
+    /// How the provider lets the person pick among accounts, such as `{ prompt = "select_account" }`.
+    #[serde(default)]
+    pub select_account_params: BTreeMap<String, String>,
+    /// How it is told the person's language.
+    #[serde(default)]
+    pub language_param: Option<LanguageParam>,
+}
+
+/// How a provider's server tells us of somebody.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Notices {
+    /// Not at all.
+    #[default]
+    None,
+    /// By a form with an HMAC under our secret (Facebook).
+    SignedRequest,
 }
 
 impl Settings {
@@ -100,12 +120,15 @@ impl Settings {
         "userinfo_params",
         "subject",
         "appsecret_proof",
+        "notices",
         "email_verified",
         "emails_url",
         "emails_list",
         "emails_primary",
         "emails_verified",
         "reauthenticate_params",
+        "select_account_params",
+        "language_param",
     ];
 
     /// How we authenticate.
@@ -144,12 +167,17 @@ impl Settings {
         }
         found.extend(check_parameters("userinfo_params", &self.userinfo_params));
         found.extend(check_parameters("reauthenticate_params", &self.reauthenticate_params));
-        if self.appsecret_proof && self.client_secret.is_none() {
-            found.push(Contradiction::new(
-                "appsecret_proof",
-                "the proof is made with the client secret, and there is none",
-                "add `client_secret`",
-            ));
+        found.extend(check_parameters("select_account_params", &self.select_account_params));
+        found.extend(check_language(self.language_param.as_ref()));
+        let signed = self.notices == Notices::SignedRequest;
+        for (key, set) in [("appsecret_proof", self.appsecret_proof), ("notices", signed)] {
+            if set && self.client_secret.is_none() {
+                found.push(Contradiction::new(
+                    key,
+                    "the signature is made with the client secret, and there is none",
+                    "add `client_secret`",
+                ));
+            }
         }
         if !common.authoritative_for.0.is_empty()
             && self.emails_url.is_none()

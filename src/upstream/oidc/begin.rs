@@ -5,6 +5,7 @@ use super::metadata::Discovered;
 use super::settings::{Prompt, ResponseMode, Wish};
 use crate::context::Context;
 use crate::failure::{Failure, UserMessage};
+use crate::upstream::settings::is_language_tag;
 use crate::upstream::{BeginRequest, Begun, Departure};
 use openidconnect::core::{CoreAuthPrompt, CoreAuthenticationFlow, CoreClient};
 use openidconnect::{
@@ -135,7 +136,13 @@ impl Oidc {
         {
             wanted = wanted.set_login_hint(LoginHint::new(hint.clone()));
         }
-        if passes(Wish::UiLocales) {
+        if passes(Wish::UiLocales)
+            && let Some(own) = &self.settings.language_param
+        {
+            if let Some((name, value)) = own.of(&request.ui_locales) {
+                wanted = wanted.add_extra_param(name, value);
+            }
+        } else if passes(Wish::UiLocales) {
             for locale in request.ui_locales.iter().filter(|tag| is_language_tag(tag)).take(8) {
                 wanted = wanted.add_ui_locale(LanguageTag::new(locale.clone()));
             }
@@ -155,10 +162,6 @@ impl Oidc {
 
 fn is_plain(text: &str, most: usize) -> bool {
     !text.is_empty() && text.len() <= most && !text.chars().any(char::is_control)
-}
-
-fn is_language_tag(text: &str) -> bool {
-    !text.is_empty() && text.len() <= 35 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
 #[cfg(test)]

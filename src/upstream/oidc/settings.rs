@@ -4,8 +4,8 @@ use crate::jose::Alg;
 use crate::upstream::mapping::{Expression, Field, Mapping, ProfileSource};
 use crate::upstream::presets::is_tenant;
 use crate::upstream::settings::{
-    ClientAuth, Common, Contradiction, Endpoint, PROTOCOL_PARAMETERS, SecretRef, check_client_auth,
-    check_parameters, check_plain_http, span,
+    ClientAuth, Common, Contradiction, Endpoint, LanguageParam, PROTOCOL_PARAMETERS, SecretRef,
+    check_client_auth, check_language, check_parameters, check_plain_http, span,
 };
 use serde::{Deserialize, de};
 use std::collections::{BTreeMap, BTreeSet};
@@ -103,6 +103,9 @@ pub struct Settings {
     /// The values of `prompt` that it understands; others are not sent.
     #[serde(default = "prompts")]
     pub prompts: BTreeSet<Prompt>,
+    /// How it is told the person's language, where that is not `ui_locales`.
+    #[serde(default)]
+    pub language_param: Option<LanguageParam>,
     /// Its ID tokens have `auth_time` when a fresh proof is asked for. Off for providers that never say it.
     #[serde(default = "yes")]
     pub auth_time: bool,
@@ -153,6 +156,7 @@ impl Settings {
         "email_verified",
         "pass",
         "prompts",
+        "language_param",
         "auth_time",
         "authorize_params",
         "pushed_authorization_requests",
@@ -183,6 +187,7 @@ impl Settings {
         found.extend(self.check_keys());
         found.extend(self.check_deviations(common));
         found.extend(check_parameters("authorize_params", &self.authorize_params));
+        found.extend(check_language(self.language_param.as_ref()));
         if self.algorithms.is_empty() {
             found.push(Contradiction::new(
                 "algorithms",

@@ -59,8 +59,8 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
-pub(in crate::upstream) use values::span;
-pub use values::{ClientAuth, Domains, Endpoint, SecretRef};
+pub use values::{ClientAuth, Domains, Endpoint, LanguageForm, LanguageParam, SecretRef};
+pub(in crate::upstream) use values::{is_language_tag, span};
 
 /// One `[[provider]]` table: what all kinds share, and the kind's own part.
 #[derive(Debug, Clone, PartialEq)]
@@ -151,6 +151,7 @@ pub const COMMON_KEYS: &[&str] = &[
     "profile",
     "profile_refresh",
     "freshness",
+    "data_deletion",
     "allow_loopback",
     "allow_private_network",
     "ca_file",
@@ -213,6 +214,9 @@ pub struct Common {
     /// What counts as a fresh proof, where an application demands one.
     #[serde(default)]
     pub freshness: Freshness,
+    /// What is deleted when the provider says that a person wants that.
+    #[serde(default)]
+    pub data_deletion: DataDeletion,
     /// Development only: plain http, and only to this very machine.
     #[serde(default)]
     pub allow_loopback: bool,
@@ -295,6 +299,7 @@ impl Common {
             authoritative_for: self.authoritative_for.0.clone(),
             acr_map: self.acr_map.clone(),
             profile_refresh: self.profile_refresh,
+            data_deletion: self.data_deletion,
         }
     }
 }
@@ -327,6 +332,8 @@ pub struct ProviderPolicy {
     pub acr_map: AcrMap,
     /// What later sign-ins change in the profile.
     pub profile_refresh: ProfileRefresh,
+    /// What is deleted when the provider says that a person wants that.
+    pub data_deletion: DataDeletion,
 }
 
 /// What a sign-in changes in the profile of an account that exists.
@@ -342,6 +349,17 @@ pub enum ProfileRefresh {
     Once,
     /// Nothing, and the first sign-in takes none either.
     Never,
+}
+
+/// What is deleted when a provider says that a person wants what it told us deleted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DataDeletion {
+    /// The link and what came by it; the account too if no other identity leads to it.
+    #[default]
+    Link,
+    /// The account, whatever else leads to it.
+    Account,
 }
 
 /// What counts as a fresh proof, where an application demands one.
@@ -453,6 +471,17 @@ pub(in crate::upstream) fn check_parameters(
         parameters.keys().filter(|name| PROTOCOL_PARAMETERS.contains(&name.as_str())).cloned().collect();
     bad.into_iter()
         .map(move |name| Contradiction::new(key, format!("`{name}` is set by the protocol"), "remove it"))
+}
+
+/// Contradictions about the language's parameter, shared by the kinds.
+pub(in crate::upstream) fn check_language(param: Option<&LanguageParam>) -> Option<Contradiction> {
+    let name = &param?.name;
+    let plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic());
+    if plain && !PROTOCOL_PARAMETERS.contains(&name.as_str()) {
+        return None;
+    }
+    let message = format!("`{name}` cannot be the parameter of a language");
+    Some(Contradiction::new("language_param", message, "name the provider's own parameter, such as \"hl\""))
 }
 
 /// Contradictions about client authentication, shared by the kinds.

@@ -102,6 +102,45 @@ impl<'de> Deserialize<'de> for Endpoint {
     }
 }
 
+/// How a provider is told the person's language, where that is not `ui_locales` (OIDC Core §3.1.2.1).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LanguageParam {
+    /// The parameter's name.
+    pub name: String,
+    /// How the language is written.
+    #[serde(default)]
+    pub form: LanguageForm,
+}
+
+/// How a language is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LanguageForm {
+    /// As the tag of BCP 47 that it is: `de-CH`.
+    #[default]
+    Tag,
+    /// In small letters: `de-ch`.
+    SmallTag,
+}
+
+impl LanguageParam {
+    /// The parameter for a person who reads these languages, the best first.
+    pub fn of(&self, ui_locales: &[String]) -> Option<(String, String)> {
+        let tag = ui_locales.iter().find(|tag| is_language_tag(tag))?;
+        let value = match self.form {
+            LanguageForm::Tag => tag.clone(),
+            LanguageForm::SmallTag => tag.to_ascii_lowercase(),
+        };
+        Some((self.name.clone(), value))
+    }
+}
+
+/// The characters and the length of a language tag (RFC 5646 §2.1, §4.4.1).
+pub(in crate::upstream) fn is_language_tag(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 35 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}
+
 /// How we authenticate to the token endpoint (OIDC Core §9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,10 +1,12 @@
 //! <https://developers.facebook.com/docs/facebook-login/guides/advanced/manual-flow>,
 //! <https://developers.facebook.com/docs/graph-api/reference/user>,
-//! <https://developers.facebook.com/docs/graph-api/guides/error-handling>
+//! <https://developers.facebook.com/docs/graph-api/guides/error-handling>,
+//! <https://developers.facebook.com/docs/development/create-an-app/app-dashboard/data-deletion-callback>
 
 use super::*;
 use crate::standin::{CLIENT_SECRET, Reply};
-use countersign::failure::{OAuthCode, UserMessage};
+use countersign::failure::{Failure, OAuthCode, UserMessage};
+use countersign::upstream::{DataDeletion, Notice, NoticeKind};
 use serde_json::json;
 
 fn script(script: &mut Script) {
@@ -134,4 +136,71 @@ async fn a_fresh_proof_is_asked_for_and_not_shown() {
         assert_eq!(outcome.err().map(|failure| failure.reason), reason);
         assert!(trace.steps().iter().any(|step| step.check == "oauth2.auth_time"));
     }
+}
+
+/// A request as Facebook's server signs it for its deauthorize and data deletion callbacks.
+fn signed(contract: &Contract, user: &str, secret: &str, more: Value) -> String {
+    let mut payload = json!({
+        "algorithm": "HMAC-SHA256", "issued_at": contract.bench.context.now().secs(),
+        "user": {"country": "de", "locale": "de_DE"}, "user_id": user,
+    });
+    payload.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    crate::standin::signed_request(&payload, secret)
+}
+
+async fn tell(
+    contract: &Contract,
+    kind: NoticeKind,
+    form: &[(&str, &str)],
+) -> (Result<Notice, Failure>, Trace) {
+    let form = form.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let mut trace = Trace::default();
+    let upstream = &contract.bench.entry.upstream;
+    (upstream.inbound_notice(&contract.bench.context, kind, &form, &mut trace).await, trace)
+}
+
+#[tokio::test]
+async fn who_takes_the_app_away_at_facebook_is_named_by_a_signed_request() {
+    let contract = contract();
+    assert_eq!(contract.bench.entry.policy.data_deletion, DataDeletion::Link);
+    let person = contract.signs_in().await.identity.key().clone();
+    let request = signed(&contract, "10150123456789", CLIENT_SECRET, json!({}));
+    for kind in [NoticeKind::Deauthorization, NoticeKind::Deletion] {
+        let (heard, trace) = tell(&contract, kind, &[("signed_request", &request)]).await;
+        let notice = heard.unwrap();
+        assert_eq!(notice.identity, person, "the very identity that signed in");
+        assert!(notice.replay.until > contract.bench.context.now());
+        assert!(trace.steps().len() >= 5 && trace.steps().iter().all(|step| step.passed));
+        assert!(
+            !format!("{:?}", trace.steps()).contains(&request),
+            "what could be sent again is in no trace"
+        );
+    }
+    let page = json!({"user_id": "0", "profile_id": "324556365474"});
+    let of_a_page = signed(&contract, "", CLIENT_SECRET, page);
+    let forged = signed(&contract, "10150123456789", "another secret", json!({}));
+    let browser = signed(&contract, "10150123456789", CLIENT_SECRET, json!({"code": "AQDx"}));
+    let old = json!({"issued_at": contract.bench.context.now().secs() - 3601});
+    let old = signed(&contract, "10150123456789", CLIENT_SECRET, old);
+    for (request, reason) in [
+        (of_a_page.as_str(), "oauth2.signed_request.user"),
+        (forged.as_str(), "oauth2.signed_request.signature"),
+        (browser.as_str(), "oauth2.signed_request.browser"),
+        (old.as_str(), "oauth2.signed_request.time"),
+        ("", "oauth2.signed_request"),
+    ] {
+        let (heard, trace) = tell(&contract, NoticeKind::Deletion, &[("signed_request", request)]).await;
+        let failure = refused(heard, &trace, reason);
+        assert_eq!(failure.code, OAuthCode::InvalidRequest);
+    }
+    let (nothing, _) = tell(&contract, NoticeKind::Deletion, &[("signed", &request)]).await;
+    assert_eq!(nothing.unwrap_err().reason, "upstream.notice");
+}
+
+#[tokio::test]
+async fn who_tells_nothing_of_this_sort_is_not_heard() {
+    let other = Contract::oauth2("facebook", &format!("{SECRET}notices = \"none\""), script);
+    let request = signed(&other, "10150123456789", CLIENT_SECRET, json!({}));
+    let (heard, _) = tell(&other, NoticeKind::Deauthorization, &[("signed_request", &request)]).await;
+    assert_eq!(heard.unwrap_err().reason, "upstream.notice");
 }

@@ -141,3 +141,14 @@ async fn what_github_refuses() {
         )
         .await;
 }
+
+/// <https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps>
+#[tokio::test]
+async fn people_may_choose_among_their_accounts_at_github() {
+    let contract = contract();
+    assert!(contract.bench.entry.upstream.lets_choose());
+    assert!(!contract.wished(|_| {}).await.contains_key("prompt"));
+    assert_eq!(contract.wished(|request| request.select_account = true).await["prompt"], "select_account");
+    let asked = contract.in_german().await;
+    assert!(!asked.contains_key("ui_locales") && !asked.contains_key("hl"), "it has no word for a language");
+}

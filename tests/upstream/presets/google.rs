@@ -126,3 +126,38 @@ async fn a_proof_on_trust_is_said_to_be_one() {
         contract.bench.finish(&open, |callback| callback.demanded.force_authentication = true).await;
     refused(outcome, &trace, "oidc.auth_time");
 }
+
+/// <https://developers.google.com/identity/openid-connect/openid-connect#authenticationuriparameters>
+#[tokio::test]
+async fn google_is_told_the_language_and_to_let_people_choose_in_its_own_words() {
+    let contract = contract("");
+    let asked = contract.in_german().await;
+    assert_eq!((asked.get("hl").map(String::as_str), asked.get("ui_locales")), (Some("de-CH"), None));
+    assert!(!contract.wished(|_| {}).await.contains_key("hl"));
+    let odd = |request: &mut BeginRequest| request.ui_locales = vec!["de&prompt=x".to_owned(), "".to_owned()];
+    assert!(!contract.wished(odd).await.contains_key("hl"));
+    assert!(contract.bench.entry.upstream.lets_choose());
+    assert_eq!(contract.wished(|request| request.select_account = true).await["prompt"], "select_account");
+    let anew = contract.wished(|request| request.force_authentication = true).await;
+    assert!(!anew.contains_key("prompt") && !anew.contains_key("max_age"), "neither is known there");
+    let wishes = |request: &mut BeginRequest| {
+        request.acr_values = vec!["urn:mfa".to_owned()];
+        request.login_hint = Some("jane@globex.example".to_owned());
+    };
+    let asked = contract.wished(wishes).await;
+    assert!(
+        !asked.contains_key("acr_values") && !asked.contains_key("login_hint"),
+        "only where settings say so"
+    );
+    let hinted = Contract::oidc("google", &format!("{SECRET}pass = [\"login_hint\"]"), script);
+    assert_eq!(hinted.wished(wishes).await["login_hint"], "jane@globex.example");
+}
+
+#[test]
+fn a_parameter_of_the_protocol_is_no_language() {
+    for (name, passes) in [("hl", true), ("state", false), ("", false), ("a b", false)] {
+        let table = format!("preset = \"google\"\n{TABLE}{SECRET}language_param = {{ name = \"{name}\" }}\n");
+        let found: Vec<&str> = provider(&table).check().iter().map(|problem| problem.key).collect();
+        assert_eq!(found.is_empty(), passes, "{name}: {found:?}");
+    }
+}

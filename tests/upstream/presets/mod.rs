@@ -16,8 +16,9 @@ use crate::standin::{Script, Seen};
 use countersign::failure::Failure;
 use countersign::upstream::identity::AssertedEmail;
 use countersign::upstream::kinds::KindSettings;
-use countersign::upstream::{Callback, Provider, Trace, Vouched, oauth2, oidc};
+use countersign::upstream::{BeginRequest, Callback, Provider, Trace, Vouched, oauth2, oidc};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// What every table says beside the preset.
 const TABLE: &str = "id = \"globex\"\nclient_id = \"countersign\"\nprovisioning = \"open\"\n";
@@ -159,6 +160,22 @@ impl Contract {
     pub async fn asks(&self, name: &str) -> Option<String> {
         let open = self.departs().await;
         open.url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+    }
+}
+
+impl Contract {
+    /// The parameters of a request to the provider, with these wishes of the app.
+    pub async fn wished(&self, wish: impl FnOnce(&mut BeginRequest)) -> BTreeMap<String, String> {
+        let open = self.bench.begin(wish).await.unwrap();
+        let pairs: Vec<_> = open.url.query_pairs().into_owned().collect();
+        let parameters: BTreeMap<_, _> = pairs.iter().cloned().collect();
+        assert_eq!(parameters.len(), pairs.len(), "none is there twice: {pairs:?}");
+        parameters
+    }
+
+    /// How it is told that the person reads German as in Switzerland, and then Romansh.
+    pub async fn in_german(&self) -> BTreeMap<String, String> {
+        self.wished(|request| request.ui_locales = vec!["de-CH".to_owned(), "rm".to_owned()]).await
     }
 }
 

@@ -303,6 +303,11 @@ async fn kakao() {
     assert_eq!(key(&vouched), (issuer.as_str(), "123456789", "integer"));
     assert_eq!((email(&vouched), name(&vouched)), (Some(("sample@sample.example", true)), Some("Gildong")));
     assert_eq!(contract.asks("scope").await.as_deref(), Some("profile_nickname,profile_image,account_email"));
+    let both = |request: &mut BeginRequest| {
+        (request.select_account, request.force_authentication) = (true, true);
+    };
+    assert_eq!(contract.wished(|request| request.select_account = true).await["prompt"], "select_account");
+    assert_eq!(contract.wished(both).await["prompt"], "login", "a new proof counts for more");
     for name in ["is_email_valid", "is_email_verified"] {
         for value in [json!(false), json!(null), json!("true")] {
             let vouched = contract.signs_in_with(|script| script.person["kakao_account"][name] = value).await;

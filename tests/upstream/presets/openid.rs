@@ -229,6 +229,8 @@ async fn yahoo() {
     assert_eq!(key(&vouched).1, "FSVIDUW3D7FSVIDUW3D72F2F");
     assert_eq!((email(&vouched), name(&vouched)), (Some(("jane@yahoo.example", true)), Some("Jane Doe")));
     assert!(contract.last("/token").headers["authorization"].starts_with("Basic "));
+    let asked = contract.in_german().await;
+    assert_eq!((asked.get("language").map(String::as_str), asked.get("ui_locales")), (Some("de-ch"), None));
     contract.refuses("oidc.token_error", invalid_grant).await;
     contract.declined("oidc.cancelled", &[("error", "access_denied")]).await;
 }
@@ -245,6 +247,9 @@ fn sound(script: &mut Script) {
 }
 
 async fn speaks_by_the_book(contract: &Contract) {
+    assert_eq!(contract.in_german().await["ui_locales"], "de-CH rm");
+    let anew = contract.wished(|request| request.force_authentication = true).await;
+    assert_eq!((anew["prompt"].as_str(), anew["max_age"].as_str()), ("login", "0"));
     let vouched = contract.signs_in().await;
     assert_eq!(key(&vouched).1, "00uid4BxXw6I6TV4m0g3");
     assert_eq!((email(&vouched), name(&vouched)), (Some(("ann@globex.example", true)), Some("Ann Lee")));
