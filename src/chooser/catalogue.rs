@@ -110,7 +110,8 @@ impl<'a> Offer<'a> {
         Found { shown: listed, more }
     }
     /// Those that a person looks for: by their work address or its domain, which also finds what is not on the
-    /// list, or else by words of the name. Names that begin with the first word come first.
+    /// list, or else by words of the name. The name itself comes first, then names that have the words as whole
+    /// ones, then names that begin with the first word.
     pub fn search(&self, query: &str) -> Found<'a> {
         let query = query.trim();
         if query.is_empty() || query.chars().count() > LONGEST {
@@ -128,11 +129,27 @@ impl<'a> Offer<'a> {
         let hits = self.catalogue.all.iter().zip(&self.catalogue.names).filter(|(one, name)| {
             !one.hidden && words.iter().all(|word| name.contains(word)) && (self.admits)(one)
         });
-        let begins = |name: &str| words.first().is_some_and(|first| name.starts_with(first));
-        let (mut first, rest): (Vec<_>, Vec<_>) = hits.partition(|(_, name)| begins(name));
-        first.extend(rest);
-        let more = first.len() > SHOWN;
-        Found { shown: first.into_iter().take(SHOWN).map(|(one, _)| one).collect(), more }
+        let mut hits: Vec<_> = hits.map(|(one, name)| (far(&words, name), one)).collect();
+        // Stable, so that equally good ones stay in the order of the list.
+        hits.sort_by_key(|(far, _)| *far);
+        let more = hits.len() > SHOWN;
+        Found { shown: hits.into_iter().take(SHOWN).map(|(_, one)| one).collect(), more }
+    }
+}
+
+/// How far a name that contains all these words is from what was typed: the name itself, the words as whole ones,
+/// begun by the first, or anywhere in it.
+fn far(words: &[&str], name: &str) -> u8 {
+    let whole =
+        || words.iter().all(|word| name.split(|c: char| !c.is_alphanumeric()).any(|own| own == *word));
+    if name.split_whitespace().eq(words.iter().copied()) {
+        0
+    } else if whole() {
+        1
+    } else if words.first().is_some_and(|first| name.starts_with(first)) {
+        2
+    } else {
+        3
     }
 }
 
@@ -180,6 +197,28 @@ mod tests {
         assert!(offer.search("nothing").shown.is_empty());
         assert_eq!(ids(&offer.search(" ")), ["acme", "globex", "widget"]);
         assert_eq!(ids(&offer.search(&"x".repeat(101))), ["acme", "globex", "widget"]);
+    }
+
+    #[test]
+    fn what_was_typed_in_full_comes_before_what_only_contains_it() {
+        let many: Vec<(String, String)> =
+            (0..500).map(|at| (format!("p{at}"), format!("Oak {at}"))).collect();
+        let mut names: Vec<_> =
+            many.iter().map(|(id, name)| (id.as_str(), name.as_str(), None, false)).collect();
+        names.extend([("first", "Oak", None, false), ("part", "A 7 Oak", None, false)]);
+        let all = catalogue(&names);
+        let offer = Offer::new(&all, &|_| true);
+        let best = |query: &str| ids(&offer.search(query)).into_iter().next();
+        assert_eq!(best("oak 7").as_deref(), Some("p7"), "and not one of 17, 27, 70 …");
+        assert_eq!(
+            best("7 oak").as_deref(),
+            Some("part"),
+            "its words as whole ones, in the order of the list"
+        );
+        assert_eq!(best("OAK").as_deref(), Some("first"));
+        let found = offer.search("oak 49");
+        assert_eq!((ids(&found)[0].as_str(), found.shown.len()), ("p49", 11), "what contains it comes after");
+        assert!(offer.search("oak").more);
     }
 
     #[test]
