@@ -217,7 +217,7 @@ mod tests {
         );
         assert_eq!(best("OAK").as_deref(), Some("first"));
         let found = offer.search("oak 49");
-        assert_eq!((ids(&found)[0].as_str(), found.shown.len()), ("p49", 11), "what contains it comes after");
+        assert_eq!((ids(&found)[0].as_str(), found.shown.len()), ("p49", 15), "what contains it comes after");
         assert!(offer.search("oak").more);
     }
 

@@ -247,9 +247,6 @@ fn sound(script: &mut Script) {
 }
 
 async fn speaks_by_the_book(contract: &Contract) {
-    assert_eq!(contract.in_german().await["ui_locales"], "de-CH rm");
-    let anew = contract.wished(|request| request.force_authentication = true).await;
-    assert_eq!((anew["prompt"].as_str(), anew["max_age"].as_str()), ("login", "0"));
     let vouched = contract.signs_in().await;
     assert_eq!(key(&vouched).1, "00uid4BxXw6I6TV4m0g3");
     assert_eq!((email(&vouched), name(&vouched)), (Some(("ann@globex.example", true)), Some("Ann Lee")));
@@ -260,6 +257,9 @@ async fn speaks_by_the_book(contract: &Contract) {
             &[("error", "access_denied"), ("error_description", "User is not assigned")],
         )
         .await;
+    assert_eq!(contract.in_german().await["ui_locales"], "de-CH rm");
+    let anew = contract.wished(|request| request.force_authentication = true).await;
+    assert_eq!((anew["prompt"].as_str(), anew["max_age"].as_str()), ("login", "0"));
 }
 
 const OURS: &str = "authoritative_for = [\"globex.example\"]\n";
