@@ -37,8 +37,7 @@ impl OAuth2 {
         let absent = |note| Failure::invalid_request("upstream.notice", note);
         let secret = self.secret.as_ref().filter(|_| self.settings.notices == Notices::SignedRequest);
         let secret = secret.ok_or_else(|| absent("this provider tells nothing of this sort"))?;
-        let request =
-            parameters.get("signed_request").ok_or_else(|| absent("there is no signed_request"))?;
+        let request = parameters.get("signed_request").ok_or_else(|| absent("there is no signed_request"))?;
         let mut checks = Checks::new(trace);
         let meant = check(request, secret.expose_secret().as_bytes(), context.now(), &mut checks)
             .map_err(|failure| Failure { code: OAuthCode::InvalidRequest, ..failure })?;
