@@ -217,6 +217,24 @@ async fn saml_111_a_query_is_verified_as_it_was_signed() {
     notice(&bench, &by_query(&format!("{lower}&Signature={signed}"))).await;
     let empty = redirect("SAMLRequest", &xml, Some(""), Some(&key));
     notice(&bench, &by_query(&empty)).await;
+    // What others made of the query counts for nothing where it differs from the octets.
+    let read = |name: &str, value: Option<&str>| {
+        let mut message = by_query(&query);
+        let before = message.parameters.clone();
+        match value {
+            Some(value) => drop(message.parameters.insert(name.to_owned(), value.to_owned())),
+            None => drop(message.parameters.remove(name)),
+        }
+        assert_ne!(message.parameters, before);
+        message
+    };
+    let other = self::request(&bench).xml();
+    let other = by_query(&redirect("SAMLRequest", &other, None, None)).parameters["SAMLRequest"].clone();
+    for message in
+        [read("SAMLRequest", Some(&other)), read("RelayState", Some("another")), read("RelayState", None)]
+    {
+        assert_eq!(refused(&bench, &message).await, "saml.sig.invalid");
+    }
 }
 
 /// The signature of a query's octets, escaped.
@@ -388,6 +406,11 @@ async fn who_signs_out_here_is_sent_there_by_the_name_that_came() {
         assert_eq!(sent.relay_state.as_deref(), Some("csst_state"));
         assert_eq!(sent.attribute("Destination").as_deref(), Some("https://id.acme.example/slo"));
         assert_eq!(sent.attribute("IssueInstant"), Some(instant(bench.now(), 0)));
+        // SAML Core §1.3.4: beyond guessing, and never the same
+        let id = sent.attribute("ID").unwrap();
+        assert!(id.starts_with('_') && id.len() == 41, "{id}");
+        let again = begin(&bench, wish_of(&bench, name.clone()).await).await.unwrap();
+        assert_ne!(Request::of(&again.departure).attribute("ID").unwrap(), id);
         assert_eq!(sent.attribute("NotOnOrAfter"), Some(instant(bench.now(), 300)));
         assert!(sent.xml.contains(&name.xml()), "{}", sent.xml);
         assert!(sent.xml.contains("<samlp:SessionIndex>_session-1</samlp:SessionIndex>"), "{}", sent.xml);

@@ -354,3 +354,17 @@ async fn a_status_other_than_success_ends_the_sign_in() {
         .await;
     assert_eq!(failed.code.as_str(), "login_required");
 }
+
+#[tokio::test]
+async fn by_default_every_format_is_wanted_that_lasts() {
+    let bench = Bench::new();
+    let (outcome, trace) = bench
+        .sign_in(
+            |script| script.assertion.name_id.as_mut().unwrap().format = Some(uri::TRANSIENT.to_owned()),
+            |_| {},
+        )
+        .await;
+    bench.refused(outcome, &trace, "saml.nameid.format");
+    let wanted = &trace.steps().last().unwrap().expected;
+    assert!(wanted.contains(uri::PERSISTENT) && !wanted.contains(uri::TRANSIENT), "{wanted}");
+}

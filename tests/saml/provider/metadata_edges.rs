@@ -2,8 +2,12 @@
 
 use super::metadata::{AT, PINNED, TRUSTED, refused_with, refuses, remote, sound};
 use super::{BY_HAND, Bench, build, files, idp};
-use crate::saml::{Key, KeyDescriptor, Request, instant, uri};
-use countersign::upstream::Health;
+use crate::publisher::Document;
+use crate::saml::{Key, KeyDescriptor, NameId, Request, Signature, instant, uri};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use countersign::failure::{OAuthCode, UserMessage};
+use countersign::upstream::{CallbackMethod, Departure, Health, LogoutMessage, LogoutWish, Trace};
 
 /// Metadata with this in place of `from`.
 fn edited(from: &str, to: &str) -> String {
@@ -190,6 +194,10 @@ async fn what_is_no_metadata_of_the_address_lets_nobody_in() {
     {
         let remote = remote(&body, TRUSTED);
         assert_eq!(remote.accepts(Key::rsa()).await, Err(reason));
+        // nobody who wants to sign in has done anything wrong, and they can only wait
+        let failure = remote.bench.begin(|_| {}).await.map(drop).unwrap_err();
+        assert_eq!(failure.code, OAuthCode::TemporarilyUnavailable, "{failure:?}");
+        assert_eq!(failure.user, UserMessage::ProviderUnavailable, "{failure:?}");
         assert!(matches!(remote.health(), Health::Down(_)));
         // the twin: what is there later is taken
         remote.publish(&sound());
@@ -226,6 +234,18 @@ async fn a_sign_in_has_what_will_be_too_old_fetched_without_waiting() {
 }
 
 #[tokio::test]
+async fn a_provider_that_cannot_be_known_is_told_of_when_the_house_opens() {
+    let remote = remote(&sound().xml(), TRUSTED);
+    remote.publisher.put(AT, Document::Status(503));
+    let upstream = &remote.bench.entry.upstream;
+    assert_eq!(upstream.warm(&remote.bench.context).await.unwrap_err().reason, "net.status");
+    remote.publish(&sound());
+    remote.later(60);
+    assert!(upstream.warm(&remote.bench.context).await.is_ok());
+    assert_eq!(remote.health(), Health::Up);
+}
+
+#[tokio::test]
 async fn a_provider_that_is_known_from_a_file_is_asked_for_nothing() {
     let mut files = files();
     files.insert("file:acme.xml".to_owned(), sound().xml());
@@ -259,10 +279,64 @@ async fn the_answer_to_a_logout_goes_where_the_metadata_says() {
     let reply = br#"{"in_response_to":"_l1","relay_state":null,"address":"https://login.example/upstream/acme/logout"}"#;
     let outcome = countersign::upstream::LogoutOutcome::Complete;
     let departure = bench.entry.upstream.answer_logout(&bench.context, reply, outcome).await.unwrap();
+    let Departure::PostForm { action, .. } = &departure else { panic!("{departure:?}") };
+    assert_eq!(action.as_str(), "https://id.acme.example/back");
     let answer = Request::of(&departure);
-    assert!(!answer.redirect);
     assert_eq!(answer.attribute("Destination").as_deref(), Some("https://id.acme.example/back"));
     assert_eq!(answer.relay_state, None);
+}
+
+#[tokio::test]
+async fn who_signs_out_is_sent_there_only_where_that_is_wanted() {
+    let wish = LogoutWish {
+        state: "csst_state".to_owned(),
+        address: "https://login.example/upstream/acme/logout".to_owned(),
+        session: None,
+        name: Some(r#"{"value":"alice"}"#.to_owned()),
+    };
+    let mut files = files();
+    files.insert("file:acme.xml".to_owned(), sound().xml());
+    for (more, sent) in [
+        ("key = \"file:own.pem\"", true),
+        ("key = \"file:own.pem\"\nsingle_logout = false", false),
+        ("", false),
+    ] {
+        let bench = build(&format!("metadata_file = \"acme.xml\"\n{more}"), &files);
+        let bench = bench.unwrap_or_else(|wrong| panic!("{wrong:?}"));
+        let begun = bench.entry.upstream.begin_logout(&bench.context, &wish).await.unwrap();
+        assert_eq!(begun.is_some(), sent, "{more}");
+    }
+}
+
+#[tokio::test]
+async fn a_logout_by_a_new_key_has_the_metadata_asked_for_again() {
+    let remote = remote(&sound().xml(), &format!("{TRUSTED}\nkey = \"file:own.pem\""));
+    remote.accepts(Key::rsa()).await.unwrap();
+    let mut rolled = idp();
+    rolled.keys = vec![Key::rsa_next()];
+    remote.publish(&rolled.metadata());
+    let address = "https://login.example/upstream/acme/logout";
+    let heard = async |xml: String| {
+        let message = LogoutMessage {
+            method: CallbackMethod::Post,
+            query: String::new(),
+            parameters: [("SAMLRequest".to_owned(), STANDARD.encode(xml))].into(),
+            address: address.to_owned(),
+            pending: None,
+        };
+        let mut trace = Trace::default();
+        let upstream = &remote.bench.entry.upstream;
+        let heard = upstream.inbound_logout(&remote.bench.context, &message, &mut trace).await;
+        heard.map(drop).map_err(|failure| failure.reason)
+    };
+    let request = || idp().logout(remote.bench.now(), address, NameId::persistent("alice"), &["_s1"]);
+    // what nobody signed gives no cause to ask
+    assert_eq!(heard(request().xml()).await, Err("saml.sig.missing"));
+    assert_eq!(remote.publisher.asked(AT), 1);
+    assert_eq!(heard(request().signed(&Signature::by(Key::rsa_next()))).await, Ok(()));
+    assert_eq!(remote.publisher.asked(AT), 2);
+    assert_eq!(heard(request().signed(&Signature::by(Key::attacker()))).await, Err("saml.sig.invalid"));
+    assert_eq!(remote.publisher.asked(AT), 2);
 }
 
 /// Whether health warns, and of what.
@@ -296,7 +370,7 @@ async fn everything_that_runs_out_is_told_by_name() {
     let signer = |ends: i64| {
         let (from, to) = days(ends);
         let mut metadata = sound();
-        metadata.sign = Some(crate::saml::Signature::by(Key::p256()));
+        metadata.sign = Some(Signature::by(Key::p256()));
         let mut files = files();
         files.insert("file:acme.xml".to_owned(), metadata.xml());
         files.insert("file:ending.pem".to_owned(), Key::p256().certified(from, to).pem());

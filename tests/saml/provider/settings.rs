@@ -184,6 +184,10 @@ fn values_that_are_none_are_refused_where_they_stand() {
         let error = provider(text).unwrap_err();
         assert!(error.contains(says), "{text}: {error}");
     }
+    for found in ["env:IDP_CERTIFICATE", "file:idp.pem"] {
+        let text = format!("sso_url = \"https://id.acme.example/sso\"\ncertificates = [\"{found}\"]");
+        assert_eq!(wrong(&text), [""; 0], "{found}");
+    }
     let plain = "sso_url = \"http://id.acme.example/sso\"\ncertificates = [\"file:idp.pem\"]";
     assert_eq!(wrong(plain), ["sso_url"]);
     let plain = format!("{BY_HAND}key = \"file:own.pem\"\nslo_url = \"http://id.acme.example/slo\"");
@@ -243,4 +247,15 @@ fn files_that_cannot_be_used_are_told_at_their_key() {
     // a certificate may stand in the settings themselves
     let inline = format!("{sso}certificates = ['''{}''']", files()["file:idp.pem"]);
     Bench::new(&inline);
+}
+
+#[test]
+fn a_folder_is_beside_the_file_that_names_it() {
+    let folder = |path: &str| {
+        let mut provider = provider(&format!("{BY_HAND}keep_disagreements = \"{path}\"")).unwrap();
+        provider.kind.relate(std::path::Path::new("/etc/broker"));
+        format!("{:?}", provider.kind)
+    };
+    assert!(folder("kept").contains("\"/etc/broker/kept\""), "{}", folder("kept"));
+    assert!(folder("/var/kept").contains("\"/var/kept\""), "{}", folder("/var/kept"));
 }

@@ -150,6 +150,10 @@ async fn saml_097_an_answer_comes_by_post() {
     let post =
         upstream.finish(&bench.context, &begun.state, &callback(CallbackMethod::Post), &mut trace).await;
     assert!(post.is_ok());
+    let ways = trace.steps().iter().filter(|step| step.check == "saml.response");
+    let came: Vec<_> = ways.map(|step| (step.received.as_str(), step.passed)).collect();
+    let wrong = [("a GET", false), ("SAMLRequest in the form", false), ("no SAMLResponse", false)];
+    assert_eq!(came, [&wrong[..], &[("a SAMLResponse", true)]].concat());
 }
 
 #[tokio::test]
@@ -250,4 +254,29 @@ async fn an_answer_without_anybody_says_why() {
     response.status = vec![uri::SUCCESS.to_owned()];
     let (outcome, _) = bench.finish(&begun, &Message::new(response.xml(""), "csst_state")).await;
     assert_eq!(outcome.unwrap_err().reason, "saml.assertion.count");
+}
+
+#[tokio::test]
+async fn a_state_that_cannot_be_read_begins_anew() {
+    let bench = Bench::new(BY_HAND);
+    let begun = bench.begin(|_| {}).await.unwrap();
+    let message = idp().answer(bench.now(), &begun.departure);
+    let callback = Callback {
+        method: CallbackMethod::Post,
+        parameters: message.form(),
+        callback: super::CALLBACK.to_owned(),
+        demanded: Demanded::default(),
+    };
+    let upstream = &bench.entry.upstream;
+    let mut more: serde_json::Value = serde_json::from_slice(&begun.state).unwrap();
+    more["more"] = 1.into();
+    for state in [&b""[..], b"{}", more.to_string().as_bytes()] {
+        let mut trace = Trace::default();
+        let failure = upstream.finish(&bench.context, state, &callback, &mut trace).await.unwrap_err();
+        assert_eq!(failure.reason, "saml.state");
+        assert_eq!(failure.user, countersign::failure::UserMessage::StartAgain);
+        assert_eq!(trace.steps().last().map(|step| step.check.as_str()), Some("saml.state"));
+    }
+    let mut trace = Trace::default();
+    assert!(upstream.finish(&bench.context, &begun.state, &callback, &mut trace).await.is_ok());
 }
