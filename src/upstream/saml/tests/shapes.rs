@@ -247,6 +247,16 @@ fn a_signature_has_its_parts_once_and_nothing_besides() {
         refused_for("saml.sig.wrapped", &edited(ASSERTION, |tree| tree.append(&at("/KeyInfo"), inside)));
         refused_for("saml.sig.wrapped", &edited(ASSERTION, |tree| tree.append(&at(""), inside)));
     }
+    for path in [
+        "",
+        "/SignedInfo",
+        "/SignatureValue",
+        "/SignedInfo/CanonicalizationMethod",
+        "/SignedInfo/SignatureMethod",
+    ] {
+        let named = edited(ASSERTION, |tree| tree.set_attribute(&at(path), "Other", "x"));
+        refused_for("saml.sig.malformed", &named);
+    }
     let digest = at("/SignedInfo/Reference/DigestValue");
     for bad in ["", "!", "AAAA", "=AAA", "<x/>"] {
         refused_for("saml.sig.malformed", &edited(ASSERTION, |tree| tree.set(&digest, bad)));
