@@ -29,12 +29,13 @@ pub enum AccountCommand {
         #[arg(default_value = "", hide_default_value = true)]
         filter: String,
         /// Begin behind this id (200 are listed at a time)
-        #[arg(long, value_name = "ID")]
+        #[arg(long, value_name = "ID", allow_hyphen_values = true)]
         after: Option<AccountId>,
     },
     /// Show all that is known about an account
     Show {
         /// Its id or address
+        #[arg(allow_hyphen_values = true)]
         account: String,
     },
     /// Find the account that a client knows by a `sub`, pairwise ones too
@@ -43,34 +44,40 @@ pub enum AccountCommand {
         #[arg(long, value_name = "ID")]
         to: ClientId,
         /// The `sub` in its tokens
-        #[arg(long = "as", value_name = "SUB")]
+        #[arg(long = "as", value_name = "SUB", allow_hyphen_values = true)]
         sub: String,
     },
     /// Suspend an account: nobody can sign in to it, its sessions end and its tokens stop working at once
     Suspend {
         /// Its id or address
+        #[arg(allow_hyphen_values = true)]
         account: String,
     },
     /// Sign an account out everywhere: its sessions end, its tokens stop working at once, and apps are told
     SignOut {
         /// Its id or address
+        #[arg(allow_hyphen_values = true)]
         account: String,
     },
     /// Take a way in away from an account; the sessions that came by it end
     Unlink {
         /// Its id or address
+        #[arg(allow_hyphen_values = true)]
         account: String,
         /// The identity's id, as `account show --json` names it
+        #[arg(allow_hyphen_values = true)]
         identity: IdentityId,
     },
     /// Let a suspended account sign in again
     Activate {
         /// Its id or address
+        #[arg(allow_hyphen_values = true)]
         account: String,
     },
     /// Remove an account and what is known about it, for good
     Remove {
         /// Its id or address
+        #[arg(allow_hyphen_values = true)]
         account: String,
         /// Really
         #[arg(long)]
@@ -80,6 +87,7 @@ pub enum AccountCommand {
     #[command(after_help = GRANT)]
     Grant {
         /// Its id or address
+        #[arg(allow_hyphen_values = true)]
         account: String,
         #[command(flatten)]
         target: TargetArgs,
@@ -87,6 +95,7 @@ pub enum AccountCommand {
     /// Take a group or role back that an administrator gave
     Revoke {
         /// Its id or address
+        #[arg(allow_hyphen_values = true)]
         account: String,
         #[command(flatten)]
         target: TargetArgs,

@@ -32,6 +32,7 @@ pub enum RegistrationTokenCommand {
     /// End a token; clients that it registered stay
     Revoke {
         /// Its id, as listed
+        #[arg(allow_hyphen_values = true)]
         id: String,
     },
 }

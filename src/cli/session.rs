@@ -18,12 +18,14 @@ pub enum SessionCommand {
     /// List the live sessions of an account
     List {
         /// The account's id or address
+        #[arg(allow_hyphen_values = true)]
         account: String,
     },
     /// End a session: its tokens stop working at once, and its apps are told
     #[command(after_help = END)]
     End {
         /// Its id, which apps know as `sid`
+        #[arg(allow_hyphen_values = true)]
         id: SessionId,
     },
 }
