@@ -154,7 +154,10 @@ mod tests {
             let new = made(seed, Bits::Rsa2048);
             let own = OwnKey::read_pem(&new.bundle).unwrap();
             assert_eq!(own.certificate.fingerprint(), new.fingerprint);
-            assert_eq!(Certificate::read_pem(&new.certificate).unwrap(), [own.certificate.clone()]);
+            assert_eq!(
+                Certificate::read_pem(&new.certificate).unwrap(),
+                std::slice::from_ref(&own.certificate)
+            );
             assert!(!new.certificate.contains("PRIVATE"));
             let end = NOW.plus(Duration::from_secs(86_400));
             assert_eq!((own.certificate.ends(), new.not_after), (Some(end), end));
