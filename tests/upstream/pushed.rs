@@ -450,16 +450,17 @@ async fn a_request_is_signed_where_the_provider_demands_it_or_the_settings() {
 /// What signed the request, by a key and what the provider's discovery document lists.
 async fn signed_by(pem: &str, settings: &str, listed: Option<Value>) -> Result<String, &'static str> {
     let bench = by_key(&format!("client_auth = \"private_key_jwt\"\nkey_id = \"our-key\"\n{settings}"));
-    let mut script = bench.standin.script();
-    script.signed_only = Some(published(pem));
-    script.discovery = Box::new(move |reply| {
-        let Some(listed) = listed.clone() else { return };
-        reply.edit(|document| {
-            document["request_object_signing_alg_values_supported"] = listed.clone();
-            document["token_endpoint_auth_signing_alg_values_supported"] = listed.clone();
+    {
+        let mut script = bench.standin.script();
+        script.signed_only = Some(published(pem));
+        script.discovery = Box::new(move |reply| {
+            let Some(listed) = listed.clone() else { return };
+            reply.edit(|document| {
+                document["request_object_signing_alg_values_supported"] = listed.clone();
+                document["token_endpoint_auth_signing_alg_values_supported"] = listed.clone();
+            });
         });
-    });
-    drop(script);
+    }
     let open = bench.begin(|_| {}).await.map_err(|failure| failure.reason)?;
     let object = pairs(&open.url)["request"].clone();
     verify_foreign(&object, &set(pem), &Alg::ALL).unwrap();
