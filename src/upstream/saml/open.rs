@@ -106,44 +106,66 @@ pub(super) async fn open(bytes: Vec<u8>, trust: Trust, keys: DecryptionKeys) -> 
 /// As [`open`].
 pub(super) fn open_now(bytes: &[u8], trust: &Trust, keys: &DecryptionKeys) -> Result<Answer, Failure> {
     let text = &*xml::normal(xml::decode(bytes, &xml::MESSAGE)?, &xml::MESSAGE)?;
-    let document = xml::parse(text)?;
-    let response = shape::response(&document, trust)?;
-    let own = response.signature.as_ref();
-    let inner = match &response.assertion {
-        Some(shape::Assertion::Plain(signature)) => signature.as_ref(),
-        _ => None,
-    };
-    required(trust.signed, &response)?;
-    let signatures: Vec<_> = own.into_iter().chain(inner).collect();
+    let seen = look(text, trust)?;
+    let signatures: Vec<_> = seen.own.iter().chain(&seen.inner).collect();
     let mut verified =
         if signatures.is_empty() { Vec::new() } else { signature::verify(text, &signatures, trust)? }
             .into_iter();
     // Where the response is signed, nothing is read but what its signature covers.
-    let covered = match own {
+    let covered = match seen.own {
         Some(_) => Some(verified.next().ok_or_else(unsigned)?),
         None => None,
     };
-    let reread = covered.as_deref().map(xml::parse).transpose()?;
-    let root = match &reread {
-        Some(document) => document.root_element(),
-        None => response.root,
-    };
-    let envelope = envelope(root, own.is_some())?;
-    let encrypted = matches!(&response.assertion, Some(shape::Assertion::Encrypted));
-    let assertion = match (&response.assertion, covered.as_deref()) {
-        (None, _) => return Ok(Answer::Declined(envelope)),
-        (Some(shape::Assertion::Plain(..)), Some(covered)) => signature::assertion_of(covered)?,
-        (Some(shape::Assertion::Plain(..)), None) => verified.next().ok_or_else(unsigned)?,
-        (Some(shape::Assertion::Encrypted), _) => {
-            let node = xml::only_child(root, ns::ASSERTION, "EncryptedAssertion")?;
-            decrypted(node, own.is_some(), trust, keys)?
+    let read = covered.as_deref().unwrap_or(text);
+    let signed = covered.is_some();
+    let envelope = envelope(xml::parse(read)?.root_element(), signed)?;
+    let assertion = match (&seen.holds, covered.as_deref()) {
+        (Holds::Nothing, _) => return Ok(Answer::Declined(envelope)),
+        (Holds::Plain, Some(covered)) => signature::assertion_of(covered)?,
+        (Holds::Plain, None) => verified.next().ok_or_else(unsigned)?,
+        (Holds::Encrypted, _) => {
+            let inside = {
+                let document = xml::parse(read)?;
+                let node = xml::only_child(document.root_element(), ns::ASSERTION, "EncryptedAssertion")?;
+                encryption::decrypt(node, signed, keys)?
+            };
+            decrypted(&inside, signed, trust)?
         }
     };
-    Ok(Answer::Opened(Opened { assertion, encrypted, response: envelope }))
+    Ok(Answer::Opened(Opened { assertion, encrypted: seen.holds == Holds::Encrypted, response: envelope }))
+}
+
+/// What the shape says of a response: nothing of its tree, so that this is gone before the verifiers grow theirs.
+struct Seen {
+    /// The response's signature.
+    own: Option<shape::Signature>,
+    /// That of its assertion, where it stands in clear.
+    inner: Option<shape::Signature>,
+    holds: Holds,
+}
+
+#[derive(PartialEq)]
+enum Holds {
+    Nothing,
+    Plain,
+    Encrypted,
+}
+
+/// Looks at the shape, and whether enough is signed.
+fn look(text: &str, trust: &Trust) -> Result<Seen, Failure> {
+    let document = xml::parse(text)?;
+    let response = shape::response(&document, trust)?;
+    required(trust.signed, &response)?;
+    let (inner, holds) = match response.assertion {
+        None => (None, Holds::Nothing),
+        Some(shape::Assertion::Plain(signature)) => (signature, Holds::Plain),
+        Some(shape::Assertion::Encrypted) => (None, Holds::Encrypted),
+    };
+    Ok(Seen { own: response.signature, inner, holds })
 }
 
 /// The policy for signatures that can be seen before anything is decrypted.
-fn required(signed: Signed, response: &shape::Response<'_, '_>) -> Result<(), Failure> {
+fn required(signed: Signed, response: &shape::Response) -> Result<(), Failure> {
     let own = response.signature.is_some();
     if response.assertion.is_none() {
         // Providers sign errors or not; either way the sign-in ends.
@@ -170,16 +192,14 @@ fn required(signed: Signed, response: &shape::Response<'_, '_>) -> Result<(), Fa
 }
 
 /// An assertion that came encrypted, in canonical form.
-fn decrypted(
-    node: Node<'_, '_>,
-    response_signed: bool,
-    trust: &Trust,
-    keys: &DecryptionKeys,
-) -> Result<String, Failure> {
-    let text = encryption::decrypt(node, response_signed, keys)?;
-    let text = &*xml::normal(&text, &xml::MESSAGE).map_err(encryption::inside)?;
-    let document = xml::parse(text).map_err(encryption::inside)?;
-    match shape::decrypted(&document, trust)? {
+fn decrypted(text: &str, response_signed: bool, trust: &Trust) -> Result<String, Failure> {
+    let text = &*xml::normal(text, &xml::MESSAGE).map_err(encryption::inside)?;
+    // as in `look`, the tree is gone before the verifiers grow theirs
+    let signature = {
+        let document = xml::parse(text).map_err(encryption::inside)?;
+        shape::decrypted(&document, trust)?
+    };
+    match signature {
         Some(signature) => {
             let mut verified = signature::verify(text, &[&signature], trust)?.into_iter();
             verified.next().ok_or_else(unsigned)

@@ -18,9 +18,7 @@ use std::collections::BTreeSet;
 
 /// A response that has the shape of one.
 #[derive(Debug)]
-pub(super) struct Response<'a, 'i> {
-    /// The `samlp:Response`.
-    pub root: Node<'a, 'i>,
+pub(super) struct Response {
     /// Its own signature.
     pub signature: Option<Signature>,
     /// Its one assertion. None only where the provider says that nobody was signed in.
@@ -81,10 +79,7 @@ const STATEMENTS: [&str; 4] = ["Statement", "AuthnStatement", "AuthzDecisionStat
 /// # Errors
 /// `saml.message.type`, `saml.message.shape`, `saml.id.duplicate`, `saml.id.format`, `saml.assertion.count`,
 /// `saml.sig.assertion_required`, and those of [`Signature`].
-pub(super) fn response<'a, 'i>(
-    document: &'a Document<'i>,
-    trust: &Trust,
-) -> Result<Response<'a, 'i>, Failure> {
+pub(super) fn response(document: &Document<'_>, trust: &Trust) -> Result<Response, Failure> {
     let root = document.root_element();
     typed(root, ns::PROTOCOL, "Response")?;
     // Core §3.2.2: there is one, signed or not
@@ -135,7 +130,7 @@ pub(super) fn response<'a, 'i>(
         }
     };
     ordered(root, &RESPONSE)?;
-    Ok(Response { root, signature: own, assertion })
+    Ok(Response { signature: own, assertion })
 }
 
 /// Whether a document has the shape of an assertion that stood encrypted, below the element `wrapper` that lends it its
