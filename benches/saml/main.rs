@@ -238,10 +238,7 @@ fn warm(house: &House) {
 /// Refuses all of them, and tells which take more than they may.
 fn refused(house: &House, benchmark: bool) -> Vec<String> {
     if benchmark {
-        println!(
-            "\n{:<58} {:>8} {:>8} {:>8} {:>9}  {}",
-            "refused", "µs CPU", "most", "KiB", "resident", "reason"
-        );
+        println!("\n{:<58} {:>8} {:>8} {:>8} {:>9}  reason", "refused", "µs CPU", "most", "KiB", "resident");
     }
     let all: Vec<Hostile> = hostile::all().into_iter().filter(|one| benchmark || one.telling).collect();
     let mut exceeding = Vec::new();
