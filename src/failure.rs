@@ -126,6 +126,8 @@ pub enum UserMessage {
     NotInvited,
     /// An account exists with which this identity may not be joined silently.
     ProofNeeded,
+    /// A mail to the person could not be sent.
+    MailUnavailable,
     /// The invitation is unknown, used or expired.
     InvitationOver,
     /// The form was not ours or too old.
@@ -155,6 +157,7 @@ impl UserMessage {
             Self::AccountNotActive => "This account cannot sign in",
             Self::NotInvited => "You do not have access yet",
             Self::ProofNeeded => "You may already have an account",
+            Self::MailUnavailable => "We could not send you a mail",
             Self::InvitationOver => "This invitation is no longer valid",
             Self::FormExpired => "This form is no longer valid",
             Self::TooMany => "Too many tries",
@@ -196,6 +199,9 @@ impl UserMessage {
                 "Sign-in worked, but this service is not open to your account. Ask your administrator for access."
             }
             Self::ProofNeeded => "Sign in first the way you did before; then both can be joined.",
+            Self::MailUnavailable => {
+                "Our mail service may be busy or away. Try again in a moment: what you entered is kept. If it stays, give your administrator the reference below."
+            }
             Self::InvitationOver => {
                 "It was used already, has expired, or its address was copied incompletely. Ask for a new one."
             }

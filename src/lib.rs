@@ -35,6 +35,7 @@ pub mod config;
 pub mod context;
 pub mod failure;
 pub mod ids;
+pub mod mail;
 pub mod outbound;
 
 pub mod jose;

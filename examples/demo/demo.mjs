@@ -22,10 +22,14 @@ const APPS = [
   { name: 'Globex', folder: 'globex', offset: 1, about: 'stand-in provider, OpenID Connect' },
   { name: 'Friendbook', folder: 'friendbook', offset: 2, about: 'stand-in provider, OAuth 2.0 with a Graph API' },
   { name: 'Acme', folder: 'acme', offset: 3, about: 'stand-in provider, SAML 2.0' },
+  { name: 'Mailbox', folder: 'mailbox', offset: 6, about: 'stand-in mail server: the letters that the broker sends' },
   { name: 'Notes', folder: 'notes', offset: 4, about: 'the example app: start here' },
 ];
 const BROKER = { name: 'Countersign', offset: 0, about: 'the broker; its metadata is at /.well-known/openid-configuration' };
 const MANAGEMENT = { name: 'Countersign’s management listener', offset: 9, about: 'health, readiness and metrics' };
+
+// Where Mailbox takes letters.
+const SMTP = { name: 'Mailbox’s mail listener', offset: 7 };
 
 const COPIED = ['countersign.toml', 'providers.toml'];
 
@@ -40,14 +44,15 @@ const localAddresses = (portBase) => ({
   friendbook: `http://localhost:${portBase + 2}`,
   acme: `http://localhost:${portBase + 3}`,
   notes: `http://localhost:${portBase + 4}`,
+  mailbox: `http://localhost:${portBase + 6}`,
   management: `http://127.0.0.1:${portBase + 9}`,
 });
 
 /** Copies a configuration for other ports. */
 export function withPortBase(text, portBase) {
   return text.replace(
-    /\b(localhost|127\.0\.0\.1):808(\d)\b/g,
-    (_, host, digit) => `${host}:${portBase + Number(digit)}`,
+    /\b((?:localhost|127\.0\.0\.1):|port = )808(\d)\b/g,
+    (_, before, digit) => `${before}${portBase + Number(digit)}`,
   );
 }
 
@@ -61,7 +66,7 @@ function isTaken(port, host) {
 
 /** Throws when a port is taken, on either loopback: browsers try both for `localhost`. */
 export async function checkPorts(portBase) {
-  for (const { name, offset } of [BROKER, ...APPS, MANAGEMENT]) {
+  for (const { name, offset } of [BROKER, ...APPS, SMTP, MANAGEMENT]) {
     const port = portBase + offset;
     if ((await isTaken(port, '127.0.0.1')) || (await isTaken(port, '::1'))) {
       throw new DemoError(
@@ -215,6 +220,7 @@ export async function startDemo({
         PUBLIC_URL: addresses[folder],
         BROKER_URL: addresses.broker,
         DATA_DIR: path.join(dataDir, folder),
+        SMTP_PORT: String(portBase + SMTP.offset),
       }));
     }
     say('Starting Countersign …');
@@ -242,6 +248,7 @@ function table(addresses, dataDir, binary) {
     ['Globex', addresses.globex, aboutApp('globex')],
     ['Friendbook', addresses.friendbook, aboutApp('friendbook')],
     ['Acme', addresses.acme, aboutApp('acme')],
+    ['Mailbox', addresses.mailbox, aboutApp('mailbox')],
     ['Management', addresses.management, MANAGEMENT.about],
   ];
   const lines = rows.map(([name, address, about]) => `  ${name.padEnd(12)} ${address.padEnd(23)} ${about}`);

@@ -69,6 +69,11 @@ impl EmailAddress {
     pub fn canonical(&self) -> &str {
         &self.canonical
     }
+    /// Whether every mail server can be given it: no letters beyond ASCII before the `@` (RFC 6531 needs both
+    /// ends to agree). Letters that merely look like others cannot stand there either.
+    pub fn is_plain(&self) -> bool {
+        self.written.is_ascii()
+    }
     /// The domain, lower-case A-labels.
     pub fn domain(&self) -> &str {
         self.canonical.rsplit_once('@').map_or("", |(_, domain)| domain)

@@ -9,6 +9,7 @@ pub mod email;
 pub mod invitation;
 pub mod profile;
 pub mod reconcile;
+pub mod required;
 pub mod said;
 
 use crate::context::Timestamp;
@@ -21,6 +22,7 @@ pub use deletion::{ConfirmationCode, Deletion, DeletionOutcome};
 pub use email::EmailAddress;
 pub use invitation::Invitation;
 pub use profile::{Address, Profile};
+pub use required::{Given, PersonName, Required};
 
 /// Whether an account may sign in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

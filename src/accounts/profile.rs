@@ -52,6 +52,9 @@ pub struct Profile {
     /// Postal address; never one without any part.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<Address>,
+    /// The name was told to us by the person, so that a provider that says none does not unsay it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub name_by_person: bool,
 }
 
 /// A postal address (OIDC Core §5.1.1).
@@ -88,6 +91,9 @@ impl Profile {
                 new.clone_from(old);
             }
         }
+        if self.name.is_none() {
+            self.name_by_person = old.name_by_person;
+        }
         fill(&mut self.name, &old.name);
         fill(&mut self.given_name, &old.given_name);
         fill(&mut self.family_name, &old.family_name);
@@ -103,6 +109,15 @@ impl Profile {
         fill(&mut self.locale, &old.locale);
         fill(&mut self.phone_number, &old.phone_number);
         fill(&mut self.address, &old.address);
+        self
+    }
+    /// This profile in place of an older one, of which only what the person told stays where this one is silent.
+    #[must_use]
+    pub fn instead_of(mut self, old: &Self) -> Self {
+        if self.name.is_none() && old.name_by_person {
+            self.name.clone_from(&old.name);
+            self.name_by_person = true;
+        }
         self
     }
 }
@@ -125,6 +140,23 @@ mod tests {
         assert_eq!(serde_json::to_value(&new).unwrap(), member("new"), "every field is named here");
         assert_eq!(new.clone().or(&old), new);
         assert_eq!(Profile::default().or(&old), old);
+    }
+
+    #[test]
+    fn what_the_person_told_stays_until_a_provider_says_otherwise() {
+        let named = |name: &str, by_person| Profile {
+            name: Some(name.to_owned()),
+            nickname: Some("n".to_owned()),
+            name_by_person: by_person,
+            ..Profile::default()
+        };
+        let silent = Profile::default();
+        let stays = silent.clone().instead_of(&named("Ann", true));
+        assert_eq!(stays, Profile { nickname: None, ..named("Ann", true) });
+        assert_eq!(silent.clone().instead_of(&named("Ann", false)), silent, "a provider's own name goes");
+        assert_eq!(named("Bea", false).instead_of(&named("Ann", true)), named("Bea", false));
+        assert!(silent.or(&named("Ann", true)).name_by_person);
+        assert!(!named("Bea", false).or(&named("Ann", true)).name_by_person);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::{CliError, Global};
 use crate::config::report::Problem;
 use crate::config::{Loaded, Report, load};
 use crate::context::Context;
+use crate::mail;
 use crate::upstream::presets::{self, Preset};
 use crate::upstream::{Health, Registry};
 use clap::Args;
@@ -12,10 +13,10 @@ use serde_json::{Value, json};
 
 const HELP: &str = "\
 Every problem is shown with file, line, column and what to do. Nobody is contacted and nothing is written, unless \
---online asks the providers for their metadata and keys. Secrets are read where they are referred to, and never shown.
+--online asks the providers for their metadata and keys, and connects to the mail server. Secrets are read where they are referred to, and never shown.
 
-Exit codes: 0 no errors (there may be warnings), 1 errors, 2 the command line was not understood, 3 a provider did not \
-answer (--online).
+Exit codes: 0 no errors (there may be warnings), 1 errors, 2 the command line was not understood, 3 a provider or the \
+mail server did not answer (--online).
 
 Examples:
   countersign check
@@ -26,7 +27,7 @@ Examples:
 #[derive(Args)]
 #[command(after_help = HELP)]
 pub struct Check {
-    /// Also ask each provider for its metadata and keys
+    /// Also ask each provider for its metadata and keys, and connect to the mail server
     #[arg(long)]
     online: bool,
 }
@@ -49,14 +50,33 @@ pub async fn run(check: Check, global: &Global, out: &Out) -> Result<(), CliErro
         Some(registry) => Some(ask(&registry, &context).await),
         None => None,
     };
+    let mail = match loaded.as_ref().filter(|_| check.online).and_then(|loaded| {
+        let own_name = loaded.settings.issuer.url().host_str().unwrap_or("localhost").to_owned();
+        Some((loaded.settings.mail.clone()?, own_name))
+    }) {
+        Some((server, own_name)) => {
+            Some(mail::probe(&server, &own_name).await.map_err(|error| error.to_string()))
+        }
+        None => None,
+    };
     let silent = answers.iter().flatten().filter(|answer| answer.trouble.is_some()).count();
+    let silent = silent + mail.iter().filter(|answer| answer.is_err()).count();
     let body = json!({
         "ok": !report.has_errors() && silent == 0,
         "problems": report.to_json(),
         "presets": loaded.as_ref().map(presets_json),
+        "mail": mail.as_ref().map(|answer| json!({ "ok": answer.is_ok(), "message": answer.as_ref().err() })),
         "providers": answers.as_ref().map(|answers| answers.iter().map(Answer::json).collect::<Vec<_>>()),
     });
-    out.show(&body, || text(&report, loaded.as_ref(), answers.as_deref()));
+    out.show(&body, || {
+        let mut told = text(&report, loaded.as_ref(), answers.as_deref());
+        match &mail {
+            Some(Ok(())) => told.push_str("mail server: answers\n"),
+            Some(Err(why)) => told.push_str(&format!("mail server: {why}\n")),
+            None => {}
+        }
+        told
+    });
     match (report.has_errors(), silent) {
         (true, _) => Err(CliError::Said(1)),
         (false, 0) => Ok(()),

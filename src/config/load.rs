@@ -2,6 +2,7 @@
 
 use super::clients::{self, Declared};
 use super::directory::{self, Known, Mentions};
+use super::people;
 use super::providers::{self, Providers};
 use super::read::{self, Section};
 use super::registration;
@@ -113,6 +114,8 @@ fn settings(
     let registration = registration::registration(&root, &mut mentions);
     let keys = server::keys(&root);
     let sign_in = server::sign_in(&root);
+    let (accounts, address_required) = people::accounts(&root);
+    let (has_mail, mail) = (root.has("mail"), people::mail(&root, references));
     let limits = server::limits(&root);
     let branding = server::branding(&root, references);
     let written = root.text("providers");
@@ -129,6 +132,9 @@ fn settings(
         None => (Providers::default(), None),
     };
 
+    if !has_mail {
+        people::check(address_required, &providers, problems);
+    }
     let known = Known {
         directory: &directory,
         providers: named.as_ref().map(|named| named.iter().map(ProviderId::as_str).collect()),
@@ -150,6 +156,8 @@ fn settings(
         registration,
         keys,
         sign_in,
+        accounts,
+        mail,
         limits,
         branding,
         scopes,

@@ -16,6 +16,7 @@ mod client_logout;
 mod client_requests;
 mod clients;
 mod directory;
+mod people;
 mod registration;
 mod server;
 mod shapes;

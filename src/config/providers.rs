@@ -43,6 +43,10 @@ impl Providers {
     pub fn list(&self) -> &[Provider] {
         &self.list
     }
+    /// Where a key of a provider stands.
+    pub(super) fn place(&self, provider: &ProviderId, key: &str) -> Option<Place> {
+        self.places.get(&(provider.clone(), key.to_owned())).copied()
+    }
     /// The files from which problems of [`Providers::build`] show lines.
     pub(super) fn with_sources(self, sources: Report) -> Self {
         Self { sources, ..self }

@@ -1,12 +1,13 @@
 //! Everything that `countersign.toml` says, checked and resolved: no references to secrets are left, all
 //! defaults are filled in, and nothing contradicts anything else.
 
-use crate::accounts::{Account, Directory, EmailAddress, Identity, Target};
+use crate::accounts::{Account, Directory, EmailAddress, Identity, Required, Target};
 use crate::clients::dynamic::Policy;
 use crate::clients::{Client, ResourceServer};
 use crate::ids::{AccountId, ClientId, ProviderId};
+use crate::mail::MailSettings;
 use secrecy::{SecretSlice, SecretString};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -41,6 +42,10 @@ pub struct Settings {
     pub keys: KeySettings,
     /// Sign-ins in progress.
     pub sign_in: SignInSettings,
+    /// What must be known of everybody.
+    pub accounts: AccountSettings,
+    /// The mail server, where there is one.
+    pub mail: Option<MailSettings>,
     /// Bounds on what strangers can send.
     pub limits: Limits,
     /// How pages look.
@@ -284,6 +289,13 @@ pub struct SignInSettings {
     pub pushed_only: bool,
 }
 
+/// What must be known of everybody.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AccountSettings {
+    /// Whoever lacks any of these is asked when they sign in; a provider's own setting goes first.
+    pub require: BTreeSet<Required>,
+}
+
 /// Bounds on what strangers can send.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -297,6 +309,10 @@ pub struct Limits {
     pub pushed_per_client: u32,
     /// Pushed requests from one address that wait at the same time.
     pub pushed_per_address: u32,
+    /// Codes that are mailed to one address in an hour.
+    pub codes_per_address: u32,
+    /// Codes that are mailed in an hour because people of one network ask (an IPv4 /24 or IPv6 /48).
+    pub codes_per_network: u32,
 }
 
 /// How pages look.

@@ -2,6 +2,7 @@
 
 mod claims;
 mod documented;
+mod people;
 
 use super::load::{Inputs, Loaded, load};
 use super::report::Report;

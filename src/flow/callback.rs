@@ -2,14 +2,16 @@
 
 use crate::context::Timestamp;
 use crate::failure::{Failure, OAuthCode, UserMessage};
-use crate::flow::browser::{Browser, InvitationCookie, SessionCookie};
+use crate::flow::browser::{Browser, Changes, InvitationCookie, SessionCookie};
 use crate::flow::refusals::Refused;
-use crate::flow::state::{self, Stage};
+use crate::flow::sessions::SignedIn;
+use crate::flow::state::{self, Asking, Joining, Stage};
 use crate::flow::unsolicited::unsolicited;
-use crate::flow::vouching::{vouch, vouching};
+use crate::flow::vouching::{Settled, vouch, vouching};
 use crate::flow::{App, Outcome, Snapshot, Step, resume, sign_in};
 use crate::ids::ProviderId;
 use crate::store::StoreError;
+use crate::tokens::handle::{Handle, SessionSecret};
 use crate::upstream::{Callback, CallbackMethod, Demanded, Entry, Trace};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -74,36 +76,75 @@ pub async fn callback(
     };
     let mut trace = Trace::default();
     let vouched = entry.upstream.finish(&app.context, &upstream_state, &callback, &mut trace).await;
-    let settled = match vouched {
-        Ok(vouched) => {
-            let request = vouching(app, &snapshot, browser, &entry, &flow, vouched, &attempt);
-            vouch(app, request).await
+    let vouched = match vouched {
+        Ok(vouched) => vouched,
+        Err(failure) => {
+            let refused = turned_away(app, browser, flow, &away.provider, (failure, None)).await?;
+            return Err(refused.traced(trace));
         }
-        Err(failure) => Err((failure, None)),
     };
-    let (secret, signed_in) = match settled {
-        Ok(settled) => settled,
-        Err((failure, joining)) => {
-            // This departure is over; the person may take another way in the same sign-in.
-            flow.stage = Stage::Choosing;
-            flow.joining = joining.map(|joining| *joining);
+    let mut asking = Asking::of(&vouched, &attempt, now);
+    let request = vouching(app, &snapshot, browser, &entry, &flow, vouched, &attempt);
+    match vouch(app, request).await {
+        Ok(Settled::SignedIn(secret, session)) => {
+            let changes = signed_in(app, browser, &mut flow, &away.provider, secret, session).await?;
+            Ok(Outcome { step: Step::Continue(flow.handle()?), changes })
+        }
+        Ok(Settled::Missing(wanted)) => {
+            asking.wanted = wanted;
+            flow.stage = Stage::Asking(Box::new(asking));
             let changes = state::keep(app, browser, &flow, false).await?;
-            return Err(Refused::from(failure).at(&away.provider).in_flow(&flow).traced(trace).with(changes));
+            Ok(Outcome { step: Step::Details(flow.handle()?), changes })
         }
-    };
-    let how = if signed_in.renewed { "renewed" } else { "started" };
-    metrics::counter!("countersign_sign_ins_total", "provider" => away.provider.to_string(), "session" => how)
+        Err(why) => {
+            let refused = turned_away(app, browser, flow, &away.provider, why).await?;
+            Err(refused.traced(trace))
+        }
+    }
+}
+
+/// The person has a session: the flow goes on with it.
+///
+/// # Errors
+/// When the flow cannot be kept.
+pub(super) async fn signed_in(
+    app: &App,
+    browser: &Browser,
+    flow: &mut state::FlowState,
+    provider: &ProviderId,
+    secret: Handle<SessionSecret>,
+    session: SignedIn,
+) -> Result<Changes, Failure> {
+    let how = if session.renewed { "renewed" } else { "started" };
+    metrics::counter!("countersign_sign_ins_total", "provider" => provider.to_string(), "session" => how)
         .increment(1);
-    flow.stage = Stage::Settled { session: signed_in.session, consented: false };
+    flow.stage = Stage::Settled { session: session.session, consented: false };
     flow.joining = None;
-    let mut changes = state::keep(app, browser, &flow, false).await?;
+    let mut changes = state::keep(app, browser, flow, false).await?;
     changes.session = Some(SessionCookie::Keep(secret));
     if browser.invitation.is_some() {
         // Used up by this sign-in, or of no use to somebody who has an account.
         changes.invitation = Some(InvitationCookie::Forget);
     }
-    changes.last_used = Some(away.provider);
-    Ok(Outcome { step: Step::Continue(flow.handle()?), changes })
+    changes.last_used = Some(provider.clone());
+    Ok(changes)
+}
+
+/// The person is not let in by this departure, which is over; they may take another way in the same sign-in.
+///
+/// # Errors
+/// When the flow cannot be kept.
+pub(super) async fn turned_away(
+    app: &App,
+    browser: &Browser,
+    mut flow: state::FlowState,
+    provider: &ProviderId,
+    (failure, joining): (Failure, Option<Box<Joining>>),
+) -> Result<Refused, Failure> {
+    flow.stage = Stage::Choosing;
+    flow.joining = joining.map(|joining| *joining);
+    let changes = state::keep(app, browser, &flow, false).await?;
+    Ok(Refused::from(failure).at(provider).in_flow(&flow).with(changes))
 }
 
 /// When the person last proved themselves at this provider, by its own word, in the session that the browser had
@@ -138,7 +179,7 @@ fn shown(text: &str) -> String {
 }
 
 /// The provider, if it is still switched on and still open to the application.
-fn open_provider(
+pub(super) fn open_provider(
     snapshot: &Snapshot,
     flow: &state::FlowState,
     provider: &ProviderId,

@@ -9,6 +9,9 @@
 //!              │             └──────► consent ──► resume
 //!              ▼
 //!           sign_in ──► the provider ──► callback ──► resume
+//!                                           │  ▲
+//!                                           ▼  │
+//!                                          person      what the provider did not tell
 //! ```
 //!
 //! [`App`] holds what lives as long as the process; [`Snapshot`] what a reload replaces, as one piece.
@@ -24,6 +27,7 @@ pub mod client_keys;
 pub mod client_network;
 pub mod consent;
 pub mod discovery;
+pub mod email_code;
 pub mod introspect;
 pub mod invitation;
 pub mod keys;
@@ -31,6 +35,7 @@ pub mod lineage;
 pub mod logout;
 pub mod logout_delivery;
 pub mod parting;
+pub mod person;
 pub mod push;
 pub mod read;
 pub mod refusals;
@@ -370,6 +375,8 @@ pub enum Step {
     },
     /// To the list of providers.
     SignIn(Handle<Flow>),
+    /// To the page that asks for what a provider did not tell.
+    Details(Handle<Flow>),
     /// To the consent page.
     Consent(Handle<Flow>),
     /// To the dispatcher.

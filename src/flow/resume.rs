@@ -114,6 +114,9 @@ pub async fn dispatch(
         );
     }
     let (client, redirect) = client_of(snapshot, &flow).map_err(|refused| refused.in_flow(&flow))?;
+    if matches!(flow.stage, Stage::Asking(_)) {
+        return Ok(Outcome { step: Step::Details(flow.handle()?), changes: Changes::none() });
+    }
     let current = sessions::current(app, browser).await?;
     let facts = match &current {
         Some(current) => Some(session_facts(snapshot, &client, &flow, current)?),

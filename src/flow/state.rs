@@ -4,7 +4,7 @@
 //! The handle's first 16 characters name the cookie, and the seal is bound to them. Each departure to a
 //! provider gets a handle of its own (a sibling) as its `state`, so an answer fits one departure only.
 
-use crate::accounts::IdentityKey;
+use crate::accounts::{EmailAddress, Given, IdentityKey, PersonName, Required};
 use crate::context::Timestamp;
 use crate::failure::{Failure, OAuthCode, UserMessage};
 use crate::flow::App;
@@ -13,9 +13,12 @@ use crate::ids::{AccountId, ProviderId, SessionId};
 use crate::protocol::{AuthorizationRequest, ClaimsRequest};
 use crate::store::StoreError;
 use crate::tokens::handle::{Digest, Flow, Handle};
+use crate::upstream::Vouched;
+use crate::upstream::identity::Waiting;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
@@ -91,6 +94,8 @@ pub enum Stage {
     Choosing,
     /// The browser is at a provider.
     Away(Box<Away>),
+    /// A provider has vouched; the person is asked for what it did not tell.
+    Asking(Box<Asking>),
     /// A session meets its demand: made for it, or found to fit.
     Settled {
         /// The session.
@@ -113,6 +118,73 @@ pub struct Away {
     pub state: String,
     /// When the browser left.
     pub left_at: Timestamp,
+}
+
+/// What a provider vouched for, and what its person is asked and has told since. It lives only as long as the
+/// sign-in, sealed for its browser like all of the flow.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Asking {
+    /// Who the provider says they are.
+    identity: Waiting,
+    /// Whether the provider's claim filter lets a new account be made.
+    passes_filter: bool,
+    /// Digest of the departure's handle: it can be ended once, and codes are bound to it.
+    pub attempt: String,
+    /// When the provider vouched.
+    pub vouched_at: Timestamp,
+    /// What is asked.
+    pub wanted: BTreeSet<Required>,
+    /// The name that was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<PersonName>,
+    /// The address that was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<EmailAddress>,
+    /// What is known of it.
+    #[serde(default)]
+    pub proof: CodeProof,
+}
+
+/// How far the proof of an address has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CodeProof {
+    /// It was merely told.
+    #[default]
+    None,
+    /// A code went there.
+    Sent,
+    /// The code came back.
+    Proved,
+}
+
+impl Asking {
+    /// Puts away what was vouched for.
+    pub fn of(vouched: &Vouched, attempt: &Digest, now: Timestamp) -> Self {
+        Self {
+            identity: Waiting::of(&vouched.identity),
+            passes_filter: vouched.passes_filter,
+            attempt: attempt.as_str().to_owned(),
+            vouched_at: now,
+            wanted: BTreeSet::new(),
+            name: None,
+            email: None,
+            proof: CodeProof::None,
+        }
+    }
+    /// What was vouched for, again. The answer itself is used up.
+    pub fn vouched(&self) -> Vouched {
+        Vouched { identity: self.identity.identity(), passes_filter: self.passes_filter, replay: None }
+    }
+    /// The departure that this belongs to.
+    pub fn attempt(&self) -> Digest {
+        Digest::from_stored(self.attempt.clone())
+    }
+    /// What the person told, as far as it counts.
+    pub fn given(&self) -> Given {
+        let proved = self.proof == CodeProof::Proved;
+        Given { name: self.name.clone(), email: self.email.clone().filter(|_| proved) }
+    }
 }
 
 impl FlowState {

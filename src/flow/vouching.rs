@@ -2,12 +2,14 @@
 //! account with a session.
 
 use crate::accounts::reconcile::{Asserted, reconcile, reconcile_emails};
+use crate::accounts::required;
 use crate::accounts::{
-    Account, AccountEmail, AccountStatus, Assignment, Identity, Invitation, Profile, Provenance, Target,
+    Account, AccountEmail, AccountStatus, Assignment, EmailAddress, Given, Identity, Invitation, Profile,
+    Provenance, Required, Target,
 };
 use crate::audit::{Actor, AuditEvent, AuditKind};
 use crate::context::Timestamp;
-use crate::failure::Failure;
+use crate::failure::{Failure, OAuthCode, UserMessage};
 use crate::flow::browser::Browser;
 use crate::flow::sessions::{self, SignIn, SignedIn};
 use crate::flow::state::{self, Joining, start_again};
@@ -33,6 +35,11 @@ pub(super) struct Vouching {
     joining: Option<Joining>,
     /// Digest of the departure's handle, and until when it must be remembered.
     attempt: (Digest, Timestamp),
+    /// What must be known of the person, and what they told.
+    required: BTreeSet<Required>,
+    given: Given,
+    /// When the provider vouched, if its person was asked something since; then the answer is used up already.
+    asked_since: Option<Timestamp>,
     session: SignInParts,
     new_account: AccountId,
     new_identity: IdentityId,
@@ -68,6 +75,9 @@ pub(super) fn vouching(
         invitation: browser.invitation.as_ref().map(Handle::digest),
         joining: flow.joining.clone(),
         attempt: (attempt.clone(), flow.expires_at.plus(settings.sign_in.skew)),
+        required: required(snapshot, &entry.policy),
+        given: Given::default(),
+        asked_since: None,
         session: SignInParts {
             brought: browser.session.as_ref().map(Handle::digest),
             before: flow.session_before.clone(),
@@ -82,12 +92,63 @@ pub(super) fn vouching(
     }
 }
 
+/// What must be known of a provider's people.
+fn required(snapshot: &Snapshot, policy: &ProviderPolicy) -> BTreeSet<Required> {
+    policy.require.as_ref().unwrap_or(&snapshot.settings.accounts.require).clone()
+}
+
+impl Vouching {
+    /// The person told this; the provider had vouched at that time.
+    pub(super) fn answered(mut self, given: Given, vouched_at: Timestamp) -> Self {
+        self.given = given;
+        self.asked_since = Some(vouched_at);
+        self
+    }
+    /// An address that the person holds with proof, and whose proof it is.
+    fn email(&self) -> EmailFact<'_> {
+        let identity = &self.vouched.identity;
+        match (identity.verified_email(), &self.given.email, identity.email()) {
+            (Some(verified), ..) => EmailFact::Verified(verified),
+            (None, Some(address), _) => EmailFact::ByCode(address),
+            (None, None, Some(email)) if self.policy.authoritative_for.contains(email.address().domain()) => {
+                EmailFact::Unverified
+            }
+            (None, None, Some(_)) => EmailFact::ForeignDomain,
+            (None, None, None) => EmailFact::None,
+        }
+    }
+    fn proved(&self) -> Option<&EmailAddress> {
+        match self.email() {
+            EmailFact::Verified(email) => Some(email.address()),
+            EmailFact::ByCode(address) => Some(address),
+            _ => None,
+        }
+    }
+    /// Whether the person, if they are new, will be asked for an address.
+    fn will_prove(&self) -> bool {
+        let said = self.vouched.identity.email().is_some();
+        self.proved().is_none()
+            && (self.required.contains(&Required::VerifiedEmail)
+                || (self.required.contains(&Required::Email) && !said))
+    }
+}
+
+/// What came of it.
+pub(super) enum Settled {
+    /// The person is signed in.
+    SignedIn(Handle<SessionSecret>, SignedIn),
+    /// The person must first tell this. Nothing is written of them.
+    Missing(BTreeSet<Required>),
+}
+
 /// Why the transaction was given up.
 enum Undone {
     Store(StoreError),
     Refused(Failure),
     /// The owner of an account must sign in the old way first; then this identity may join it.
     ProofNeeded(Failure, Option<Box<Joining>>),
+    /// The person was asked, and must tell more.
+    Missing(BTreeSet<Required>),
 }
 
 impl From<StoreError> for Undone {
@@ -98,43 +159,59 @@ impl From<StoreError> for Undone {
 
 /// Runs the vouching transaction; if another one came between (two first sign-ins at once), once more on the
 /// facts as they are then.
-pub(super) async fn vouch(
-    app: &App,
-    request: Vouching,
-) -> Result<(Handle<SessionSecret>, SignedIn), (Failure, Option<Box<Joining>>)> {
+pub(super) async fn vouch(app: &App, request: Vouching) -> Result<Settled, (Failure, Option<Box<Joining>>)> {
     let secret = sessions::new_secret(app);
     let mut tries = 0;
     loop {
         tries += 1;
         let (request, digest) = (request.clone(), secret.digest());
         let undone = match app.store.write(move |tx| settle(tx, &request, digest)).await {
-            Ok(signed_in) => return Ok((secret, signed_in)),
+            Ok(Ok(signed_in)) => return Ok(Settled::SignedIn(secret, signed_in)),
+            Ok(Err(missing)) => return Ok(Settled::Missing(missing)),
             Err(undone) => undone,
         };
         match undone {
             Undone::Refused(failure) => return Err((failure, None)),
             Undone::ProofNeeded(failure, joining) => return Err((failure, joining)),
+            Undone::Missing(missing) => return Ok(Settled::Missing(missing)),
             Undone::Store(StoreError::Conflict(_)) if tries < 2 => {}
             Undone::Store(error) => return Err((error.into(), None)),
         }
     }
 }
 
-/// The transaction: use up the state, load the facts, decide, write.
-fn settle(tx: &mut Tx<'_>, request: &Vouching, secret: Digest) -> Result<SignedIn, Undone> {
-    let identity = &request.vouched.identity;
+/// Uses up the provider's answer, or the right to tell what was missing.
+fn use_up(tx: &mut Tx<'_>, request: &Vouching) -> Result<(), Undone> {
+    let (attempt, until) = &request.attempt;
+    if request.asked_since.is_some() {
+        if !tx.use_once("person", attempt, *until)? {
+            let note = "what was missing was told already";
+            return Err(Undone::Refused(start_again("person.answered", note)));
+        }
+        return Ok(());
+    }
     if let Some(replay) = &request.vouched.replay {
         // The provider's id keeps two providers' values apart.
-        let digest = Digest::of(&format!("{}\n{}", identity.provider(), replay.what));
+        let digest = Digest::of(&format!("{}\n{}", request.vouched.identity.provider(), replay.what));
         if !tx.use_once("replay", &digest, replay.until)? {
             let note = "the provider's answer was accepted before";
             return Err(Undone::Refused(start_again(replay.reason, note)));
         }
     }
-    let (attempt, until) = &request.attempt;
     if !tx.use_once("state", attempt, *until)? {
         return Err(Undone::Refused(start_again("oidc.state", "the state was used already")));
     }
+    Ok(())
+}
+
+/// The transaction: use up the answer, load the facts, decide, write; or, inside, what is missing.
+fn settle(
+    tx: &mut Tx<'_>,
+    request: &Vouching,
+    secret: Digest,
+) -> Result<Result<SignedIn, BTreeSet<Required>>, Undone> {
+    let identity = &request.vouched.identity;
+    use_up(tx, request)?;
     if upstream_logout::ended_already(tx, identity, request.now)? {
         let note = "the provider signed the person out before the sign-in was finished";
         return Err(Undone::Refused(start_again("upstream.session_ended", note)));
@@ -144,25 +221,44 @@ fn settle(tx: &mut Tx<'_>, request: &Vouching, secret: Digest) -> Result<SignedI
         Some(linked) => tx.account(&linked.account)?.map(|account| holder(&account, false)),
         None => None,
     };
-    let holders = holders(tx, identity)?;
+    let holders = holders(tx, request)?;
     let invitation = match &request.invitation {
         Some(digest) => tx.invitation(digest)?,
         None => None,
     };
-    let proved = identity.verified_email().map(|email| email.address());
-    let invitation = invitation.filter(|i| i.admits(identity.provider(), proved, request.now));
+    let invitation = invitation.filter(|i| {
+        // Whoever will be asked for an address may yet prove the one that was invited.
+        let proved = if request.will_prove() { i.email.as_ref() } else { request.proved() };
+        i.admits(identity.provider(), proved, request.now)
+    });
     let decision = linking::decide(&linking::Facts {
         known: known.as_ref(),
-        email: email_fact(identity, &request.policy),
+        email: request.email(),
         holders: &holders,
         joins_silently: request.policy.linking == Linking::VerifiedEmail,
         admission: admission(&request.vouched, &request.policy, invitation.is_some()),
     });
+    let before = match &decision {
+        Decision::Existing(id) | Decision::Link(id) => tx.account(id)?,
+        _ => None,
+    };
+    let (profile, emails) = match (&decision, &before) {
+        (Decision::Create { proved, .. }, _) => first(request, *proved),
+        (_, Some(account)) => refreshed(tx, request, account)?,
+        (_, None) => (Profile::default(), Vec::new()),
+    };
+    let missing = required::missing(&request.required, &profile, &emails);
+    let (profile, emails) = required::completed(&request.required, profile, emails, &request.given);
+    let signs_in = matches!(decision, Decision::Existing(_) | Decision::Link(_) | Decision::Create { .. });
+    if signs_in && !required::missing(&request.required, &profile, &emails).is_empty() {
+        // The answer is used up by the first; what was told is not used up by telling half of it.
+        return if request.asked_since.is_some() { Err(Undone::Missing(missing)) } else { Ok(Err(missing)) };
+    }
     let (account, identity_id) = match decision {
         Decision::Existing(account) => {
             let id = linked.map_or_else(|| request.new_identity.clone(), |linked| linked.id);
             tx.touch_identity(&id, label(identity).as_deref(), request.now)?;
-            refresh_account(tx, request, &account)?;
+            update(tx, request, before, &missing, profile, emails)?;
             if let Some(joining) = &request.joining
                 && joining.owner == account
             {
@@ -173,11 +269,11 @@ fn settle(tx: &mut Tx<'_>, request: &Vouching, secret: Digest) -> Result<SignedI
         Decision::Link(account) => {
             link(tx, request, &account)?;
             linked_now(tx, request, &account, identity.provider(), "link.verified_email")?;
-            refresh_account(tx, request, &account)?;
+            update(tx, request, before, &missing, profile, emails)?;
             (account, request.new_identity.clone())
         }
-        Decision::Create { proved, declined, invited } => {
-            create(tx, request, proved, declined)?;
+        Decision::Create { declined, invited, .. } => {
+            create(tx, request, (profile, emails), &missing, declined)?;
             if invited && let Some(invitation) = &invitation {
                 welcome(tx, request, invitation)?;
             }
@@ -204,7 +300,7 @@ fn settle(tx: &mut Tx<'_>, request: &Vouching, secret: Digest) -> Result<SignedI
         .provider(identity.provider())
         .data(changed);
     tx.append_audit(&event)?;
-    Ok(signed_in)
+    Ok(Ok(signed_in))
 }
 
 fn session_of(request: &Vouching, account: &AccountId, identity: IdentityId, secret: Digest) -> SignIn {
@@ -215,7 +311,7 @@ fn session_of(request: &Vouching, account: &AccountId, identity: IdentityId, sec
         proof: Proof {
             provider: external.provider().clone(),
             identity,
-            auth_time: said.auth_time.unwrap_or(request.now),
+            auth_time: said.auth_time.or(request.asked_since).unwrap_or(request.now),
             auth_time_asserted: said.auth_time.is_some(),
             acr: said.acr.clone(),
             amr: said.amr.clone(),
@@ -238,27 +334,17 @@ fn holder(account: &Account, proved: bool) -> Holder {
     Holder { account: account.id.clone(), status: account.status, proved }
 }
 
-/// All accounts that hold the address that the provider asserted.
-fn holders(tx: &mut Tx<'_>, identity: &ExternalIdentity) -> Result<Vec<Holder>, StoreError> {
-    let Some(email) = identity.email() else { return Ok(Vec::new()) };
+/// All accounts that hold the person's address: the one with proof, else what the provider said.
+fn holders(tx: &mut Tx<'_>, request: &Vouching) -> Result<Vec<Holder>, StoreError> {
+    let said = request.vouched.identity.email().map(|email| email.address());
+    let Some(address) = request.proved().or(said) else { return Ok(Vec::new()) };
     let mut holders = Vec::new();
-    for (id, proved) in tx.accounts_by_email(email.address().canonical())? {
+    for (id, proved) in tx.accounts_by_email(address.canonical())? {
         if let Some(account) = tx.account(&id)? {
             holders.push(holder(&account, proved));
         }
     }
     Ok(holders)
-}
-
-fn email_fact<'a>(identity: &'a ExternalIdentity, policy: &ProviderPolicy) -> EmailFact<'a> {
-    match (identity.verified_email(), identity.email()) {
-        (Some(verified), _) => EmailFact::Verified(verified),
-        (None, Some(email)) if policy.authoritative_for.contains(email.address().domain()) => {
-            EmailFact::Unverified
-        }
-        (None, Some(_)) => EmailFact::ForeignDomain,
-        (None, None) => EmailFact::None,
-    }
 }
 
 /// What the provider's policy says about somebody who has no account yet.
@@ -344,22 +430,31 @@ fn linked_now(
     tx.append_audit(&event.account(account).provider(provider).reason(reason))
 }
 
+/// A new account's profile and addresses, as the provider gives them.
+fn first(request: &Vouching, proved: bool) -> (Profile, Vec<AccountEmail>) {
+    let identity = &request.vouched.identity;
+    let proved = proved && identity.verified_email().is_some();
+    let asserted = identity.email().map(|email| Asserted { address: email.address(), proved });
+    let profile = match request.policy.profile_refresh {
+        ProfileRefresh::Never => Profile::default(),
+        _ => identity.profile().clone(),
+    };
+    (profile, reconcile_emails(&[], identity.provider(), asserted, true))
+}
+
 fn create(
     tx: &mut Tx<'_>,
     request: &Vouching,
-    proved: bool,
+    (profile, emails): (Profile, Vec<AccountEmail>),
+    missing: &BTreeSet<Required>,
     declined: Option<&'static str>,
 ) -> Result<(), StoreError> {
     let identity = &request.vouched.identity;
-    let asserted = identity.email().map(|email| Asserted { address: email.address(), proved });
     let account = Account {
         id: request.new_account.clone(),
         status: AccountStatus::Active,
-        profile: match request.policy.profile_refresh {
-            ProfileRefresh::Never => Profile::default(),
-            _ => identity.profile().clone(),
-        },
-        emails: reconcile_emails(&[], identity.provider(), asserted, true),
+        profile,
+        emails,
         created_at: request.now,
         updated_at: request.now,
     };
@@ -369,11 +464,20 @@ fn create(
     let mut event =
         AuditEvent::new(request.now, AuditKind::AccountCreated, Actor::Person(account.id.clone()))
             .account(&account.id)
-            .provider(identity.provider());
+            .provider(identity.provider())
+            .data(by_person(missing));
     if let Some(reason) = declined {
         event = event.reason(reason);
     }
     tx.append_audit(&event)
+}
+
+/// What the person told themselves, for the audit record: by its kind alone.
+fn by_person(missing: &BTreeSet<Required>) -> serde_json::Value {
+    if missing.is_empty() {
+        return serde_json::Value::Null;
+    }
+    serde_json::json!({ "by_person": missing.iter().map(|what| what.as_str()).collect::<Vec<_>>() })
 }
 
 /// Uses the invitation up, and gives the new account what it promised.
@@ -393,32 +497,68 @@ fn welcome(tx: &mut Tx<'_>, request: &Vouching, invitation: &Invitation) -> Resu
     Ok(())
 }
 
-/// Takes over what the provider says now. A person with several identities keeps what another one said
-/// where this one is silent.
-fn refresh_account(tx: &mut Tx<'_>, request: &Vouching, id: &AccountId) -> Result<(), StoreError> {
-    let Some(account) = tx.account(id)? else { return Ok(()) };
+/// An account's profile and addresses with what the provider says now. A person with several identities keeps what
+/// another one said where this one is silent.
+fn refreshed(
+    tx: &mut Tx<'_>,
+    request: &Vouching,
+    account: &Account,
+) -> Result<(Profile, Vec<AccountEmail>), StoreError> {
     let identity = &request.vouched.identity;
-    let only_identity = tx.identities_of(id)?.len() == 1;
+    let only_identity = tx.identities_of(&account.id)?.iter().all(|other| other.key == *identity.key());
     let profile = match request.policy.profile_refresh {
         ProfileRefresh::Once | ProfileRefresh::Never => account.profile.clone(),
-        ProfileRefresh::Always if only_identity => identity.profile().clone(),
+        ProfileRefresh::Always if only_identity => identity.profile().clone().instead_of(&account.profile),
         ProfileRefresh::Always | ProfileRefresh::Keep => identity.profile().clone().or(&account.profile),
     };
-    if profile != account.profile {
-        tx.update_profile(id, &profile, request.now)?;
-    }
-    said::note_sign_in(tx, id, identity, &account.profile, &profile)?;
     let proved = match identity.verified_email() {
-        Some(email) => {
-            tx.accounts_by_proved_email(email.address().canonical())?.iter().all(|other| other == id)
-        }
+        Some(email) => held_by_nobody_else(tx, email.address(), &account.id)?,
         None => false,
     };
     let asserted = identity.email().map(|email| Asserted { address: email.address(), proved });
-    let emails: Vec<AccountEmail> =
-        reconcile_emails(&account.emails, identity.provider(), asserted, only_identity);
+    Ok((profile, reconcile_emails(&account.emails, identity.provider(), asserted, only_identity)))
+}
+
+fn held_by_nobody_else(
+    tx: &mut Tx<'_>,
+    address: &EmailAddress,
+    account: &AccountId,
+) -> Result<bool, StoreError> {
+    Ok(tx.accounts_by_proved_email(address.canonical())?.iter().all(|other| other == account))
+}
+
+/// Writes what changed of an account that exists.
+fn update(
+    tx: &mut Tx<'_>,
+    request: &Vouching,
+    before: Option<Account>,
+    missing: &BTreeSet<Required>,
+    profile: Profile,
+    emails: Vec<AccountEmail>,
+) -> Result<(), Undone> {
+    let Some(account) = before else { return Ok(()) };
+    if let Some(address) = request.given.email.as_ref().filter(|_| required::has_email(missing))
+        && !held_by_nobody_else(tx, address, &account.id)?
+    {
+        // The person may be both. They can sign in the other way; nothing is merged behind their back.
+        return Err(Undone::Refused(Failure::new(
+            OAuthCode::AccessDenied,
+            "person.address_taken",
+            UserMessage::ProofNeeded,
+            "another account holds the address that the person proved by a code",
+        )));
+    }
+    if profile != account.profile {
+        tx.update_profile(&account.id, &profile, request.now)?;
+    }
+    said::note_sign_in(tx, &account.id, &request.vouched.identity, &account.profile, &profile)?;
     if emails != account.emails {
-        tx.replace_emails(id, &emails)?;
+        tx.replace_emails(&account.id, &emails)?;
+    }
+    if !missing.is_empty() {
+        let actor = Actor::Person(account.id.clone());
+        let event = AuditEvent::new(request.now, AuditKind::AccountChanged, actor).account(&account.id);
+        tx.append_audit(&event.data(by_person(missing)))?;
     }
     Ok(())
 }

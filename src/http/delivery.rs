@@ -57,6 +57,8 @@ fn deliver(site: &Site, failure: &Failure, delivery: Delivery<'_>, changes: &Cha
 pub mod form {
     /// The list of providers.
     pub const SIGN_IN: &str = "sign-in";
+    /// The page that asks for what a provider did not tell.
+    pub const DETAILS: &str = "details";
     /// The consent page.
     pub const CONSENT: &str = "consent";
     /// An invitation.
@@ -187,6 +189,9 @@ pub fn moved(site: &Site, outcome: Outcome) -> HttpResponse {
         Step::Start { location, .. } => to_client(site, &location, changes),
         Step::SignIn(flow) => {
             see_other(site, &issuer.at(&format!("/sign-in?flow={}", flow.expose())), changes)
+        }
+        Step::Details(flow) => {
+            see_other(site, &issuer.at(&format!("/details?flow={}", flow.expose())), changes)
         }
         Step::Consent(flow) => {
             see_other(site, &issuer.at(&format!("/consent?flow={}", flow.expose())), changes)

@@ -3,8 +3,8 @@
 
 use crate::flow::discovery::paths;
 use crate::http::handlers::{
-    apps, authorize, callback, consent, deletion, discovery, home, invitation, logout, program, register,
-    resume, sign_in, statics, upstream_logout, upstream_metadata, upstream_notice,
+    apps, authorize, callback, consent, deletion, details, discovery, home, invitation, logout, program,
+    register, resume, sign_in, statics, upstream_logout, upstream_metadata, upstream_notice,
 };
 use actix_web::http::Method;
 use actix_web::{Route, web};
@@ -109,6 +109,8 @@ pub fn public() -> Vec<Row> {
         POST "/upstream/{provider}/deletion"  Upstream    Never   false upstream_notice::deletion;
         GET  "/deletion"                      Public      Never   true  deletion::get;
         GET  "/continue"                      FlowBrowser Never   true  resume::get;
+        GET  "/details"                       FlowBrowser Never   true  details::get;
+        POST "/details"                       FlowForm    Never   true  details::post;
         GET  "/consent"                       FlowBrowser Never   true  consent::get;
         POST "/consent"                       FlowForm    Never   true  consent::post;
         GET  "/invitation"                    Public      Never   true  invitation::get;

@@ -3,9 +3,10 @@
 //!
 //! An address joins an identity to an account under one rule only: the provider is authoritative for the
 //! address's domain and asserted it as verified (that is a [`VerifiedEmail`]), and exactly one account, an
-//! active one, holds it with proof.
+//! active one, holds it with proof. An address that the person proved to us by a code never joins: its owner is
+//! asked to sign in the old way first.
 
-use crate::accounts::AccountStatus;
+use crate::accounts::{AccountStatus, EmailAddress};
 use crate::failure::{Failure, OAuthCode, UserMessage};
 use crate::ids::AccountId;
 use crate::upstream::identity::VerifiedEmail;
@@ -32,6 +33,8 @@ pub enum EmailFact<'a> {
     ForeignDomain,
     /// An address with proof.
     Verified(&'a VerifiedEmail),
+    /// The provider gave no proof of any; the person brought back a code that we had sent to this one.
+    ByCode(&'a EmailAddress),
 }
 
 /// What the provider's policy says about a person who has no account yet.
@@ -108,11 +111,13 @@ pub fn decide(facts: &Facts<'_>) -> Decision {
     }
     let mut declined = None;
     match facts.email {
-        EmailFact::Verified(_) => {
+        EmailFact::Verified(_) | EmailFact::ByCode(_) => {
+            // A code shows who reads the mail today. It joins nobody by itself: the owner comes the old way.
+            let joins_silently = facts.joins_silently && matches!(facts.email, EmailFact::Verified(_));
             let mut owners = facts.holders.iter().filter(|h| h.proved && h.status != AccountStatus::Deleted);
             match (owners.next(), owners.next()) {
                 (Some(owner), None) if owner.status == AccountStatus::Active => {
-                    return if facts.joins_silently {
+                    return if joins_silently {
                         Decision::Link(owner.account.clone())
                     } else {
                         Decision::AskForProof {
@@ -142,7 +147,8 @@ pub fn decide(facts: &Facts<'_>) -> Decision {
         Admission::Invited => true,
         Admission::Closed(reason) => return Decision::Refuse(Refusal::NotAdmitted(reason)),
     };
-    Decision::Create { proved: matches!(facts.email, EmailFact::Verified(_)), declined, invited }
+    let proved = matches!(facts.email, EmailFact::Verified(_) | EmailFact::ByCode(_));
+    Decision::Create { proved, declined, invited }
 }
 
 impl Refusal {
@@ -209,6 +215,22 @@ mod tests {
         let ask =
             Decision::AskForProof { reason: "link.proof_needed", owner: Some(owner[0].account.clone()) };
         assert_eq!(decide(&asked), ask);
+    }
+
+    #[test]
+    fn link_001_a_code_from_the_owners_mailbox_joins_nobody_by_itself() {
+        let address = EmailAddress::parse("alice@globex.example").unwrap();
+        let owner = [holder("victim-0", Active, true)];
+        let ask =
+            Decision::AskForProof { reason: "link.proof_needed", owner: Some(owner[0].account.clone()) };
+        assert_eq!(decide(&facts(EmailFact::ByCode(&address), &owner)), ask);
+        let gone = [holder("victim-0", Suspended, true)];
+        let refused = Decision::Refuse(Refusal::NotActive);
+        assert_eq!(decide(&facts(EmailFact::ByCode(&address), &gone)), refused);
+        let squatter = [holder("squatter", Active, false)];
+        let declined = created(true, Some("link.local_unverified"));
+        assert_eq!(decide(&facts(EmailFact::ByCode(&address), &squatter)), declined);
+        assert_eq!(decide(&facts(EmailFact::ByCode(&address), &[])), created(true, None));
     }
 
     #[test]
@@ -283,7 +305,7 @@ mod tests {
         #[test]
         fn laws(
             known in prop::option::of(("k[0-9]{7}", status())),
-            which in 0u8..4,
+            which in 0u8..5,
             holders in holders(),
             joins_silently: bool,
             admission in prop_oneof![
@@ -296,11 +318,13 @@ mod tests {
                 0 => EmailFact::None,
                 1 => EmailFact::Unverified,
                 2 => EmailFact::ForeignDomain,
+                3 => EmailFact::ByCode(email.address()),
                 _ => EmailFact::Verified(&email),
             };
             let facts = Facts { known: known.as_ref(), email, holders: &holders, joins_silently, admission };
             let decision = decide(&facts);
             let is_verified = matches!(email, EmailFact::Verified(_));
+            let is_proved = matches!(email, EmailFact::Verified(_) | EmailFact::ByCode(_));
 
             // Law: for a known identity the key alone decides.
             if let Some(known) = &known {
@@ -321,7 +345,7 @@ mod tests {
                 }
                 // Law: an address becomes proved only by a proof, and only while nobody else has proved it.
                 Decision::Create { proved, invited, .. } => {
-                    prop_assert_eq!(*proved, is_verified);
+                    prop_assert_eq!(*proved, is_proved);
                     prop_assert!(!proved || !holders.iter().any(|h| h.proved && h.status != Deleted));
                     prop_assert_eq!(*invited, admission == Admission::Invited);
                     prop_assert!(!matches!(admission, Admission::Closed(_)));
@@ -329,7 +353,7 @@ mod tests {
                 Decision::Existing(id) => prop_assert!(known.is_some_and(|k| k.account == *id)),
                 // Law: whoever is asked for proof is an active account that has proved the address.
                 Decision::AskForProof { owner, .. } => {
-                    prop_assert!(is_verified && known.is_none());
+                    prop_assert!(is_proved && known.is_none());
                     if let Some(owner) = owner {
                         prop_assert!(
                             holders.iter().any(|h| h.account == *owner && h.proved && h.status == Active)

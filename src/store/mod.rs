@@ -21,6 +21,7 @@ mod clients;
 mod codes;
 mod deletions;
 mod directory;
+mod email_codes;
 mod epoch;
 mod error;
 mod grants;
@@ -46,6 +47,7 @@ mod work;
 
 pub use audit::AuditRecord;
 pub use codes::CodeOutcome;
+pub use email_codes::NewCode;
 pub use epoch::Ended;
 pub use error::StoreError;
 pub use logouts::{LOGOUTS_KEPT, LogoutReport};

@@ -322,6 +322,26 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    email_codes (sign_in) {
+        sign_in -> Text,
+        mac -> Text,
+        tries -> BigInt,
+        sent -> BigInt,
+        used -> BigInt,
+        ends_at -> BigInt,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    allowances (key) {
+        key -> Text,
+        spent -> BigInt,
+        expires_at -> BigInt,
+    }
+}
+
 diesel::joinable!(account_emails -> accounts (account));
 diesel::joinable!(grants -> accounts (account));
 diesel::allow_tables_to_appear_in_same_query!(accounts, account_emails, grants, codes, refresh_tokens);

@@ -3,8 +3,9 @@
 use super::error::StoreError;
 use super::logouts::LOGOUTS_KEPT;
 use super::schema::{
-    codes, deletions, grants, invitations, logout_deliveries, pending, pushed_requests, refresh_tokens,
-    registered_clients, registration_tokens, revoked_tokens, sessions, used_once,
+    allowances, codes, deletions, email_codes, grants, invitations, logout_deliveries, pending,
+    pushed_requests, refresh_tokens, registered_clients, registration_tokens, revoked_tokens, sessions,
+    used_once,
 };
 use super::tx::{Tx, on};
 use crate::context::Timestamp;
@@ -63,6 +64,8 @@ impl Tx<'_> {
         let now = now.0;
         delete_expired!(self, swept, batch, used_once, key, used_once::expires_at.le(now));
         delete_expired!(self, swept, batch, pending, digest, pending::expires_at.le(now));
+        delete_expired!(self, swept, batch, email_codes, sign_in, email_codes::expires_at.le(now));
+        delete_expired!(self, swept, batch, allowances, key, allowances::expires_at.le(now));
         delete_expired!(self, swept, batch, pushed_requests, digest, pushed_requests::expires_at.le(now));
         delete_expired!(self, swept, batch, revoked_tokens, jti, revoked_tokens::expires_at.le(now));
         delete_expired!(self, swept, batch, deletions, digest, deletions::expires_at.le(now));

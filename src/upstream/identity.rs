@@ -5,6 +5,7 @@ use crate::accounts::{EmailAddress, IdentityKey, Profile, Target};
 use crate::context::Timestamp;
 use crate::ids::ProviderId;
 use crate::sessions::UpstreamName;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An address that the provider asserted as verified **and** whose domain the configuration declares the
@@ -80,7 +81,7 @@ pub struct ExternalIdentity {
 }
 
 /// What the provider said about the act of signing in.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Authentication {
     /// The provider's own time of the proof.
     pub auth_time: Option<Timestamp>,
@@ -94,6 +95,48 @@ pub struct Authentication {
     pub upstream_name: Option<UpstreamName>,
     /// When the provider ends its own session (SessionNotOnOrAfter); one of ours that begins with it ends no later.
     pub session_ends: Option<Timestamp>,
+}
+
+/// An identity that was vouched for, in the form in which it waits while its person is asked something. It may be
+/// written only where we seal, and read only from what we sealed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Waiting {
+    key: IdentityKey,
+    email: Option<(EmailAddress, bool)>,
+    profile: Profile,
+    assignments: Vec<(Target, String)>,
+    authentication: Authentication,
+}
+
+impl Waiting {
+    /// Puts an identity away.
+    pub fn of(identity: &ExternalIdentity) -> Self {
+        let verified = identity.verified_email().is_some();
+        Self {
+            key: identity.key.clone(),
+            email: identity.email.as_ref().map(|email| (email.address().clone(), verified)),
+            profile: identity.profile.clone(),
+            assignments: identity.assignments.clone().into_iter().collect(),
+            authentication: identity.authentication.clone(),
+        }
+    }
+    /// The identity again, as it was.
+    pub fn identity(&self) -> ExternalIdentity {
+        let email = self.email.clone().map(|(address, verified)| {
+            if verified {
+                AssertedEmail::Verified(VerifiedEmail::new(address, self.key.provider.clone()))
+            } else {
+                AssertedEmail::Claimed(address)
+            }
+        });
+        ExternalIdentity {
+            key: self.key.clone(),
+            email,
+            profile: self.profile.clone(),
+            assignments: self.assignments.iter().cloned().collect(),
+            authentication: self.authentication.clone(),
+        }
+    }
 }
 
 impl ExternalIdentity {
@@ -137,5 +180,42 @@ impl ExternalIdentity {
     /// What the provider said about the act of signing in.
     pub fn authentication(&self) -> &Authentication {
         &self.authentication
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::GroupName;
+
+    #[test]
+    fn an_identity_that_waited_is_as_it_was() {
+        let provider = ProviderId::new("globex").unwrap();
+        let address = EmailAddress::parse("Alice@globex.example").unwrap();
+        let verified = AssertedEmail::Verified(VerifiedEmail::new(address.clone(), provider.clone()));
+        for email in [None, Some(AssertedEmail::Claimed(address)), Some(verified)] {
+            let identity = ExternalIdentity::new(
+                IdentityKey {
+                    provider: provider.clone(),
+                    issuer: "https://globex.example".to_owned(),
+                    subject: "1".to_owned(),
+                    format: "f".to_owned(),
+                },
+                email,
+                Profile { nickname: Some("al".to_owned()), ..Profile::default() },
+                BTreeMap::from([(Target::Group(GroupName::new("staff").unwrap()), "rule".to_owned())]),
+                Authentication {
+                    auth_time: Some(Timestamp(5)),
+                    acr: Some("gold".to_owned()),
+                    amr: vec!["pwd".to_owned()],
+                    upstream_session: Some("s".to_owned()),
+                    upstream_name: Some(UpstreamName { key: "k".to_owned(), written: "w".to_owned() }),
+                    session_ends: Some(Timestamp(9)),
+                },
+            );
+            let written = serde_json::to_string(&Waiting::of(&identity)).unwrap();
+            let read: Waiting = serde_json::from_str(&written).unwrap();
+            assert_eq!(read.identity(), identity);
+        }
     }
 }

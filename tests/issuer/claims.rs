@@ -46,6 +46,7 @@ async fn alice(house: &House) -> SignedIn {
             formatted: text("1 St\nStockholm"),
             ..Default::default()
         }),
+        name_by_person: false,
     };
     let (account, now) = (alice.account.clone(), countersign::context::Clock::now(&*house.clock));
     house.write(move |tx| tx.update_profile(&account, &profile, now)).await;

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe } from 'node:test';
 import {
   browserFor, cancelAtProvider, chooseProvider, commandLine, demoFor, DESKTOP, fitsTheScreen, journey, noFaults,
-  personAt, PHONE, pickPerson, screenshot, whoNotesSees,
+  personAt, PHONE, pickPerson, proveAddress, screenshot, whoNotesSees,
 } from './support.mjs';
 
 describe('sign-in to Notes', () => {
@@ -102,7 +102,14 @@ describe('sign-in to Notes', () => {
 
     const mallory = await signIn(await personAt(browser), 'friendbook', 'mallory');
     assert.deepEqual(mallory.groups, []);
-    const bob = await signIn(await personAt(browser), 'friendbook', 'bob');
+    const bobsPage = await personAt(browser);
+    await bobsPage.goto(notesAt());
+    await bobsPage.locator('#sign-in').click();
+    await chooseProvider(bobsPage, 'friendbook');
+    await pickPerson(bobsPage, 'bob');
+    await proveAddress(bobsPage, demo, 'bob@example.org');
+    const bob = await whoNotesSees(bobsPage);
+    assert.equal(await bobsPage.locator('#email').textContent(), 'bob@example.org (verified)');
     const subjects = [globexAlice.sub, alice.sub, mallory.sub, bob.sub];
     assert.equal(new Set(subjects).size, subjects.length, 'four people, four accounts');
 

@@ -125,6 +125,25 @@ export async function cancelAtProvider(page) {
   await page.locator('button[name="action"][value="cancel"]').click();
 }
 
+/** Tells what a provider did not: the address, and the code that Mailbox gets. */
+export async function proveAddress(page, demo, address) {
+  await page.locator('#email').fill(address);
+  await page.locator('button[value="details"]').click();
+  await page.locator('#code').fill(await codeFor(page, demo, address));
+  await page.locator('button[value="code"]').click();
+}
+
+/** The code in the last letter to an address, as its owner reads it: in a window of its own. */
+export async function codeFor(page, demo, address) {
+  const inbox = await page.context().newPage();
+  await inbox.goto(demo.addresses.mailbox);
+  const letter = inbox.locator('.letter', { hasText: address }).first();
+  const code = /\d{4} \d{4}/.exec(await letter.locator('pre').innerText())?.[0];
+  await inbox.close();
+  assert.ok(code, `a code for ${address}`);
+  return code;
+}
+
 /** What Notes says about who is signed in. */
 export async function whoNotesSees(page) {
   await page.locator('#sub').waitFor();

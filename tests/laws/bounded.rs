@@ -5,7 +5,8 @@ use crate::laws;
 use crate::place::Place;
 use countersign::audit::Refusal;
 use countersign::context::Timestamp;
-use countersign::store::{Bounds, GRANT_KEPT, Pushed, REMEMBERED, Swept};
+use countersign::store::{Bounds, GRANT_KEPT, NewCode, Pushed, REMEMBERED, Swept};
+use countersign::tokens::handle::Digest;
 use countersign::upstream::Step;
 use std::time::Duration;
 
@@ -18,7 +19,113 @@ laws!(
     a_sweep_never_removes_what_lives,
     a_sweep_goes_by_batches,
     pushed_requests_are_bounded_by_client_and_by_source,
+    a_code_has_its_tries_and_is_used_once,
+    a_sign_in_has_its_codes_and_a_new_one_replaces_the_last,
+    an_allowance_is_spent_given_back_and_comes_again,
 );
+
+fn mailed(sign_in: &str, mac: &str) -> NewCode {
+    NewCode {
+        sign_in: Digest::of(sign_in),
+        mac: mac.to_owned(),
+        ends_at: NOW.plus(Duration::from_secs(600)),
+        expires_at: NOW.plus(Duration::from_secs(900)),
+    }
+}
+
+async fn a_code_has_its_tries_and_is_used_once(place: Place) {
+    let store = place.store();
+    write(&store, |tx| {
+        let (one, two) = (Digest::of("one"), Digest::of("two"));
+        assert_eq!(tx.try_email_code(&one, 5, NOW)?, None, "there is none");
+        assert!(tx.put_email_code(&mailed("one", "aa"), 5)?);
+        assert!(tx.put_email_code(&mailed("two", "bb"), 5)?);
+        for left in (0..5).rev() {
+            assert_eq!(tx.try_email_code(&one, 5, NOW)?, Some(("aa".to_owned(), left)));
+        }
+        assert_eq!(tx.try_email_code(&one, 5, NOW)?, None, "no try is left");
+        assert_eq!(tx.try_email_code(&two, 5, NOW)?, Some(("bb".to_owned(), 4)), "each has its own");
+        assert!(!tx.use_email_code(&two, "aa")?, "that is another one");
+        assert!(tx.use_email_code(&two, "bb")?);
+        assert!(!tx.use_email_code(&two, "bb")?, "once");
+        assert_eq!(tx.try_email_code(&two, 5, NOW)?, None, "it was used");
+        assert!(tx.put_email_code(&mailed("three", "cc"), 5)?);
+        let (three, end) = (Digest::of("three"), NOW.plus(Duration::from_secs(600)));
+        assert!(tx.try_email_code(&three, 5, Timestamp(end.0 - 1))?.is_some());
+        assert_eq!(tx.try_email_code(&three, 5, end)?, None, "it has ended");
+        Ok(())
+    })
+    .await
+    .unwrap();
+    // Of many who try at once each takes one try, and no more than there are.
+    write(&store, |tx| tx.put_email_code(&mailed("raced", "dd"), 5)).await.unwrap();
+    let tries = (0..100).map(|_| {
+        let store = &store;
+        async move { write(store, |tx| tx.try_email_code(&Digest::of("raced"), 5, NOW)).await.unwrap() }
+    });
+    let taken = futures_util::future::join_all(tries).await;
+    let mut left: Vec<u32> = taken.into_iter().flatten().map(|(_, left)| left).collect();
+    left.sort_unstable();
+    assert_eq!(left, [0, 1, 2, 3, 4]);
+}
+
+async fn a_sign_in_has_its_codes_and_a_new_one_replaces_the_last(place: Place) {
+    let store = place.store();
+    write(&store, |tx| {
+        let one = Digest::of("one");
+        for mac in ["a", "b", "c"] {
+            assert!(tx.put_email_code(&mailed("one", mac), 3)?);
+            assert_eq!(tx.try_email_code(&one, 5, NOW)?, Some((mac.to_owned(), 4)), "all tries ahead");
+        }
+        assert!(!tx.put_email_code(&mailed("one", "d"), 3)?);
+        assert_eq!(tx.try_email_code(&one, 5, NOW)?, Some(("c".to_owned(), 3)), "the last one works on");
+        // One that could not be sent neither works nor counts.
+        assert!(!tx.withdraw_email_code(&one, "b")?);
+        assert!(tx.withdraw_email_code(&one, "c")?);
+        assert_eq!(tx.try_email_code(&one, 5, NOW)?, None);
+        assert!(tx.put_email_code(&mailed("one", "e"), 3)?);
+        assert!(!tx.put_email_code(&mailed("one", "f"), 3)?);
+        let over = NOW.plus(Duration::from_secs(900));
+        assert_eq!(tx.sweep(Timestamp(over.0 - 1), 100)?.rows, 0, "counted while the sign-in may go on");
+        assert_eq!(tx.sweep(over, 100)?.rows, 1);
+        Ok(())
+    })
+    .await
+    .unwrap();
+}
+
+async fn an_allowance_is_spent_given_back_and_comes_again(place: Place) {
+    let store = place.store();
+    let hour = Duration::from_secs(3600);
+    write(&store, move |tx| {
+        let (ann, ben) = (Digest::of("ann"), Digest::of("ben"));
+        assert!(tx.spend("mail", &ann, 2, hour, NOW)?);
+        assert!(tx.spend("mail", &ann, 2, hour, Timestamp(NOW.0 + 1))?);
+        assert!(!tx.spend("mail", &ann, 2, hour, Timestamp(NOW.0 + 2))?);
+        assert!(tx.spend("mail", &ben, 2, hour, NOW)?, "each has its own");
+        assert!(tx.spend("other", &ann, 2, hour, NOW)?, "and so has each purpose");
+        tx.give_back("mail", &ann)?;
+        assert!(tx.spend("mail", &ann, 2, hour, NOW)?);
+        assert!(!tx.spend("mail", &ann, 2, hour, NOW)?);
+        let later = NOW.plus(hour);
+        assert!(!tx.spend("mail", &ann, 2, hour, Timestamp(later.0 - 1))?);
+        assert!(tx.spend("mail", &ann, 2, hour, later)?, "an hour after the first");
+        assert!(tx.spend("mail", &ann, 2, hour, later)?);
+        assert!(!tx.spend("mail", &ann, 2, hour, later)?);
+        assert_eq!(tx.sweep(later, 100)?.rows, 2, "those that are over");
+        Ok(())
+    })
+    .await
+    .unwrap();
+    let spends = (0..50).map(|_| {
+        let store = &store;
+        async move {
+            write(store, move |tx| tx.spend("raced", &Digest::of("x"), 7, hour, NOW)).await.unwrap()
+        }
+    });
+    let spent = futures_util::future::join_all(spends).await;
+    assert_eq!(spent.into_iter().filter(|may| *may).count(), 7);
+}
 
 async fn pushed_requests_are_bounded_by_client_and_by_source(place: Place) {
     let store = place.store();

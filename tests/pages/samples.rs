@@ -157,6 +157,37 @@ pub fn samples(words: &Words) -> Vec<(&'static str, Box<dyn Page>)> {
         page.form.search = Some(Search { query, more });
         page
     };
+    let field = |(value, wrong): (&str, Option<String>)| TextField {
+        value: words.say(value),
+        wrong: wrong.map(|wrong| words.say(&wrong)),
+    };
+    let details = |name: Option<(&str, Option<String>)>, email: Option<(&str, Option<String>)>| DetailsPage {
+        frame: frame(),
+        app_name: words.say("Notes"),
+        provider: words.say("Friendbook"),
+        name: name.map(field),
+        email: email.map(field),
+        reference: None,
+        action: local("/details"),
+        flow: words.hide("csst_Zm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyMDE"),
+        csrf: words.hide("c3JmLXRva2Vu"),
+        ways: local("/sign-in?flow=csst_x"),
+        cancel: words.app().map(|app| Way::Link(app.href)),
+        targets: vec!["https://notes.example".to_owned()],
+    };
+    let code = |wrong: Option<String>| CodePage {
+        frame: frame(),
+        app_name: words.say("Notes"),
+        email: words.say("alice@globex.example"),
+        minutes: "10".to_owned(),
+        wrong: wrong.map(|wrong| words.say(&wrong)),
+        reference: None,
+        action: local("/details"),
+        flow: words.hide("csst_Zm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyMDE"),
+        csrf: words.hide("c3JmLXRva2Vu"),
+        cancel: words.app().map(|app| Way::Link(app.href)),
+        targets: vec!["https://notes.example".to_owned()],
+    };
     let message = |message: UserMessage| ErrorPage {
         title: words.say(message.title()),
         text: words.say(message.text()),
@@ -370,6 +401,20 @@ pub fn samples(words: &Words) -> Vec<(&'static str, Box<dyn Page>)> {
                 ..home()
             }),
         ),
+        ("details", Box::new(details(Some(("", None)), Some(("", None))))),
+        ("details-email", Box::new(details(None, Some(("alice@globex.example", None))))),
+        (
+            "details-wrong",
+            Box::new(DetailsPage {
+                reference: reference(),
+                ..details(
+                    Some(("123", Some(ENGLISH.details_name_unfit()))),
+                    Some(("alice@globex.example", Some(ENGLISH.details_email_taken()))),
+                )
+            }),
+        ),
+        ("code", Box::new(code(None))),
+        ("code-wrong", Box::new(CodePage { reference: reference(), ..code(Some(ENGLISH.code_wrong("4"))) })),
         (
             "invitation",
             Box::new(InvitationPage {

@@ -5,6 +5,8 @@
 
 #[path = "../support/house.rs"]
 mod house;
+#[path = "../support/mailbox.rs"]
+mod mailbox;
 #[path = "../support/saml/mod.rs"]
 mod saml;
 #[path = "../support/standin.rs"]
@@ -13,6 +15,7 @@ mod standin;
 mod binding;
 mod claims;
 mod consent;
+mod email_code;
 mod epoch;
 mod form_post;
 mod fresh;
@@ -20,7 +23,9 @@ mod front;
 mod invitation;
 mod linking;
 mod notices;
+mod person;
 mod providers;
+mod refresh;
 mod request;
 mod saml_bodies;
 mod saml_logout;

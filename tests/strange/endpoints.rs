@@ -132,6 +132,21 @@ pub const ENDPOINTS: &[Endpoint] = &[
         With::Session,
     ),
     row(Kind::Browser, "GET", "/continue", &[("flow", "{flow}")], With::Session),
+    row(Kind::Browser, "GET", "/details", &[("flow", "{flow}")], With::Session),
+    row(
+        Kind::Browser,
+        "POST",
+        "/details",
+        &[
+            ("flow", "{flow}"),
+            ("csrf", "x"),
+            ("action", "details"),
+            ("name", "Ann"),
+            ("email", "ann@x.example"),
+            ("code", "12345678"),
+        ],
+        With::Session,
+    ),
     row(Kind::Browser, "GET", "/consent", &[("flow", "{flow}")], With::Session),
     row(
         Kind::Browser,

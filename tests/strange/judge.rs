@@ -42,7 +42,7 @@ const CODES: &[&str] = &[
 ];
 
 /// Our pages to which an answer may lead.
-const PAGES: &[&str] = &["/", "/sign-in", "/continue", "/consent", "/logout", "/signed-out"];
+const PAGES: &[&str] = &["/", "/sign-in", "/continue", "/details", "/consent", "/logout", "/signed-out"];
 
 macro_rules! require {
     ($condition:expr, $($why:tt)*) => {

@@ -62,9 +62,14 @@ fn check(config: &str, providers: Option<&str>) -> Result<Loaded, String> {
 #[test]
 fn every_snippet_passes_check() {
     let mut count = 0;
-    for name in
-        ["docs/configuration.md", "docs/operations.md", "docs/issuer.md", "docs/registration.md", "README.md"]
-    {
+    for name in [
+        "docs/configuration.md",
+        "docs/accounts.md",
+        "docs/operations.md",
+        "docs/issuer.md",
+        "docs/registration.md",
+        "README.md",
+    ] {
         for snippet in snippets(&document(name)) {
             let complete =
                 if snippet.contains("issuer = ") { snippet.clone() } else { format!("{HEAD}{snippet}") };
@@ -113,6 +118,8 @@ fn keys() -> BTreeSet<String> {
         "[registration]\n",
         "[keys]\n",
         "[sign_in]\n",
+        "[accounts]\n",
+        "[mail]\nhost = \"localhost\"\nfrom = \"a@b.example\"\n",
         "[limits]\n",
         "[branding]\n",
         "[scopes.x]\n",
@@ -152,6 +159,8 @@ fn every_key_is_documented() {
         "registration",
         "keys",
         "sign_in",
+        "accounts",
+        "mail",
         "limits",
         "branding",
         "scopes",

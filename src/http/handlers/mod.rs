@@ -5,6 +5,7 @@ pub mod authorize;
 pub mod callback;
 pub mod consent;
 pub mod deletion;
+pub mod details;
 pub mod discovery;
 pub mod home;
 pub mod invitation;
@@ -24,6 +25,7 @@ use crate::flow::state::{self, FlowState};
 use crate::http::{Site, csrf, delivery, request};
 use crate::protocol::Parameters;
 use actix_web::{HttpRequest, HttpResponse, web};
+use std::collections::BTreeMap;
 
 /// What the browser brings, or why that cannot be read.
 async fn visitor(site: &Site, request: &HttpRequest) -> Result<Browser, HttpResponse> {
@@ -41,6 +43,8 @@ struct FlowForm {
     note: String,
     /// What was chosen.
     choice: Option<String>,
+    /// All fields.
+    fields: BTreeMap<String, String>,
 }
 
 /// Reads a form of this name, in which the person chose by this field: it must come from a page of ours, and be
@@ -62,5 +66,7 @@ async fn flow_form(
     let handle = flow.handle()?;
     let note = csrf::note(&app.sealer, app.context.now(), name, handle.expose(), parameters.get("csrf"))
         .map_err(|failure| Refused::from(failure).in_flow(&flow))?;
-    Ok(FlowForm { choice: parameters.get(field).map(str::to_owned), flow, note })
+    let fields: BTreeMap<String, String> =
+        parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    Ok(FlowForm { choice: fields.get(field).cloned(), flow, note, fields })
 }

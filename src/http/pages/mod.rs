@@ -182,6 +182,76 @@ pub struct ConsentPage {
 }
 page!(ConsentPage, targets targets);
 
+/// What a provider did not tell and the house requires. It posts `flow`, `csrf`, `action` (which is `details`), and
+/// the fields that it has.
+#[derive(Debug, Template)]
+#[template(path = "details.html")]
+pub struct DetailsPage {
+    /// Around it.
+    pub frame: Frame,
+    /// The app that the person signs in to.
+    pub app_name: String,
+    /// The provider that did not tell.
+    pub provider: String,
+    /// The name, if it is asked for.
+    pub name: Option<TextField>,
+    /// The address, if it is asked for.
+    pub email: Option<TextField>,
+    /// What an operator can look up.
+    pub reference: Option<ReferenceId>,
+    /// Where it posts.
+    pub action: Href,
+    /// The handle of the sign-in.
+    pub flow: String,
+    /// The form's token.
+    pub csrf: String,
+    /// The list of providers.
+    pub ways: Href,
+    /// Back to the app with `access_denied`.
+    pub cancel: Option<Way>,
+    /// Where it may lead ([`form_target`]): the app.
+    pub targets: Vec<String>,
+}
+page!(DetailsPage, targets targets);
+
+/// A field that a person fills in.
+#[derive(Debug)]
+pub struct TextField {
+    /// What stands in it.
+    pub value: String,
+    /// What is wrong with it.
+    pub wrong: Option<String>,
+}
+
+/// The code that was mailed. It posts `flow`, `csrf`, `code`, and `action`: `code`, `resend` or `change`.
+#[derive(Debug, Template)]
+#[template(path = "code.html")]
+pub struct CodePage {
+    /// Around it.
+    pub frame: Frame,
+    /// The app that the person signs in to.
+    pub app_name: String,
+    /// Where the code went.
+    pub email: String,
+    /// For how many minutes it works.
+    pub minutes: String,
+    /// What was wrong with the last one.
+    pub wrong: Option<String>,
+    /// What an operator can look up.
+    pub reference: Option<ReferenceId>,
+    /// Where it posts.
+    pub action: Href,
+    /// The handle of the sign-in.
+    pub flow: String,
+    /// The form's token.
+    pub csrf: String,
+    /// Back to the app with `access_denied`.
+    pub cancel: Option<Way>,
+    /// Where it may lead ([`form_target`]): the app.
+    pub targets: Vec<String>,
+}
+page!(CodePage, targets targets);
+
 /// Something did not work. There is always a way on.
 #[derive(Debug, Template)]
 #[template(path = "error.html")]

@@ -56,6 +56,33 @@ texts! {
     search_all = "Show the first ones again";
     continue_with(provider) = "Continue with {provider}";
 
+    details_title = "One more thing";
+    details_lead(provider, app) = "{provider} did not tell us everything that {app} needs. Please add what is missing.";
+    details_name = "Your name";
+    details_name_hint(app) = "As it should be shown in {app}.";
+    details_name_empty = "Enter your name.";
+    details_name_unfit = "Enter a name with at least one letter, of at most 100 characters, without invisible signs.";
+    details_email = "Your e-mail address";
+    details_email_hint = "We send you a code there, to make sure that it is yours.";
+    details_email_empty = "Enter your e-mail address.";
+    details_email_malformed = "This is not an e-mail address that we can write to. It looks like name@example.com.";
+    details_email_undeliverable = "The mail server does not accept mail to this address. Check it, or use another one.";
+    details_email_taken = "This address belongs to another account here. Use another one, or sign in to that account.";
+    details_email_many = "Too many codes were sent lately. Wait an hour, then try again.";
+    details_button = "Continue";
+    details_ways = "Sign in another way";
+    code_title = "Check your mail";
+    code_lead = "We sent a code to";
+    code_label = "Code";
+    code_hint(minutes) = "8 digits. It works for {minutes} minutes, in this browser only.";
+    code_malformed = "Enter the 8 digits of the code.";
+    code_wrong(left) = "This is not the code that we sent last. Tries left: {left}.";
+    code_over = "This code does not work any more. Get a new one.";
+    code_many = "Too many codes were sent lately. Use the last one, or wait an hour.";
+    code_resend = "Send a new code";
+    code_change = "Use another address";
+    code_note = "Nothing came? Look in your spam folder. Never tell the code to anybody.";
+
     consent_title(app) = "Allow {app} to use your account?";
     consent_lead(app) = "{app} would like to";
     consent_destination(host) = "If you allow it, you continue to {host}.";

@@ -101,6 +101,7 @@ fn whole() -> Account {
         locale: text(),
         phone_number: Some("+49 30 1".to_owned()),
         address: Some(Address { country: Some("DE".to_owned()), ..Address::default() }),
+        name_by_person: false,
     };
     account(profile, Some(EmailProof::Code))
 }

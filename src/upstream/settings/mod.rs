@@ -45,6 +45,7 @@
 mod tests;
 mod values;
 
+use crate::accounts::Required;
 use crate::assurance::AcrMap;
 use crate::ids::ProviderId;
 use crate::upstream::kinds::{self, KindSettings};
@@ -150,6 +151,7 @@ pub const COMMON_KEYS: &[&str] = &[
     "map",
     "profile",
     "profile_refresh",
+    "require",
     "freshness",
     "data_deletion",
     "allow_loopback",
@@ -211,6 +213,9 @@ pub struct Common {
     /// What later sign-ins change in the profile.
     #[serde(default)]
     pub profile_refresh: ProfileRefresh,
+    /// What its people are asked for if nobody told it, in place of what the house requires.
+    #[serde(default)]
+    pub require: Option<BTreeSet<Required>>,
     /// What counts as a fresh proof, where an application demands one.
     #[serde(default)]
     pub freshness: Freshness,
@@ -300,6 +305,7 @@ impl Common {
             acr_map: self.acr_map.clone(),
             profile_refresh: self.profile_refresh,
             data_deletion: self.data_deletion,
+            require: self.require.clone(),
         }
     }
 }
@@ -334,6 +340,8 @@ pub struct ProviderPolicy {
     pub profile_refresh: ProfileRefresh,
     /// What is deleted when the provider says that a person wants that.
     pub data_deletion: DataDeletion,
+    /// What must be known of its people, if that is not what the house requires.
+    pub require: Option<BTreeSet<Required>>,
 }
 
 /// What a sign-in changes in the profile of an account that exists.
