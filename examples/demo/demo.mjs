@@ -18,18 +18,19 @@ const STOP_SECONDS = 12;
 /** The configuration in this folder is written for these ports; others are put in when it is copied. */
 export const DEFAULT_PORT_BASE = 8080;
 
+// Ports 5 and 6 are left to Board and its API (examples/bff), which are started beside the demo.
 const APPS = [
   { name: 'Globex', folder: 'globex', offset: 1, about: 'stand-in provider, OpenID Connect' },
   { name: 'Friendbook', folder: 'friendbook', offset: 2, about: 'stand-in provider, OAuth 2.0 with a Graph API' },
   { name: 'Acme', folder: 'acme', offset: 3, about: 'stand-in provider, SAML 2.0' },
-  { name: 'Mailbox', folder: 'mailbox', offset: 6, about: 'stand-in mail server: the letters that the broker sends' },
+  { name: 'Mailbox', folder: 'mailbox', offset: 7, about: 'stand-in mail server: the letters that the broker sends' },
   { name: 'Notes', folder: 'notes', offset: 4, about: 'the example app: start here' },
 ];
 const BROKER = { name: 'Countersign', offset: 0, about: 'the broker; its metadata is at /.well-known/openid-configuration' };
 const MANAGEMENT = { name: 'Countersign’s management listener', offset: 9, about: 'health, readiness and metrics' };
 
 // Where Mailbox takes letters.
-const SMTP = { name: 'Mailbox’s mail listener', offset: 7 };
+const SMTP = { name: 'Mailbox’s mail listener', offset: 8 };
 
 const COPIED = ['countersign.toml', 'providers.toml'];
 
@@ -44,7 +45,7 @@ const localAddresses = (portBase) => ({
   friendbook: `http://localhost:${portBase + 2}`,
   acme: `http://localhost:${portBase + 3}`,
   notes: `http://localhost:${portBase + 4}`,
-  mailbox: `http://localhost:${portBase + 6}`,
+  mailbox: `http://localhost:${portBase + 7}`,
   management: `http://127.0.0.1:${portBase + 9}`,
 });
 

@@ -113,7 +113,7 @@ function inbox(letters) {
 ${letters.length === 0 ? none : letters.map(shown)}`));
 }
 
-export async function mailbox({ smtpPort = Number(process.env.SMTP_PORT ?? 8087) }) {
+export async function mailbox({ smtpPort = Number(process.env.SMTP_PORT ?? 8088) }) {
   const letters = [];
   await receive(smtpPort, (letter) => {
     letters.unshift(letter);
@@ -122,4 +122,4 @@ export async function mailbox({ smtpPort = Number(process.env.SMTP_PORT ?? 8087)
   return { 'GET /': async () => inbox(letters) };
 }
 
-await main(import.meta.url, 'Mailbox', mailbox, { port: 8086 });
+await main(import.meta.url, 'Mailbox', mailbox, { port: 8087 });
