@@ -1,7 +1,7 @@
 //! Verifying what somebody else signed: ID tokens and signed userinfo of upstream providers, assertions and
 //! request objects of clients.
 
-use super::jwk::JwkSet;
+use super::jwk::{JwkSet, PublicKey};
 use super::jws::{self, Compact, Header};
 use super::key::VerifyingKey;
 use super::{Alg, JoseError, json};
@@ -14,6 +14,8 @@ const MAX_TRIED: usize = 8;
 pub struct VerifiedJws {
     /// Its header.
     pub header: Header,
+    /// The one issuer for which the key signs that verified it, where the key set says so.
+    pub key_issuer: Option<String>,
     /// Its payload: one JSON object, no member twice on any level.
     pub claims: json::Object,
 }
@@ -32,35 +34,46 @@ pub struct VerifiedJws {
 /// `jose.signature`, and `jose.kid` (no such key, or no telling which): for the last it is worth fetching the
 /// keys again, see [`JoseError::may_be_stale_keys`].
 pub fn verify_foreign(token: &str, keys: &JwkSet, allowed: &[Alg]) -> Result<VerifiedJws, JoseError> {
-    let (header, payload) = verify_payload(token, keys, allowed)?;
+    let (header, payload, key) = verify_payload(token, keys, allowed)?;
     let claims =
         json::object(&payload).map_err(|error| JoseError::format(format!("the payload is {error}")))?;
-    Ok(VerifiedJws { header, claims })
+    Ok(VerifiedJws { header, key_issuer: key.issuer.clone(), claims })
 }
 
-/// The same for any payload.
-pub(super) fn verify_payload(
+/// The same for any payload, with the key that verified it.
+pub(super) fn verify_payload<'a>(
     token: &str,
-    keys: &JwkSet,
+    keys: &'a JwkSet,
     allowed: &[Alg],
-) -> Result<(Header, Vec<u8>), JoseError> {
+) -> Result<(Header, Vec<u8>, &'a PublicKey), JoseError> {
     let compact = jws::parse(token)?;
     let alg = compact.header.alg;
     if !allowed.contains(&alg) {
         return Err(JoseError::new("jose.alg", format!("{alg} is not allowed for this issuer")));
     }
-    match compact.header.kid.as_deref() {
+    let key = match compact.header.kid.as_deref() {
         Some(kid) => verify_named(&compact, keys, alg, kid)?,
         None => verify_unnamed(&compact, keys, alg)?,
-    }
-    Ok((compact.header, compact.payload))
+    };
+    Ok((compact.header, compact.payload, key))
 }
 
-fn verify_named(compact: &Compact<'_>, keys: &JwkSet, alg: Alg, kid: &str) -> Result<(), JoseError> {
+/// A key of the set, and its verifier for an algorithm.
+type Fitting<'a> = (&'a PublicKey, &'a VerifyingKey);
+
+fn fitting<'a>(keys: impl Iterator<Item = &'a PublicKey>, alg: Alg) -> Vec<Fitting<'a>> {
+    keys.filter_map(|key| Some((key, key.fitting(alg)?))).collect()
+}
+
+fn verify_named<'a>(
+    compact: &Compact<'_>,
+    keys: &'a JwkSet,
+    alg: Alg,
+    kid: &str,
+) -> Result<&'a PublicKey, JoseError> {
     let named = || keys.keys().iter().filter(|key| key.kid.as_deref() == Some(kid));
-    let fitting: Vec<&VerifyingKey> = named().filter_map(|key| key.fitting(alg)).collect();
-    match fitting.as_slice() {
-        [key] if key.verify(compact.input, &compact.signature) => Ok(()),
+    match fitting(named(), alg).as_slice() {
+        [(key, verifier)] if verifier.verify(compact.input, &compact.signature) => Ok(key),
         [_] => Err(JoseError::new("jose.signature", "the signature does not hold")),
         [] if named().next().is_some() => {
             Err(JoseError::key(format!("the key that the token names is not for {alg}")))
@@ -74,8 +87,8 @@ fn verify_named(compact: &Compact<'_>, keys: &JwkSet, alg: Alg, kid: &str) -> Re
     }
 }
 
-fn verify_unnamed(compact: &Compact<'_>, keys: &JwkSet, alg: Alg) -> Result<(), JoseError> {
-    let fitting: Vec<&VerifyingKey> = keys.keys().iter().filter_map(|key| key.fitting(alg)).collect();
+fn verify_unnamed<'a>(compact: &Compact<'_>, keys: &'a JwkSet, alg: Alg) -> Result<&'a PublicKey, JoseError> {
+    let fitting = fitting(keys.keys().iter(), alg);
     if fitting.is_empty() {
         let (reason, note) = if keys.skipped().is_empty() {
             ("jose.kid", "the issuer has no key for the algorithm")
@@ -87,10 +100,11 @@ fn verify_unnamed(compact: &Compact<'_>, keys: &JwkSet, alg: Alg) -> Result<(), 
     if fitting.len() > MAX_TRIED {
         return Err(JoseError::new("jose.kid", "the token names no key, and too many would fit"));
     }
-    let holds = fitting.iter().filter(|key| key.verify(compact.input, &compact.signature)).count();
-    match (holds, fitting.len()) {
-        (1, _) => Ok(()),
-        (0, 1) => Err(JoseError::new("jose.signature", "the signature does not hold")),
+    let verifies = |(_, verifier): &&Fitting<'_>| verifier.verify(compact.input, &compact.signature);
+    let holding: Vec<_> = fitting.iter().filter(verifies).collect();
+    match (holding.as_slice(), fitting.len()) {
+        ([(key, _)], _) => Ok(key),
+        ([], 1) => Err(JoseError::new("jose.signature", "the signature does not hold")),
         _ => Err(JoseError::new("jose.kid", "the token names no key, and not exactly one verifies it")),
     }
 }
@@ -227,6 +241,20 @@ mod tests {
         assert_eq!(reason(&token, &set(&[]), RS256), "jose.kid");
         let many = vec![one; MAX_TRIED + 1];
         assert_eq!(reason(&token, &set(&many), RS256), "jose.kid");
+    }
+
+    #[test]
+    fn a_key_signs_for_its_own_issuer_whatever_else_has_its_name() {
+        let (rsa, ec) = (&RSA[0], &ec());
+        let keys = set(&[
+            jwk(ec, json!({"kid": rsa.id().as_str(), "issuer": "https://other.example"})),
+            jwk(rsa, json!({"issuer": "https://a.example"})),
+            jwk(&RSA[1], json!({})),
+        ]);
+        let issuer = |token: &str| verify_foreign(token, &keys, RS256).unwrap().key_issuer;
+        assert_eq!(issuer(&named(rsa)).as_deref(), Some("https://a.example"));
+        assert_eq!(issuer(&unnamed(rsa)).as_deref(), Some("https://a.example"));
+        assert_eq!(issuer(&named(&RSA[1])), None);
     }
 
     #[test]

@@ -108,10 +108,6 @@ impl JwkSet {
     pub fn skipped(&self) -> &[SkippedKey] {
         &self.skipped
     }
-    /// The issuer for which the key of this name signs, if the set says so of it.
-    pub fn issuer_of(&self, kid: &str) -> Option<&str> {
-        self.keys.iter().find(|key| key.kid.as_deref() == Some(kid)).and_then(|key| key.issuer.as_deref())
-    }
     pub(super) fn keys(&self) -> &[PublicKey] {
         &self.keys
     }

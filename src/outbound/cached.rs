@@ -69,11 +69,6 @@ impl<T> Cached<T> {
         (*attempt == state.attempts).then(|| format!("{reason}: {note}"))
     }
 
-    /// Forgets the document, as when the address it came from is no longer the right one.
-    pub fn forget(&self) {
-        self.state().kept = None;
-    }
-
     /// Whether four fifths of its time are over: time to refresh behind the scenes.
     pub fn is_due(&self, now: Timestamp) -> bool {
         self.state().kept.as_ref().is_some_and(|kept| {
@@ -351,15 +346,6 @@ mod tests {
         bench.away.store(true, Ordering::SeqCst);
         assert_eq!(bench.cached.suspect(&bench.context, &seen, || bench.fetch()).await.unwrap(), None);
         assert_eq!(bench.fetches.load(Ordering::SeqCst), 2);
-    }
-
-    #[tokio::test]
-    async fn what_is_forgotten_is_fetched_again() {
-        let bench = Bench::new();
-        bench.get().await.unwrap();
-        bench.cached.forget();
-        assert_eq!(bench.cached.peek(), None);
-        assert_eq!(bench.get().await, Ok(2));
     }
 
     #[tokio::test]

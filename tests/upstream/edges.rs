@@ -1,7 +1,7 @@
 //! Bounds, words and absences on the OpenID side, each at its very edge and next to its valid twin.
 
 use crate::bench::{Bench, refused};
-use crate::standin::{Key, Reply};
+use crate::standin::{Key, Pace, Reply};
 use countersign::failure::UserMessage;
 use countersign::upstream::{CallbackMethod, Health, Trace};
 use serde_json::{Value, json};
@@ -107,6 +107,31 @@ async fn keys_of_an_address_that_is_no_longer_the_right_one_are_forgotten() {
     bench.signs_in().await;
     let last = bench.standin.seen().into_iter().rfind(|seen| seen.path == "/jwks").unwrap();
     assert_eq!(last.query.get("v").map(String::as_str), Some("2"));
+}
+
+#[tokio::test]
+async fn keys_that_a_refresh_brings_late_from_the_address_that_was_verify_nothing() {
+    let bench = Bench::oidc("");
+    let fresh = |seconds: u64| ("cache-control".to_owned(), format!("max-age={seconds}"));
+    bench.standin.script().jwks = Box::new(move |reply| reply.headers.push(fresh(3600)));
+    bench.standin.script().discovery = Box::new(move |reply| reply.headers.push(fresh(3600)));
+    bench.signs_in().await;
+    // Both are too old: this sign-in fetches discovery, and the refresh behind the scenes finds the old one kept.
+    bench.clock.advance(Duration::from_secs(3601));
+    bench.standin.script().discovery = Box::new(|reply| {
+        reply.edit(|d| d["jwks_uri"] = json!(format!("{}?v=2", d["jwks_uri"].as_str().unwrap())));
+        reply.pace = Pace::Late(Duration::from_millis(200));
+    });
+    let mut late = true;
+    bench.standin.script().jwks = Box::new(move |reply| {
+        if std::mem::take(&mut late) {
+            reply.pace = Pace::Late(Duration::from_millis(700));
+        } else {
+            reply.edit(|set| set["keys"] = json!([]));
+        }
+    });
+    let (outcome, trace) = bench.sign_in().await;
+    refused(outcome, &trace, "jose.kid");
 }
 
 #[tokio::test]

@@ -164,12 +164,10 @@ impl Oidc {
     ) -> Result<Verified, Failure> {
         if !self.settings.id_token_hs256 {
             let verified = self.verify(context, discovered, token, checks).await?;
-            let keys = self.keys.peek();
-            let key_issuer = verified.header.kid.as_deref().and_then(|kid| keys.as_ref()?.1.issuer_of(kid));
             return Ok(Verified {
                 typ: verified.header.typ,
                 digest: id_token::digest_of(verified.header.alg),
-                key_issuer: key_issuer.map(str::to_owned),
+                key_issuer: verified.key_issuer,
                 claims: verified.claims,
             });
         }
@@ -197,11 +195,11 @@ impl Oidc {
         checks: &mut Checks<'_>,
     ) -> Result<VerifiedJws, Failure> {
         let keys = self.keys(context, discovered).await.map_err(|failure| checks.fail(failure))?;
-        let mut outcome = verify_foreign(token, &keys.1, &self.algorithms);
+        let mut outcome = verify_foreign(token, &keys, &self.algorithms);
         if outcome.as_ref().is_err_and(|error| error.may_be_stale_keys()) {
             let newer = self.newer_keys(context, discovered, &keys).await;
             if let Some(newer) = newer.map_err(|failure| checks.fail(failure))? {
-                outcome = verify_foreign(token, &newer.1, &self.algorithms);
+                outcome = verify_foreign(token, &newer, &self.algorithms);
             }
         }
         match outcome {

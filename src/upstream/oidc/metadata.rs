@@ -6,7 +6,7 @@ use crate::context::Context;
 use crate::failure::{Failure, OAuthCode, UserMessage};
 use crate::jose::json::Object;
 use crate::jose::{Alg, JwkSet, json};
-use crate::outbound::cached::Fetched;
+use crate::outbound::cached::{Cached, Fetched};
 use crate::outbound::{Answer, MAX_BODY, Request};
 use crate::upstream::answers::is_json;
 use crate::upstream::checks::clean;
@@ -16,11 +16,13 @@ use std::time::Duration;
 use url::Url;
 
 /// The part of a discovery document that is used (OIDC Discovery §3, RFC 9207 §3).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Discovered {
     pub authorization_endpoint: Url,
     pub token_endpoint: Url,
     pub jwks_uri: Url,
+    /// The keys of that address. They stay while it stays, and never outlive it.
+    keys: Arc<Cached<JwkSet>>,
     pub userinfo_endpoint: Option<Url>,
     /// It says that its answers carry `iss`: then one without is refused.
     pub sends_iss: bool,
@@ -50,11 +52,8 @@ impl Oidc {
         &self,
         context: &Context,
         discovered: &Discovered,
-    ) -> Result<Arc<(Url, JwkSet)>, Failure> {
-        if self.keys.peek().is_some_and(|kept| kept.0 != discovered.jwks_uri) {
-            self.keys.forget();
-        }
-        self.keys.get(context, || self.fetch_keys(discovered)).await
+    ) -> Result<Arc<JwkSet>, Failure> {
+        discovered.keys.get(context, || self.fetch_keys(discovered)).await
     }
 
     /// Newer keys than `seen`, because a token names one that we do not have.
@@ -62,9 +61,20 @@ impl Oidc {
         &self,
         context: &Context,
         discovered: &Discovered,
-        seen: &Arc<(Url, JwkSet)>,
-    ) -> Result<Option<Arc<(Url, JwkSet)>>, Failure> {
-        self.keys.suspect(context, seen, || self.fetch_keys(discovered)).await
+        seen: &Arc<JwkSet>,
+    ) -> Result<Option<Arc<JwkSet>>, Failure> {
+        discovered.keys.suspect(context, seen, || self.fetch_keys(discovered)).await
+    }
+
+    /// Whether something that is kept will soon be too old.
+    pub(super) fn is_due(&self, context: &Context) -> bool {
+        let now = context.now();
+        self.discovered.is_due(now) || self.discovered.peek().is_some_and(|known| known.keys.is_due(now))
+    }
+
+    /// The reason why what was fetched last could not be had, if so.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.discovered.trouble().or_else(|| self.discovered.peek()?.keys.trouble())
     }
 
     /// Refreshes what is due. Failures are kept by the caches and told by `health`.
@@ -72,10 +82,8 @@ impl Oidc {
         if self.discovered.is_due(context.now()) {
             let _ = self.discovered.refresh(context, || self.fetch_discovery()).await;
         }
-        if self.keys.is_due(context.now())
-            && let Some(discovered) = self.discovered.peek()
-        {
-            let _ = self.keys.refresh(context, || self.fetch_keys(&discovered)).await;
+        if let Some(known) = self.discovered.peek().filter(|known| known.keys.is_due(context.now())) {
+            let _ = known.keys.refresh(context, || self.fetch_keys(&known)).await;
         }
     }
 
@@ -143,13 +151,16 @@ impl Oidc {
         } else {
             None
         };
+        let jwks_uri = required("jwks_uri")?;
+        let before = self.discovered.peek().filter(|known| known.jwks_uri == jwks_uri);
         Ok(Discovered {
             push,
             request_alg,
             assertion_alg: self.assertion_alg(&object),
             authorization_endpoint: required("authorization_endpoint")?,
             token_endpoint: required("token_endpoint")?,
-            jwks_uri: required("jwks_uri")?,
+            keys: before.map(|known| known.keys.clone()).unwrap_or_default(),
+            jwks_uri,
             userinfo_endpoint: endpoint("userinfo_endpoint")?,
             sends_iss: object.get("authorization_response_iss_parameter_supported")
                 == Some(&Value::Bool(true)),
@@ -191,11 +202,10 @@ impl Oidc {
         self.algorithms_for(object, list).0.unwrap_or_default()
     }
 
-    async fn fetch_keys(&self, discovered: &Discovered) -> Fetched<(Url, JwkSet)> {
-        let url = discovered.jwks_uri.clone();
-        let answer = self.outbound.send(Request::get(url.clone()), MAX_BODY).await?.ok()?;
+    async fn fetch_keys(&self, discovered: &Discovered) -> Fetched<JwkSet> {
+        let answer = self.outbound.send(Request::get(discovered.jwks_uri.clone()), MAX_BODY).await?.ok()?;
         let keys = JwkSet::parse(&answer.body)
             .map_err(|error| trouble("oidc.jwks", "the provider's key set is not one").caused_by(error))?;
-        Ok(((url, keys), answer.fresh_for(MINUTE, 10 * MINUTE, HOUR)))
+        Ok((keys, answer.fresh_for(MINUTE, 10 * MINUTE, HOUR)))
     }
 }

@@ -25,7 +25,7 @@ pub use settings::Settings;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::ids::ProviderId;
-use crate::jose::{Alg, JwkSet, MIN_SECRET, SigningKey};
+use crate::jose::{Alg, MIN_SECRET, SigningKey};
 use crate::outbound::cached::Cached;
 use crate::upstream::mapping::Mapping;
 use crate::upstream::settings::{ClientAuth, Common, Contradiction, Freshness};
@@ -38,7 +38,6 @@ use secrecy::{ExposeSecret as _, SecretString};
 use settings::Userinfo;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use url::Url;
 
 /// One provider.
 struct Oidc {
@@ -56,7 +55,6 @@ struct Oidc {
     /// Claims without which userinfo is asked.
     wanted: BTreeSet<String>,
     discovered: Cached<Discovered>,
-    keys: Cached<(Url, JwkSet)>,
 }
 
 /// The provider behind its trait; what refreshes itself behind the scenes holds on to it.
@@ -102,7 +100,6 @@ fn assemble(settings: &Settings, parts: Parts) -> Result<Oidc, Vec<Contradiction
         outbound,
         wanted,
         discovered: Cached::default(),
-        keys: Cached::default(),
     })
 }
 
@@ -192,9 +189,8 @@ impl Upstream for Provider {
     }
 
     fn health(&self) -> Health {
-        let trouble = self.0.discovered.trouble().or_else(|| self.0.keys.trouble());
-        let open = self.0.outbound.is_closed() && self.0.pushing.is_closed();
-        match (trouble, open, self.0.discovered.peek()) {
+                let open = self.0.outbound.is_closed() && self.0.pushing.is_closed();
+        match (self.0.trouble(), open, self.0.discovered.peek()) {
             (Some(trouble), ..) => Health::Down(trouble),
             (None, false, _) => Health::Down("it did not answer several times in a row".to_owned()),
             (None, true, None) => Health::Unknown,
@@ -211,8 +207,7 @@ impl Upstream for Provider {
 impl Provider {
     /// Starts a refresh of what will soon be too old, without making anyone wait for it.
     fn refresh_ahead(&self, context: &Context) {
-        let now = context.now();
-        if self.0.discovered.is_due(now) || self.0.keys.is_due(now) {
+        if self.0.is_due(context) {
             let (oidc, context) = (self.0.clone(), context.clone());
             tokio::spawn(async move { oidc.refresh(&context).await });
         }

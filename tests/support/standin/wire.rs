@@ -14,6 +14,8 @@ use url::Url;
 pub enum Pace {
     /// At once.
     Normal,
+    /// After a while.
+    Late(Duration),
     /// Accepted, and then nothing.
     Hang,
     /// One byte at a time, slowly.
@@ -114,6 +116,9 @@ pub fn write_reply(stream: &mut (impl Read + Write), reply: &Reply) -> std::io::
         // until the other side gives up
         let _ = stream.read(&mut [0; 1]);
         return Ok(());
+    }
+    if let Pace::Late(delay) = reply.pace {
+        std::thread::sleep(delay);
     }
     let mut head = format!(
         "HTTP/1.1 {} X\r\ncontent-type: {}\r\nconnection: close\r\n",
