@@ -13,13 +13,13 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use url::Url;
 
-/// Requests to one provider at the same time; more wait, within their own time.
+/// Requests to one provider at the same time; more wait, and not longer than a request may take.
 const AT_ONCE: usize = 32;
 /// Bytes of an answer, unless the caller asks for fewer.
 pub const MAX_BODY: usize = 256 * 1024;
@@ -32,9 +32,38 @@ pub struct Network {
     /// Private networks.
     pub allow_private_network: bool,
     /// Certificate authorities (PEM) that are trusted in place of the public ones.
-    pub ca_file: Option<PathBuf>,
-    /// The whole time of one request.
+    pub ca_file: Option<Authorities>,
+    /// The whole time of one request, from the moment it sets out. It waits as long at most for its turn.
     pub timeout: Duration,
+}
+
+/// A file of certificate authorities as it was read. What counts is what was in it: the same name may lead to others
+/// tomorrow.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Authorities {
+    path: PathBuf,
+    pem: Arc<[u8]>,
+}
+
+impl Authorities {
+    /// What was read from the file of this name. Whether it holds any is seen when a way out is made.
+    pub fn new(path: &Path, pem: &[u8]) -> Self {
+        Self { path: path.to_owned(), pem: pem.into() }
+    }
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// [`NetworkError::Read`].
+    pub fn read(path: &Path) -> Result<Self, NetworkError> {
+        let pem = std::fs::read(path).map_err(|error| NetworkError::Read(path.to_owned(), error))?;
+        Ok(Self::new(path, &pem))
+    }
+}
+
+impl std::fmt::Debug for Authorities {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Authorities").field(&self.path).finish()
+    }
 }
 
 /// Why no way out could be made.
@@ -72,6 +101,9 @@ pub enum Fault {
     /// The provider was away a moment ago; nobody asked it.
     #[error("the provider was away a moment ago and was not asked again")]
     Open,
+    /// So many requests are on their way there that this one was never sent. It says nothing about the provider.
+    #[error("too many requests are on their way there already")]
+    Busy,
 }
 
 impl Fault {
@@ -84,6 +116,7 @@ impl Fault {
             Self::Redirect => "net.redirect",
             Self::Connect(_) => "net.connect",
             Self::Open => "net.open",
+            Self::Busy => "net.busy",
         }
     }
 }
@@ -235,7 +268,7 @@ impl Resolve for CheckedNames {
 /// HTTP clients by their rules: providers with the same rules share one, and its connections.
 #[derive(Clone)]
 pub struct Transports {
-    clients: BTreeMap<(AddressRules, Option<PathBuf>), reqwest::Client>,
+    clients: BTreeMap<(AddressRules, Option<Arc<[u8]>>), reqwest::Client>,
     names: Arc<dyn Names>,
 }
 
@@ -253,7 +286,7 @@ impl Transports {
 
     fn client(&mut self, network: &Network) -> Result<reqwest::Client, NetworkError> {
         let rules = rules(network);
-        let key = (rules, network.ca_file.clone());
+        let key = (rules, network.ca_file.as_ref().map(|file| file.pem.clone()));
         if let Some(client) = self.clients.get(&key) {
             return Ok(client.clone());
         }
@@ -268,12 +301,11 @@ impl Transports {
             .pool_idle_timeout(Duration::from_secs(20))
             .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")))
             .dns_resolver(Arc::new(CheckedNames { rules, names: self.names.clone() }));
-        if let Some(path) = &network.ca_file {
-            let pem = std::fs::read(path).map_err(|error| NetworkError::Read(path.clone(), error))?;
-            let certificates = reqwest::Certificate::from_pem_bundle(&pem)
+        if let Some(file) = &network.ca_file {
+            let certificates = reqwest::Certificate::from_pem_bundle(&file.pem)
                 .ok()
                 .filter(|certificates| !certificates.is_empty())
-                .ok_or_else(|| NetworkError::Certificates(path.clone()))?;
+                .ok_or_else(|| NetworkError::Certificates(file.path.clone()))?;
             builder = builder.tls_built_in_root_certs(false);
             for certificate in certificates {
                 builder = builder.add_root_certificate(certificate);
@@ -298,12 +330,22 @@ fn rules(network: &Network) -> AddressRules {
     }
 }
 
+/// What shows that a provider is away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Away {
+    /// No answer, or one that says so itself (5xx).
+    SilentOrFailing,
+    /// No answer.
+    Silent,
+}
+
 /// The way out to one provider. Cheap to clone; clones share the breaker and the bulkhead.
 #[derive(Clone)]
 pub struct Outbound {
     client: reqwest::Client,
     rules: AddressRules,
     timeout: Duration,
+    away: Away,
     context: Context,
     bulkhead: Arc<Semaphore>,
     breaker: Arc<Breaker>,
@@ -313,7 +355,7 @@ impl Outbound {
     /// A way out by the rules of `network`.
     ///
     /// # Errors
-    /// The file with certificate authorities is missing or useless.
+    /// The file with certificate authorities is useless.
     pub fn new(
         network: &Network,
         context: Context,
@@ -323,6 +365,7 @@ impl Outbound {
             client: transports.client(network)?,
             rules: rules(network),
             timeout: network.timeout,
+            away: Away::SilentOrFailing,
             context,
             bulkhead: Arc::new(Semaphore::new(AT_ONCE)),
             breaker: Arc::default(),
@@ -334,6 +377,14 @@ impl Outbound {
     #[must_use]
     pub fn apart(&self) -> Self {
         Self { bulkhead: Arc::new(Semaphore::new(AT_ONCE)), breaker: Arc::default(), ..self.clone() }
+    }
+
+    /// The same way, for requests in which strangers have a say, such as one with a code that came through the browser:
+    /// a provider may answer nonsense with 5xx, so that no answer, whatever its status, is taken for a sign that it is
+    /// away. Silence and broken connections are.
+    #[must_use]
+    pub fn for_strangers(self) -> Self {
+        Self { away: Away::Silent, ..self }
     }
 
     /// Whether requests are let out at present.
@@ -355,17 +406,22 @@ impl Outbound {
     /// A [`Fault`]. An error status of the provider is an answer, not a fault.
     pub async fn send(&self, request: Request, cap: usize) -> Result<Answer, Fault> {
         self.check_url(&request.url)?;
+        // where nobody is let out there is nothing to wait for
+        if self.breaker.is_open_at(self.context.now()) {
+            return Err(Fault::Open);
+        }
+        // Whoever waits for others says nothing about the provider: neither is the wait part of what is judged, nor
+        // does it use up the one trial that the breaker lets out.
+        let turn = tokio::time::timeout(self.timeout, self.bulkhead.acquire());
+        let Ok(Ok(_permit)) = turn.await else { return Err(Fault::Busy) };
         if self.breaker.ask(self.context.now()) == Pass::Open {
             return Err(Fault::Open);
         }
-        let outcome = tokio::time::timeout(self.timeout, async {
-            let Ok(_permit) = self.bulkhead.acquire().await else { return Err(Fault::Open) };
-            self.exchange(request, cap).await
-        })
-        .await
-        .unwrap_or(Err(Fault::Timeout));
+        let outcome = tokio::time::timeout(self.timeout, self.exchange(request, cap))
+            .await
+            .unwrap_or(Err(Fault::Timeout));
         let healthy = match &outcome {
-            Ok(answer) => answer.status < 500,
+            Ok(answer) => self.away == Away::Silent || answer.status < 500,
             Err(Fault::Timeout | Fault::Connect(_)) => false,
             Err(_) => true,
         };
@@ -442,5 +498,40 @@ impl std::fmt::Debug for Outbound {
             .field("rules", &self.rules)
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::{ManualClock, SeededEntropy, Timestamp};
+
+    /// All places are taken: whoever waits in vain says nothing about the provider.
+    #[tokio::test]
+    async fn whoever_waits_in_vain_opens_no_circuit() {
+        let clock = Arc::new(ManualClock::new(Timestamp(0)));
+        let context = Context::new(clock, Arc::new(SeededEntropy::new(1)));
+        let network = Network {
+            allow_loopback: true,
+            allow_private_network: false,
+            ca_file: None,
+            timeout: Duration::from_millis(50),
+        };
+        let outbound = Outbound::new(&network, context, &mut Transports::default()).unwrap();
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let request = || Request::get(Url::parse(&format!("http://{nobody}/")).unwrap());
+        let all = outbound.bulkhead.acquire_many(32).await.unwrap();
+        for _ in 0..2 * breaker::FAILURES {
+            assert_eq!(outbound.send(request(), 10).await, Err(Fault::Busy));
+        }
+        assert!(outbound.is_closed());
+        drop(all);
+        // the twin: each of these is on its way, and fails
+        for _ in 0..breaker::FAILURES {
+            assert!(matches!(outbound.send(request(), 10).await, Err(Fault::Connect(_))));
+        }
+        let all = outbound.bulkhead.acquire_many(32).await.unwrap();
+        assert_eq!(outbound.send(request(), 10).await, Err(Fault::Open), "and nobody waits for nothing");
+        drop(all);
     }
 }

@@ -9,6 +9,7 @@ use super::settings::{
 use super::tls;
 use super::values::{self, Bounds, Reference, ReferenceError, References, seconds};
 use crate::context::Context;
+use crate::outbound::Authorities;
 use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -365,14 +366,19 @@ pub fn client_network(root: &Section<'_>, references: &References) -> ClientNetw
     let usual = Duration::from_secs(5);
     let plain = ClientNetworkSettings { allow_private_network: false, ca_file: None, timeout: usual };
     let Some(section) = root.section("client_network") else { return plain };
-    let ca_file = section.text("ca_file").map(|at| {
+    let ca_file = section.text("ca_file").and_then(|at| {
         let path = references.path(at.value.strip_prefix("file:").unwrap_or(&at.value));
-        if let Err(error) = std::fs::File::open(&path) {
-            let message = format!("{} cannot be read: {error}", path.display());
-            let help = "a relative path relates to this file's folder";
-            section.refuse(at.place, "config.file", message, help);
+        let content = values::read_bounded(&path, values::MOST_ANY);
+        references.files.borrow_mut().note(&path, content.as_ref().ok().map(|bytes| bytes.as_slice()));
+        match content {
+            Ok(pem) => Some(Authorities::new(&path, &pem)),
+            Err(error) => {
+                let message = format!("{} cannot be read: {error}", path.display());
+                let help = "a relative path relates to this file's folder";
+                section.refuse(at.place, "config.file", message, help);
+                None
+            }
         }
-        path
     });
     let settings = ClientNetworkSettings {
         allow_private_network: section.flag("allow_private_network").is_some_and(|flag| flag.value),

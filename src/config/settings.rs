@@ -6,6 +6,7 @@ use crate::clients::dynamic::Policy;
 use crate::clients::{Client, ResourceServer};
 use crate::ids::{AccountId, ClientId, ProviderId};
 use crate::mail::MailSettings;
+use crate::outbound::Authorities;
 use secrecy::{SecretSlice, SecretString};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -233,8 +234,8 @@ pub struct TokenSettings {
 pub struct ClientNetworkSettings {
     /// Addresses of private networks are allowed.
     pub allow_private_network: bool,
-    /// Certificate authorities (PEM) that are trusted in place of the public ones.
-    pub ca_file: Option<PathBuf>,
+    /// Certificate authorities (PEM) that are trusted in place of the public ones, as they were when this was read.
+    pub ca_file: Option<Authorities>,
     /// The whole time of one request.
     pub timeout: Duration,
 }

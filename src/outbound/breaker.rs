@@ -48,6 +48,11 @@ impl Breaker {
         })
     }
 
+    /// Whether no request may set out at `now`. Asking changes nothing.
+    pub fn is_open_at(&self, now: Timestamp) -> bool {
+        self.with(|state| state.opened_at.is_some_and(|opened| now.since(opened) < PAUSE))
+    }
+
     /// Tells how a request went.
     pub fn tell(&self, now: Timestamp, success: bool) {
         self.with(|state| {
@@ -83,12 +88,15 @@ mod tests {
         assert_eq!(breaker.ask(start), Pass::Go);
         breaker.tell(start, false);
         assert_eq!(breaker.ask(start), Pass::Open);
+        assert!(breaker.is_open_at(start));
         let later = start.plus(PAUSE);
+        assert!(!breaker.is_open_at(later) && !breaker.is_open_at(later), "looking is not trying");
         assert_eq!(breaker.ask(later), Pass::Go);
         assert_eq!(breaker.ask(later), Pass::Open, "only one tries");
+        assert!(breaker.is_open_at(later));
         breaker.tell(later, true);
         assert_eq!(breaker.ask(later), Pass::Go);
-        assert!(breaker.is_closed());
+        assert!(breaker.is_closed() && !breaker.is_open_at(later));
     }
 
     #[test]

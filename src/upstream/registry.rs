@@ -3,7 +3,7 @@
 
 use crate::context::Context;
 use crate::ids::ProviderId;
-use crate::outbound::{Network, Outbound, Transports};
+use crate::outbound::{Authorities, Network, NetworkError, Outbound, Transports};
 use crate::upstream::settings::{Contradiction, Provider, ProviderDisplay, ProviderPolicy, SecretRef};
 use crate::upstream::{Parts, Upstream};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -24,6 +24,7 @@ pub struct Entry {
     pub upstream: Arc<dyn Upstream>,
     settings: Arc<Provider>,
     secrets: Found,
+    authorities: Option<Authorities>,
 }
 
 /// What references led to.
@@ -34,8 +35,9 @@ impl Entry {
     pub fn settings(&self) -> &Provider {
         &self.settings
     }
-    fn same(&self, settings: &Provider, secrets: &Found) -> bool {
+    fn same(&self, settings: &Provider, secrets: &Found, authorities: Option<&Authorities>) -> bool {
         *self.settings == *settings
+            && self.authorities.as_ref() == authorities
             && self.secrets.len() == secrets.len()
             && self
                 .secrets
@@ -99,8 +101,8 @@ impl Registry {
         found
     }
 
-    /// Checks all providers and builds them. Those whose settings and secrets are the same as in `before`
-    /// are taken over with what they have cached.
+    /// Checks all providers and builds them. Those whose settings, secrets and certificate authorities are the
+    /// same as in `before` are taken over with what they have cached.
     ///
     /// # Errors
     /// All that is wrong, not only the first.
@@ -153,20 +155,21 @@ impl Registry {
         if !problems.is_empty() {
             return Err(problems);
         }
-        if let Some(entry) = before.and_then(|before| before.get(&common.id))
-            && entry.same(&settings, &found)
-        {
-            return Ok(entry);
-        }
+        let useless = |error: NetworkError| {
+            vec![Contradiction { key: "ca_file", message: error.to_string(), help: None }]
+        };
         let network = Network {
             allow_loopback: common.allow_loopback,
             allow_private_network: common.allow_private_network,
-            ca_file: common.ca_file.clone(),
+            ca_file: common.ca_file.as_deref().map(Authorities::read).transpose().map_err(useless)?,
             timeout: common.timeout,
         };
-        let outbound = Outbound::new(&network, context.clone(), transports).map_err(|error| {
-            vec![Contradiction { key: "ca_file", message: error.to_string(), help: None }]
-        })?;
+        if let Some(entry) = before.and_then(|before| before.get(&common.id))
+            && entry.same(&settings, &found, network.ca_file.as_ref())
+        {
+            return Ok(entry);
+        }
+        let outbound = Outbound::new(&network, context.clone(), transports).map_err(useless)?;
         let upstream = settings.kind.build(Parts {
             common: common.clone(),
             mapping: common.mapping(),
@@ -179,6 +182,7 @@ impl Registry {
             policy: common.policy(),
             upstream,
             secrets: found,
+            authorities: network.ca_file,
             settings: Arc::new(settings),
         })
     }

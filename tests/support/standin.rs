@@ -157,8 +157,14 @@ impl Standin {
     /// The same over TLS, as `https://provider.localhost:PORT`, with a certificate of the authority in
     /// `tls/ca.pem`.
     pub fn start_tls(clock: Arc<dyn Clock>) -> Self {
-        let chain = CertificateDer::pem_slice_iter(include_bytes!("tls/provider.pem")).map(Result::unwrap);
-        let key = PrivateKeyDer::from_pem_slice(include_bytes!("tls/provider.key.pem")).unwrap();
+        let (chain, key) = (include_bytes!("tls/provider.pem"), include_bytes!("tls/provider.key.pem"));
+        Self::start_tls_as(clock, chain, key)
+    }
+
+    /// The same by another certificate and its key, in PEM form.
+    pub fn start_tls_as(clock: Arc<dyn Clock>, chain: &[u8], key: &[u8]) -> Self {
+        let chain = CertificateDer::pem_slice_iter(chain).map(Result::unwrap);
+        let key = PrivateKeyDer::from_pem_slice(key).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()

@@ -153,7 +153,7 @@ async fn a_circuit_that_is_open_is_told_before_anything_is_known() {
     assert_eq!(bench.entry.upstream.health(), Health::Unknown);
     bench.signs_in().await;
     assert_eq!(bench.entry.upstream.health(), Health::Up);
-    bench.standin.script().token = Box::new(|reply| *reply = Reply::json(503, &json!({})));
+    bench.standin.script().token = Box::new(|reply| reply.pace = Pace::Drop);
     for _ in 0..5 {
         let _ = bench.sign_in().await;
     }
@@ -172,6 +172,8 @@ async fn signed_userinfo_for_several_of_whom_we_are_one() {
         (json!(origin), json!(["other"]), false),
         (json!(origin), json!([]), false),
         (json!(origin), json!(["other", 7]), false),
+        // one that is malformed is malformed as a whole, as in an ID token
+        (json!(origin), json!(["countersign", 7]), false),
         (json!(origin), json!({"countersign": true}), false),
         (json!("https://other.example"), json!(["countersign"]), false),
     ] {
@@ -381,7 +383,7 @@ async fn plain_oauth_at_its_edges() {
     outcome.unwrap();
     assert!(received(&trace, "oauth2.auth_time").contains("trust"));
 
-    bench.standin.script().token = Box::new(|reply| *reply = Reply::json(503, &json!({})));
+    bench.standin.script().token = Box::new(|reply| reply.pace = Pace::Drop);
     for _ in 0..5 {
         let _ = bench.sign_in().await;
     }

@@ -210,10 +210,10 @@ async fn oidc_061_a_provider_that_hangs_holds_nobody_else_up() {
 async fn a_provider_that_fails_again_and_again_is_left_alone_for_a_while() {
     let bench = Bench::oidc("");
     bench.signs_in().await;
-    bench.standin.script().token = Box::new(|reply| *reply = Reply::json(503, &json!({})));
+    bench.standin.script().token = Box::new(|reply| reply.pace = Pace::Drop);
     for _ in 0..5 {
         let (outcome, trace) = bench.sign_in().await;
-        refused(outcome, &trace, "net.status");
+        refused(outcome, &trace, "net.connect");
     }
     let asked = bench.standin.count("/token");
     let (outcome, trace) = bench.sign_in().await;
@@ -224,6 +224,58 @@ async fn a_provider_that_fails_again_and_again_is_left_alone_for_a_while() {
     bench.clock.advance(Duration::from_secs(10));
     bench.signs_in().await;
     assert_eq!(bench.entry.upstream.health(), Health::Up);
+}
+
+/// A provider may answer 5xx to a code that it never made, and anybody can bring such a code back.
+#[tokio::test]
+async fn invented_codes_keep_nobody_out() {
+    let plain = |origin: &str| {
+        format!(
+            "id = \"friendbook\"\nkind = \"oauth2\"\nname = \"Friendbook\"\nauthorize_url = \"{origin}/dialog\"\n\
+             token_url = \"{origin}/token\"\nuserinfo_url = \"{origin}/me\"\nclient_id = \"countersign\"\n\
+             client_secret = \"env:SECRET\"\nsubject = \"id\"\nprovisioning = \"open\"\nallow_loopback = true"
+        )
+    };
+    for bench in [Bench::oidc("userinfo = \"always\""), Bench::new(plain)] {
+        bench.standin.script().token = Box::new(|reply| {
+            if reply.status != 200 {
+                *reply = Reply::json(500, &json!({}));
+            }
+        });
+        let open = bench.begin(|_| {}).await.unwrap();
+        for i in 0..10 {
+            let code = format!("x{i}");
+            let (outcome, trace) = bench
+                .finish(&open, |callback| drop(callback.parameters.insert("code".to_owned(), code)))
+                .await;
+            refused(outcome, &trace, "net.status");
+        }
+        assert!(!matches!(bench.entry.upstream.health(), Health::Down(_)));
+        bench.signs_in().await;
+        // nor does one whose profile cannot be had
+        bench.standin.script().userinfo = Box::new(|reply| reply.status = 500);
+        bench.standin.script().profile = Box::new(|reply| reply.status = 500);
+        for _ in 0..10 {
+            assert!(bench.sign_in().await.0.is_err());
+        }
+        bench.standin.behave();
+        bench.signs_in().await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_provider_publishes_is_asked_for_while_its_token_endpoint_is_away() {
+    let bench = Bench::oidc("");
+    bench.standin.script().token = Box::new(|reply| reply.pace = Pace::Drop);
+    for _ in 0..6 {
+        assert!(bench.sign_in().await.0.is_err());
+    }
+    let (outcome, trace) = bench.sign_in().await;
+    refused(outcome, &trace, "net.open");
+    assert_eq!(bench.standin.count("/jwks"), 0);
+    bench.entry.upstream.warm(&bench.context).await.unwrap();
+    assert_eq!(bench.standin.count("/jwks"), 1);
+    assert!(matches!(bench.entry.upstream.health(), Health::Down(why) if why.contains("in a row")));
 }
 
 #[tokio::test]
@@ -289,6 +341,50 @@ async fn a_reload_keeps_what_stayed_the_same() {
     let upstream = |registry: &Registry| registry.iter().next().unwrap().upstream.clone();
     assert!(Arc::ptr_eq(&upstream(&before), &upstream(&same)));
     assert!(!Arc::ptr_eq(&upstream(&before), &upstream(&other)));
+}
+
+/// A file of authorities counts by what is in it: a reload takes what stands there now.
+#[tokio::test]
+async fn a_reload_takes_a_changed_file_of_authorities() {
+    let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_800_000_000)));
+    let context = Context::new(clock.clone(), Arc::new(countersign::context::SeededEntropy::new(1)));
+    let own = rcgen::generate_simple_self_signed(vec!["provider.localhost".to_owned()]).unwrap();
+    let (first_ca, second_ca) = (include_str!("../support/tls/ca.pem").to_owned(), own.cert.pem());
+    let first = Standin::start_tls(clock.clone());
+    let second =
+        Standin::start_tls_as(clock, second_ca.as_bytes(), own.signing_key.serialize_pem().as_bytes());
+    let folder = tempfile::tempdir().unwrap();
+    let ca = folder.path().join("ca.pem");
+    let build = |before: Option<&Registry>| {
+        let one = |id: &str, standin: &Standin| {
+            let table = OIDC.replace("id = \"globex\"", &format!("id = \"{id}\""));
+            let table = table.replace("authoritative_for = [\"globex.example\"]", "");
+            provider(&format!("issuer = \"{}\"\n{table}\nca_file = \"{}\"", standin.origin(), ca.display()))
+        };
+        let providers = vec![one("first", &first), one("second", &second)];
+        Registry::build(providers, &|_| Ok("x".to_owned().into()), &context, before)
+    };
+    let reached = async |registry: &Registry| {
+        let mut reached = Vec::new();
+        for entry in registry.iter() {
+            let outcome = entry.upstream.warm(&context).await;
+            reached.push(outcome.map_err(|failure| failure.reason));
+        }
+        reached
+    };
+    std::fs::write(&ca, &first_ca).unwrap();
+    let before = build(None).unwrap();
+    assert_eq!(reached(&before).await, [Ok(true), Err("net.connect")]);
+    // the twin: the same file changes nothing, and what was known stays known
+    let same = build(Some(&before)).unwrap();
+    let upstreams = |registry: &Registry| registry.iter().map(|e| e.upstream.clone()).collect::<Vec<_>>();
+    assert!(upstreams(&before).iter().zip(&upstreams(&same)).all(|(a, b)| Arc::ptr_eq(a, b)));
+    std::fs::write(&ca, &second_ca).unwrap();
+    let after = build(Some(&before)).unwrap();
+    assert_eq!(reached(&after).await, [Err("net.connect"), Ok(true)]);
+    std::fs::remove_file(&ca).unwrap();
+    let errors = build(Some(&after)).unwrap_err();
+    assert_eq!(errors.iter().map(|error| error.problem.key).collect::<Vec<_>>(), ["ca_file", "ca_file"]);
 }
 
 #[test]

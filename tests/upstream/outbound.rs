@@ -4,7 +4,9 @@ use crate::standin::{Edit, Pace, Reply, Standin};
 use countersign::context::{Context, ManualClock, SeededEntropy, Timestamp};
 use countersign::failure::OAuthCode;
 use countersign::outbound::address::AddressRefused;
-use countersign::outbound::{Answer, Fault, Network, NetworkError, Outbound, Request, Transports};
+use countersign::outbound::{
+    Answer, Authorities, Fault, Network, NetworkError, Outbound, Request, Transports,
+};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,6 +85,21 @@ async fn only_what_the_other_side_fails_at_opens_the_circuit() {
     for fine in [200, 299, 300, 399, 400, 404, 499] {
         assert!(closed(6, fine).await, "{fine}");
     }
+}
+
+#[tokio::test]
+async fn where_strangers_have_a_say_only_silence_opens_the_circuit() {
+    let mut way = way();
+    way.outbound = way.outbound.for_strangers();
+    for _ in 0..6 {
+        assert_eq!(way.status(599).await.unwrap().status, 599);
+    }
+    assert!(way.outbound.is_closed());
+    for _ in 0..5 {
+        let fault = way.ask(Box::new(|reply| reply.pace = Pace::Drop), 1000).await.unwrap_err();
+        assert!(matches!(fault, Fault::Connect(_)), "{fault:?}");
+    }
+    assert_eq!(way.status(200).await, Err(Fault::Open));
 }
 
 #[tokio::test]
@@ -214,22 +231,27 @@ async fn only_200_is_fine() {
 }
 
 #[test]
-fn providers_with_the_same_rules_share_what_was_read_once() {
+fn authorities_are_what_the_file_holds() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ca.pem");
-    std::fs::write(&path, include_bytes!("../support/tls/ca.pem")).unwrap();
-    let with = Network { ca_file: Some(path.clone()), ..network(1) };
+    assert!(matches!(Authorities::read(&path), Err(NetworkError::Read(..))));
     let mut transports = Transports::default();
-    let make = |network: &Network, transports: &mut Transports| {
-        Outbound::new(network, Context::system(), transports).map(drop)
+    let mut read = |content: &[u8]| {
+        std::fs::write(&path, content).unwrap();
+        let network = Network { ca_file: Some(Authorities::read(&path).unwrap()), ..network(1) };
+        let made = Outbound::new(&network, Context::system(), &mut transports).map(drop);
+        (network, made)
     };
-    make(&with, &mut transports).unwrap();
-    std::fs::remove_file(&path).unwrap();
-    make(&with, &mut transports).unwrap();
-    // other rules, or other hands, read it anew
-    let other = Network { allow_loopback: false, ..with.clone() };
-    assert!(matches!(make(&other, &mut transports), Err(NetworkError::Read(..))));
-    assert!(matches!(make(&with, &mut Transports::default()), Err(NetworkError::Read(..))));
+    let (first, made) = read(include_bytes!("../support/tls/ca.pem"));
+    made.unwrap();
+    let (second, made) = read(b"hello");
+    assert!(matches!(made, Err(NetworkError::Certificates(..))), "what was there before is not used on");
+    assert_ne!(first, second);
+    let (third, made) = read(include_bytes!("../support/tls/ca.pem"));
+    made.unwrap();
+    assert_eq!(first, third);
+    let shown = format!("{:?}", first.ca_file);
+    assert!(shown.starts_with("Some(Authorities(\"") && shown.ends_with("ca.pem\"))"), "{shown}");
 }
 
 #[test]

@@ -34,6 +34,7 @@ struct OAuth2 {
     common: Common,
     mapping: Mapping,
     secret: Option<SecretString>,
+    /// All that is asked here is asked with what the browser brought back, which anybody can make up.
     outbound: crate::outbound::Outbound,
 }
 
@@ -52,6 +53,7 @@ pub(in crate::upstream) fn build(
     let Parts { common, mut mapping, secrets, outbound } = parts;
     mapping.email_verified = settings.email_verified.clone();
     let secret = settings.client_secret.as_ref().and_then(|secret| secrets.get(secret).cloned());
+    let outbound = outbound.for_strangers();
     Ok(Arc::new(OAuth2 { settings: settings.clone(), secret, common, mapping, outbound }))
 }
 

@@ -96,7 +96,7 @@ impl Oidc {
             request = request.set_pkce_verifier(PkceCodeVerifier::new(verifier.clone()));
         }
         let leniency = if self.settings.errors_under_200 { Leniency::Errors } else { Leniency::None };
-        let http = |request: HttpRequest| send(self.outbound.clone(), request, leniency);
+        let http = |request: HttpRequest| send(self.redeeming.clone(), request, leniency);
         let answer = request.request_async(&http).await.map_err(|error| {
             checks.fail(match error {
                 RequestTokenError::Request(Carried(failure)) => failure,

@@ -51,6 +51,8 @@ struct Oidc {
     /// The same way for pushed requests, apart: anybody can begin a sign-in, and what that does to the provider must not
     /// keep those from finishing who are there already.
     pushing: crate::outbound::Outbound,
+    /// And for what a code leads to, apart too: anybody can bring back a code that they made up.
+    redeeming: crate::outbound::Outbound,
     algorithms: Vec<Alg>,
     /// Claims without which userinfo is asked.
     wanted: BTreeSet<String>,
@@ -97,6 +99,7 @@ fn assemble(settings: &Settings, parts: Parts) -> Result<Oidc, Vec<Contradiction
         common,
         mapping,
         pushing: outbound.apart(),
+        redeeming: outbound.apart().for_strangers(),
         outbound,
         wanted,
         discovered: Cached::default(),
@@ -189,8 +192,9 @@ impl Upstream for Provider {
     }
 
     fn health(&self) -> Health {
-                let open = self.0.outbound.is_closed() && self.0.pushing.is_closed();
-        match (self.0.trouble(), open, self.0.discovered.peek()) {
+        let ways = [&self.0.outbound, &self.0.pushing, &self.0.redeeming];
+        let reached = ways.iter().all(|way| way.is_closed());
+        match (self.0.trouble(), reached, self.0.discovered.peek()) {
             (Some(trouble), ..) => Health::Down(trouble),
             (None, false, _) => Health::Down("it did not answer several times in a row".to_owned()),
             (None, true, None) => Health::Unknown,

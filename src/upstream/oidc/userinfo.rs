@@ -2,6 +2,7 @@
 //! the same subject.
 
 use super::Oidc;
+use super::id_token::audiences;
 use super::metadata::Discovered;
 use super::settings::Userinfo;
 use crate::context::Context;
@@ -66,7 +67,7 @@ impl Oidc {
             .accepting(accepted)
             .header("authorization", format!("Bearer {access_token}"));
         let answer =
-            self.outbound.send(request, MAX_BODY).await.map_err(|fault| checks.fail(fault.into()))?;
+            self.redeeming.send(request, MAX_BODY).await.map_err(|fault| checks.fail(fault.into()))?;
         let answer = answer.ok().map_err(|failure| checks.fail(failure))?;
         let signed = answer.content_type.as_deref() == Some("application/jwt");
         let claims = if signed {
@@ -99,11 +100,8 @@ impl Oidc {
         let token = std::str::from_utf8(&answer.body).unwrap_or_default().trim();
         let verified = self.verify(context, discovered, token, checks).await?;
         let iss = verified.claims.get("iss").and_then(Value::as_str);
-        let aud = match verified.claims.get("aud") {
-            Some(Value::String(one)) => *one == self.settings.client_id,
-            Some(Value::Array(many)) => many.iter().any(|one| one.as_str() == Some(&self.settings.client_id)),
-            _ => false,
-        };
+        let aud = audiences(verified.claims.get("aud"))
+            .is_some_and(|all| all.contains(&self.settings.client_id.as_str()));
         let passed = iss == Some(&self.settings.issuer.text) && aud;
         let received =
             format!("iss {}, aud {}", show(verified.claims.get("iss")), show(verified.claims.get("aud")));

@@ -18,6 +18,8 @@ pub enum Pace {
     Late(Duration),
     /// Accepted, and then nothing.
     Hang,
+    /// Accepted, and the connection then closed without a word.
+    Drop,
     /// One byte at a time, slowly.
     Drip,
     /// Without saying how long it is: the end of the connection is its end.
@@ -115,6 +117,9 @@ pub fn write_reply(stream: &mut (impl Read + Write), reply: &Reply) -> std::io::
     if reply.pace == Pace::Hang {
         // until the other side gives up
         let _ = stream.read(&mut [0; 1]);
+        return Ok(());
+    }
+    if reply.pace == Pace::Drop {
         return Ok(());
     }
     if let Pace::Late(delay) = reply.pace {
