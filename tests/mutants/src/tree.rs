@@ -151,7 +151,7 @@ fn write(path: &Path, text: &str) -> Result<(), String> {
 fn copy(repository: &Path, root: &Path) -> Result<(), String> {
     let output = Command::new("git")
         .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--"])
-        .args(["src", "tests", "fuzz/seeds", "rust-toolchain.toml"])
+        .args(["src", "tests", "benches/saml", "fuzz/seeds", "rust-toolchain.toml"])
         .current_dir(repository)
         .output()
         .map_err(|error| format!("git does not start: {error}"))?;
