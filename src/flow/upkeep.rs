@@ -2,11 +2,14 @@
 //! turning signing keys, fetching what providers will need, telling clients that sessions ended.
 
 use crate::flow::{App, logout_delivery, registration};
+use crate::ids::ProviderId;
 use crate::store::StoreError;
 use crate::upstream::Registry;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 
 /// How often changes made by command are looked for.
 const REFRESH: Duration = Duration::from_secs(1);
@@ -120,18 +123,23 @@ async fn turn_keys(app: &App) {
 async fn warm(app: &Arc<App>) {
     let turns = Arc::new(Semaphore::new(ASKED_AT_ONCE));
     let mut seen: Option<Arc<Registry>> = None;
+    let mut under_way: HashMap<ProviderId, JoinHandle<()>> = HashMap::new();
     loop {
         let registry = app.now().upstreams.clone();
         let is_new = !seen.as_ref().is_some_and(|seen| Arc::ptr_eq(seen, &registry));
+        under_way.retain(|_, task| !task.is_finished());
         for entry in registry.iter().filter(|entry| entry.policy.enabled) {
-            let (app, entry) = (app.clone(), entry.clone());
-            if !is_new && !entry.upstream.form_targets().is_empty() {
-                tokio::spawn(async move { entry.upstream.tend(&app.context).await });
+            // whoever still waits for its turn need not stand in the line twice
+            if !is_new && under_way.contains_key(&entry.id) {
                 continue;
             }
-            let turns = turns.clone();
-            tokio::spawn(async move {
+            let (app, entry, turns) = (app.clone(), entry.clone(), turns.clone());
+            let id = entry.id.clone();
+            let task = tokio::spawn(async move {
                 let Ok(_turn) = turns.acquire().await else { return };
+                if !is_new && !entry.upstream.form_targets().is_empty() {
+                    return entry.upstream.tend(&app.context).await;
+                }
                 if let Err(failure) = entry.upstream.warm(&app.context).await {
                     let (reason, note) = (failure.reason, &failure.detail.note);
                     if is_new {
@@ -141,6 +149,7 @@ async fn warm(app: &Arc<App>) {
                     }
                 }
             });
+            under_way.insert(id, task);
         }
         seen = Some(registry);
         tokio::time::sleep(WARM).await;
