@@ -304,11 +304,11 @@ impl Failure {
         self.about = Some(name);
         self
     }
-    /// Says what was expected and what came.
+    /// Says what was expected and what came, as far as it may stand in a record.
     #[must_use]
-    pub fn expected(mut self, expected: impl Into<String>, received: impl Into<String>) -> Self {
-        self.detail.expected = Some(expected.into());
-        self.detail.received = Some(received.into());
+    pub fn expected(mut self, expected: impl AsRef<str>, received: impl AsRef<str>) -> Self {
+        self.detail.expected = Some(shown(expected.as_ref(), RECORDED));
+        self.detail.received = Some(shown(received.as_ref(), RECORDED));
         self
     }
     /// Adds the error behind it.
@@ -317,6 +317,23 @@ impl Failure {
         self.source = Some(Box::new(source));
         self
     }
+}
+
+/// Characters of one text that a record of a refusal keeps: strangers write much of it.
+pub const RECORDED: usize = 500;
+
+/// A text as it may stand in a record or a log: at most `most` characters, and nothing that a terminal would obey.
+pub fn shown(text: &str, most: usize) -> String {
+    let plain = |c: char| match c {
+        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    };
+    let mut short: String = text.chars().take(most).map(plain).collect();
+    if text.chars().nth(most).is_some() {
+        short.push('…');
+    }
+    short
 }
 
 impl fmt::Debug for Failure {

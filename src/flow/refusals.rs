@@ -2,7 +2,7 @@
 
 use crate::audit::Refusal;
 use crate::clients::redirect::ValidatedRedirect;
-use crate::failure::Failure;
+use crate::failure::{Failure, RECORDED, shown};
 use crate::flow::App;
 use crate::flow::browser::Changes;
 use crate::flow::state::FlowState;
@@ -117,6 +117,17 @@ pub struct Concerning<'a> {
     pub steps: &'a [Step],
 }
 
+/// A step as it may stand in the record.
+fn recorded(step: &Step) -> Step {
+    let text = |text: &str| shown(text, RECORDED);
+    Step {
+        check: step.check.clone(),
+        expected: text(&step.expected),
+        received: text(&step.received),
+        ..*step
+    }
+}
+
 /// Records a refusal in the ring, the log and the metrics, and gives the reference under which it is found.
 ///
 /// It never fails: an answer must not depend on whether its refusal could be kept.
@@ -130,8 +141,8 @@ pub async fn record(app: &App, failure: &Failure, about: Concerning<'_>) -> Refe
         client: about.client.cloned(),
         expected: failure.detail.expected.clone(),
         received: failure.detail.received.clone(),
-        steps: about.steps.to_vec(),
-        note: failure.detail.note.to_string(),
+        steps: about.steps.iter().map(recorded).collect(),
+        note: shown(&failure.detail.note, RECORDED),
     };
     let made = refusal.reference.clone();
     let keep = app.now().settings.limits.refusals_kept;
@@ -142,14 +153,14 @@ pub async fn record(app: &App, failure: &Failure, about: Concerning<'_>) -> Refe
         made
     });
     metrics::counter!("countersign_refusals_total", "reason" => failure.reason).increment(1);
-    let source = failure.source.as_ref().map(ToString::to_string);
+    let source = failure.source.as_ref().map(|source| shown(&source.to_string(), RECORDED));
     if failure.code.status() >= 500 {
-        tracing::error!(%reference, reason = failure.reason, note = %failure.detail.note, source, "failed");
+        tracing::error!(%reference, reason = failure.reason, note = shown(&failure.detail.note, RECORDED), source, "failed");
     } else {
         tracing::info!(
             %reference,
             reason = failure.reason,
-            note = %failure.detail.note,
+            note = shown(&failure.detail.note, RECORDED),
             provider = about.provider.map(ProviderId::as_str),
             client = about.client.map(ClientId::as_str),
             source,

@@ -1,7 +1,7 @@
 //! Named steps: every check is recorded, whether it passes or not, and the first that fails ends the
 //! sign-in with its name as the reason.
 
-use crate::failure::{Failure, OAuthCode, UserMessage};
+use crate::failure::{Failure, OAuthCode, UserMessage, shown};
 use crate::upstream::Trace;
 use serde_json::Value;
 
@@ -69,23 +69,9 @@ pub(in crate::upstream) fn is_refusal(error: &str) -> bool {
     matches!(error, "access_denied" | "user_cancelled_authorize" | "user_cancelled_login")
 }
 
-/// A text as it may stand in a trace: short, and without anything that a terminal would obey.
+/// A text as it may stand in a trace.
 pub(in crate::upstream) fn clean(text: &str) -> String {
-    let mut short: String = text
-        .chars()
-        .take(SHOWN)
-        .map(|c| {
-            if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
-                '\u{fffd}'
-            } else {
-                c
-            }
-        })
-        .collect();
-    if text.chars().nth(SHOWN).is_some() {
-        short.push('…');
-    }
-    short
+    shown(text, SHOWN)
 }
 
 /// What programs write for "nothing": it can be nobody's id, or all who have none would be one person.

@@ -158,3 +158,22 @@ async fn saml_103_a_body_that_takes_too_long_is_refused() {
     });
     assert_eq!(taken.await, 303);
 }
+
+#[tokio::test]
+async fn of_what_a_stranger_writes_a_little_is_kept() {
+    let house = house().await;
+    let (mut visitor, mut message) = answered(&house, 1).await;
+    message.xml = format!("<{}/>", "R".repeat(100_000));
+    let form = message.form();
+    let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let to = house.at("/upstream/acme/callback");
+    visitor.post_from(&to, &form, Some(ACME), Some("cross-site")).await;
+    let kept = house.refusals().await;
+    assert_eq!(kept.len(), 1);
+    let refusal = &kept[0].refusal;
+    let steps = refusal.steps.iter().flat_map(|step| [&step.expected, &step.received]);
+    for text in steps.chain([&refusal.note]).chain(&refusal.expected).chain(&refusal.received) {
+        assert!(text.chars().count() <= countersign::failure::RECORDED + 1, "{} characters", text.len());
+    }
+    assert!(refusal.received.as_ref().unwrap().starts_with("RRR"), "{refusal:?}");
+}
