@@ -67,6 +67,10 @@ pub enum AccountCommand {
         /// The identity's id, as `account show --json` names it
         #[arg(allow_hyphen_values = true)]
         identity: IdentityId,
+        /// Even if it is the only way in: for somebody whose account at the provider was made anew. The next sign-in with
+        /// the same verified address joins this account
+        #[arg(long)]
+        even_last: bool,
     },
     /// Let a suspended account sign in again
     Activate {
@@ -184,8 +188,8 @@ pub async fn run(command: AccountCommand, desk: &Desk, out: &Out) -> Result<(), 
                 several => format!("{several} sessions ended."),
             });
         }
-        AccountCommand::Unlink { account, identity } => {
-            let ended = desk.unlink(&account, &identity).await?;
+        AccountCommand::Unlink { account, identity, even_last } => {
+            let ended = desk.unlink(&account, &identity, even_last).await?;
             out.show(&json!({ "sessions_ended": ended }), || {
                 format!("The way in is gone. Sessions that came by it and ended: {ended}.")
             });

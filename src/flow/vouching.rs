@@ -15,13 +15,15 @@ use crate::flow::sessions::{self, SignIn, SignedIn};
 use crate::flow::state::{self, Joining, start_again};
 use crate::flow::{App, Snapshot, said, upstream_logout};
 use crate::ids::{AccountId, ClientId, IdentityId, ProviderId, SessionId};
-use crate::linking::{self, Admission, Decision, EmailFact, Holder};
+use crate::linking::{self, Decision, EmailFact};
 use crate::sessions::Proof;
 use crate::store::{StoreError, Tx};
 use crate::tokens::handle::{Digest, Handle, SessionSecret};
 use crate::upstream::identity::ExternalIdentity;
-use crate::upstream::{Entry, Linking, ProfileRefresh, ProviderPolicy, Provisioning, Vouched};
+use crate::upstream::{Entry, Linking, ProfileRefresh, ProviderPolicy, Vouched};
 use std::collections::BTreeSet;
+
+mod facts;
 
 /// Everything that the vouching transaction needs: plain data, so that it can be decided again.
 #[derive(Clone)]
@@ -157,8 +159,11 @@ impl From<StoreError> for Undone {
     }
 }
 
-/// Runs the vouching transaction; if another one came between (two first sign-ins at once), once more on the
-/// facts as they are then.
+/// How often a transaction is tried that others came between.
+const TRIES: u32 = 3;
+
+/// Runs the vouching transaction; if another one came between (two first sign-ins at once, an unlinking), again on
+/// the facts as they are then.
 pub(super) async fn vouch(app: &App, request: Vouching) -> Result<Settled, (Failure, Option<Box<Joining>>)> {
     let secret = sessions::new_secret(app);
     let mut tries = 0;
@@ -174,7 +179,7 @@ pub(super) async fn vouch(app: &App, request: Vouching) -> Result<Settled, (Fail
             Undone::Refused(failure) => return Err((failure, None)),
             Undone::ProofNeeded(failure, joining) => return Err((failure, joining)),
             Undone::Missing(missing) => return Ok(Settled::Missing(missing)),
-            Undone::Store(StoreError::Conflict(_)) if tries < 2 => {}
+            Undone::Store(StoreError::Conflict(_)) if tries < TRIES => {}
             Undone::Store(error) => return Err((error.into(), None)),
         }
     }
@@ -216,12 +221,12 @@ fn settle(
         let note = "the provider signed the person out before the sign-in was finished";
         return Err(Undone::Refused(start_again("upstream.session_ended", note)));
     }
-    let linked = tx.identity(identity.key())?;
+    let linked = facts::linked(tx, identity.key())?;
     let known = match &linked {
-        Some(linked) => tx.account(&linked.account)?.map(|account| holder(&account, false)),
+        Some(linked) => tx.account(&linked.account)?.map(|account| facts::known(&account)),
         None => None,
     };
-    let holders = holders(tx, request)?;
+    let holders = facts::holders(tx, request)?;
     let invitation = match &request.invitation {
         Some(digest) => tx.invitation(digest)?,
         None => None,
@@ -236,8 +241,15 @@ fn settle(
         email: request.email(),
         holders: &holders,
         joins_silently: request.policy.linking == Linking::VerifiedEmail,
-        admission: admission(&request.vouched, &request.policy, invitation.is_some()),
+        admission: facts::admission(&request.vouched, &request.policy, invitation.is_some()),
     });
+    if let Decision::Link(account) = &decision {
+        tx.hold_account(account)?;
+        // what the decision rests on may have changed while we waited
+        if facts::holders(tx, request)? != holders {
+            return Err(StoreError::Conflict("holders").into());
+        }
+    }
     let before = match &decision {
         Decision::Existing(id) | Decision::Link(id) => tx.account(id)?,
         _ => None,
@@ -285,7 +297,7 @@ fn settle(
             });
             return Err(Undone::ProofNeeded(linking::proof_needed(reason), joining));
         }
-        Decision::Refuse(refusal) => return Err(Undone::Refused(told(refusal.failure(), request))),
+        Decision::Refuse(refusal) => return Err(Undone::Refused(facts::told(refusal.failure(), request))),
     };
     // Held until the commit: a suspension cannot slip in between decision and session.
     if tx.hold_account(&account)? != Some(AccountStatus::Active) {
@@ -327,55 +339,6 @@ fn session_of(request: &Vouching, account: &AccountId, identity: IdentityId, sec
         absolute: said
             .session_ends
             .map_or(request.session.absolute, |ends| request.session.absolute.min(ends.since(request.now))),
-    }
-}
-
-fn holder(account: &Account, proved: bool) -> Holder {
-    Holder { account: account.id.clone(), status: account.status, proved }
-}
-
-/// All accounts that hold the person's address: the one with proof, else what the provider said.
-fn holders(tx: &mut Tx<'_>, request: &Vouching) -> Result<Vec<Holder>, StoreError> {
-    let said = request.vouched.identity.email().map(|email| email.address());
-    let Some(address) = request.proved().or(said) else { return Ok(Vec::new()) };
-    let mut holders = Vec::new();
-    for (id, proved) in tx.accounts_by_email(address.canonical())? {
-        if let Some(account) = tx.account(&id)? {
-            holders.push(holder(&account, proved));
-        }
-    }
-    Ok(holders)
-}
-
-/// What the provider's policy says about somebody who has no account yet.
-fn admission(vouched: &Vouched, policy: &ProviderPolicy, invited: bool) -> Admission {
-    let welcome = if invited { Admission::Invited } else { Admission::Open };
-    let open = |yes: bool, reason| if yes { welcome } else { Admission::Closed(reason) };
-    match &policy.provisioning {
-        Provisioning::Open => welcome,
-        // Only a verified address says where somebody belongs.
-        Provisioning::Domains(domains) => {
-            let verified = vouched.identity.verified_email();
-            open(verified.is_some_and(|email| domains.contains(email.address().domain())), "provider.domain")
-        }
-        Provisioning::ClaimFilter(_) => open(vouched.passes_filter, "provider.claim_filter"),
-        Provisioning::Invitation => open(invited, "provider.invitation"),
-        Provisioning::Never => Admission::Closed("provider.provisioning"),
-    }
-}
-
-/// Adds to a refusal what the provider's policy wanted, and what came.
-fn told(failure: Failure, request: &Vouching) -> Failure {
-    match (&request.policy.provisioning, failure.reason) {
-        (Provisioning::Domains(domains), "provider.domain") => {
-            let wanted: Vec<&str> = domains.iter().map(String::as_str).collect();
-            let came = request.vouched.identity.verified_email().map(|email| email.address().domain());
-            failure.expected(
-                format!("a verified address at {}", wanted.join(", ")),
-                came.unwrap_or("no verified address"),
-            )
-        }
-        _ => failure,
     }
 }
 

@@ -3,10 +3,12 @@
 //!
 //! An address joins an identity to an account under one rule only: the provider is authoritative for the
 //! address's domain and asserted it as verified (that is a [`VerifiedEmail`]), and exactly one account, an
-//! active one, holds it with proof. An address that the person proved to us by a code never joins: its owner is
-//! asked to sign in the old way first.
+//! active one, holds it by such a proof too and knows nobody of that provider yet. A code that we sent joins nobody,
+//! neither the one who brings it nor an account that was made with it, since it shows only who read the mail that day;
+//! nor does an address that the provider gave to another subject before (a domain or a mailbox that has a new owner).
+//! Then the account's owner is asked to sign in the old way first.
 
-use crate::accounts::{AccountStatus, EmailAddress};
+use crate::accounts::{AccountStatus, EmailAddress, EmailProof};
 use crate::failure::{Failure, OAuthCode, UserMessage};
 use crate::ids::AccountId;
 use crate::upstream::identity::VerifiedEmail;
@@ -18,8 +20,11 @@ pub struct Holder {
     pub account: AccountId,
     /// Whether it may sign in.
     pub status: AccountStatus,
-    /// Whether it holds the address with proof; for a linked account this says nothing.
-    pub proved: bool,
+    /// By which proof it holds the address, if by any; for a linked account this says nothing.
+    pub proof: Option<EmailProof>,
+    /// Whether somebody of the same provider is linked with it already, under another subject or issuer; for a
+    /// linked account this says nothing.
+    pub other_subject: bool,
 }
 
 /// What the provider said about the person's address.
@@ -114,16 +119,22 @@ pub fn decide(facts: &Facts<'_>) -> Decision {
         EmailFact::Verified(_) | EmailFact::ByCode(_) => {
             // A code shows who reads the mail today. It joins nobody by itself: the owner comes the old way.
             let joins_silently = facts.joins_silently && matches!(facts.email, EmailFact::Verified(_));
-            let mut owners = facts.holders.iter().filter(|h| h.proved && h.status != AccountStatus::Deleted);
+            let mut owners =
+                facts.holders.iter().filter(|h| h.proof.is_some() && h.status != AccountStatus::Deleted);
             match (owners.next(), owners.next()) {
                 (Some(owner), None) if owner.status == AccountStatus::Active => {
-                    return if joins_silently {
-                        Decision::Link(owner.account.clone())
+                    let account = owner.account.clone();
+                    let ask = |reason| Decision::AskForProof { reason, owner: Some(account.clone()) };
+                    return if owner.other_subject {
+                        // One provider says of two subjects that they have this address: the older keeps the account.
+                        ask("link.other_subject")
+                    } else if !joins_silently {
+                        ask("link.proof_needed")
+                    } else if owner.proof == Some(EmailProof::Code) {
+                        // Whoever read the mail then need not be the one of whom the provider speaks now.
+                        ask("link.proved_by_code")
                     } else {
-                        Decision::AskForProof {
-                            reason: "link.proof_needed",
-                            owner: Some(owner.account.clone()),
-                        }
+                        Decision::Link(account)
                     };
                 }
                 // The owner of the address is suspended: another provider must be no way around that.
@@ -184,12 +195,12 @@ pub fn proof_needed(reason: &'static str) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::accounts::EmailAddress;
     use crate::ids::ProviderId;
     use proptest::prelude::*;
 
     fn holder(name: &str, status: AccountStatus, proved: bool) -> Holder {
-        Holder { account: AccountId::new(name).unwrap(), status, proved }
+        let proof = proved.then(|| EmailProof::Provider(ProviderId::new("initech").unwrap()));
+        Holder { account: AccountId::new(name).unwrap(), status, proof, other_subject: false }
     }
     fn verified() -> VerifiedEmail {
         VerifiedEmail::for_tests(
@@ -215,6 +226,26 @@ mod tests {
         let ask =
             Decision::AskForProof { reason: "link.proof_needed", owner: Some(owner[0].account.clone()) };
         assert_eq!(decide(&asked), ask);
+    }
+
+    #[test]
+    fn oidc_045_link_010_another_subject_of_the_same_provider_is_another_person() {
+        let email = verified();
+        let owner = [Holder { other_subject: true, ..holder("victim-0", Active, true) }];
+        let ask =
+            Decision::AskForProof { reason: "link.other_subject", owner: Some(owner[0].account.clone()) };
+        let facts = facts(EmailFact::Verified(&email), &owner);
+        assert_eq!(decide(&facts), ask);
+        assert_eq!(decide(&Facts { joins_silently: false, ..facts }), ask);
+    }
+
+    #[test]
+    fn link_003_an_account_that_was_made_with_a_code_is_joined_by_nobody() {
+        let email = verified();
+        let owner = [Holder { proof: Some(EmailProof::Code), ..holder("planted-0", Active, true) }];
+        let ask =
+            Decision::AskForProof { reason: "link.proved_by_code", owner: Some(owner[0].account.clone()) };
+        assert_eq!(decide(&facts(EmailFact::Verified(&email), &owner)), ask);
     }
 
     #[test]
@@ -296,7 +327,13 @@ mod tests {
     }
     fn holders() -> impl Strategy<Value = Vec<Holder>> {
         prop::collection::vec(
-            ("h[0-9]{7}", status(), any::<bool>()).prop_map(|(n, s, p)| holder(&n, s, p)),
+            ("h[0-9]{7}", status(), any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
+                |(name, status, proved, code, other_subject)| {
+                    let holder = holder(&name, status, proved);
+                    let proof = holder.proof.clone().map(|by| if code { EmailProof::Code } else { by });
+                    Holder { other_subject, proof, ..holder }
+                },
+            ),
             0..4,
         )
     }
@@ -335,18 +372,19 @@ mod tests {
             }
             match &decision {
                 // Law: an unverified address never links, and no link leads to an account that is not
-                // active or has not proved the address.
+                // active, has not proved the address or knows somebody else of the provider.
                 Decision::Link(to) => {
                     prop_assert!(is_verified && joins_silently && known.is_none());
                     let owners: Vec<_> =
-                        holders.iter().filter(|h| h.proved && h.status != Deleted).collect();
+                        holders.iter().filter(|h| h.proof.is_some() && h.status != Deleted).collect();
                     prop_assert_eq!(owners.len(), 1);
                     prop_assert!(owners[0].account == *to && owners[0].status == Active);
+                    prop_assert!(!owners[0].other_subject && owners[0].proof != Some(EmailProof::Code));
                 }
                 // Law: an address becomes proved only by a proof, and only while nobody else has proved it.
                 Decision::Create { proved, invited, .. } => {
                     prop_assert_eq!(*proved, is_proved);
-                    prop_assert!(!proved || !holders.iter().any(|h| h.proved && h.status != Deleted));
+                    prop_assert!(!proved || !holders.iter().any(|h| h.proof.is_some() && h.status != Deleted));
                     prop_assert_eq!(*invited, admission == Admission::Invited);
                     prop_assert!(!matches!(admission, Admission::Closed(_)));
                 }
@@ -356,7 +394,7 @@ mod tests {
                     prop_assert!(is_proved && known.is_none());
                     if let Some(owner) = owner {
                         prop_assert!(
-                            holders.iter().any(|h| h.account == *owner && h.proved && h.status == Active)
+                            holders.iter().any(|h| h.account == *owner && h.proof.is_some() && h.status == Active)
                         );
                     }
                 }

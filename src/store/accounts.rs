@@ -4,7 +4,7 @@ use super::error::StoreError;
 use super::read::{json, parse, parse_opt, storable, to_json};
 use super::schema::{account_emails, accounts, assignments, consents, grants, identities, sessions};
 use super::tx::{Conn, Tx, attempt, on};
-use crate::accounts::{Account, AccountEmail, AccountStatus, EmailAddress, Profile};
+use crate::accounts::{Account, AccountEmail, AccountStatus, EmailAddress, EmailProof, Profile};
 use crate::context::Timestamp;
 use crate::ids::AccountId;
 use diesel::prelude::*;
@@ -269,6 +269,30 @@ impl Tx<'_> {
             .select(account_emails::account)
             .load(c))?;
         ids.iter().map(|id| parse(id, "account_emails.account")).collect()
+    }
+
+    /// Who holds the address (canonical form): whoever has proved it, with the proof, then up to `claims` of those who
+    /// only say so.
+    pub fn holders_of_email(
+        &mut self,
+        canonical: &str,
+        claims: i64,
+    ) -> Result<Vec<(AccountId, Option<EmailProof>)>, StoreError> {
+        let of_it = || {
+            let table = account_emails::table.filter(account_emails::canonical.eq(canonical));
+            table.select((account_emails::account, account_emails::proof))
+        };
+        let mut rows: Vec<(String, Option<String>)> =
+            on!(self, c => of_it().filter(account_emails::proof.is_not_null()).load(c))?;
+        rows.extend(on!(self, c => of_it()
+            .filter(account_emails::proof.is_null())
+            .order(account_emails::account.asc())
+            .limit(claims)
+            .load::<(String, Option<String>)>(c))?);
+        let holder = |(id, proof): &(String, Option<String>)| {
+            Ok((parse(id, "account_emails.account")?, parse_opt(proof.as_deref(), "account_emails.proof")?))
+        };
+        rows.iter().map(holder).collect()
     }
 
     /// All accounts that hold the address (canonical form), each with whether it is proved.

@@ -468,8 +468,8 @@ async fn link_035_unlinking_ends_what_came_by_it() {
     let tokens = house.tokens(&alice, "back", "openid offline_access").await;
     let kept = house.tokens(&other, "back", "openid offline_access").await;
     let desk = desk(&house);
-    assert!(desk.unlink(alice.account.as_str(), &house.app.context.identity_id()).await.is_err());
-    assert_eq!(desk.unlink(alice.account.as_str(), &gone.id).await.unwrap(), 1);
+    assert!(desk.unlink(alice.account.as_str(), &house.app.context.identity_id(), false).await.is_err());
+    assert_eq!(desk.unlink(alice.account.as_str(), &gone.id, false).await.unwrap(), 1);
     let refused = house.refresh("back", &tokens.text("refresh_token")).await;
     assert_eq!(refused.error(), (400, "invalid_grant".to_owned()));
     assert_eq!(house.userinfo(&tokens.text("access_token")).await.status, 401);
@@ -483,7 +483,7 @@ async fn link_035_unlinking_ends_what_came_by_it() {
         move |tx| tx.identities_of(&account)
     });
     let only = only.await.remove(0);
-    assert!(desk.unlink(alice.account.as_str(), &only.id).await.is_err(), "the last way in stays");
+    assert!(desk.unlink(alice.account.as_str(), &only.id, false).await.is_err(), "the last way in stays");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -310,6 +310,29 @@ async fn link_001_an_address_of_somebody_else_says_nothing_and_joins_nothing_by_
 }
 
 #[tokio::test]
+async fn link_003_an_account_that_a_code_planted_gets_nobody() {
+    let (house, mailbox) = house().await;
+    // Somebody who can read the mailbox today makes an account with its address.
+    let mut mallory = Visitor::new();
+    let page = arrive(&house, &mut mallory, "friendbook").await;
+    let page = tell(&house, &mut mallory, &page, "alice@globex.example").await;
+    bring(&house, &mut mallory, &page, &mailbox.last().code()).await.location();
+    // Later the owner of the address comes by the company: she is not led into that account.
+    let mut alice = Visitor::new();
+    let request = depart(&house, &mut alice, "globex", &url(&house)).await;
+    let watch = Watch::begin(&house, "link.proved_by_code").await;
+    let page = alice.get(&approval(&house, &request)).await;
+    assert_eq!(page.status, 403, "{page:#?}");
+    watch.refused_once(&house).await;
+    assert!(alice.session().is_none());
+    assert_eq!(house.rows().await.identities, 1);
+    // The valid twin: whoever made it shows that it is theirs, and both are joined.
+    let way = choose(&house, &mut alice, &page, "friendbook").await.location();
+    alice.get(&approval(&house, &way)).await.location();
+    assert_eq!((house.rows().await.accounts, house.rows().await.identities), (1, 2));
+}
+
+#[tokio::test]
 async fn link_007_a_squatter_who_never_proved_the_address_keeps_nobody_out() {
     let (house, mailbox) = house().await;
     sign_in(&house, &mut Visitor::new(), "globex", &url(&house)).await;

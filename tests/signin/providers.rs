@@ -123,6 +123,111 @@ async fn oidc_061_a_provider_that_hangs_holds_up_nobody_else() {
     assert!(slow.session().is_none());
 }
 
+/// OIDC Core §12.2: nobody refreshes at a provider here, so no refreshed token can name somebody else.
+#[tokio::test]
+async fn oidc_065_what_a_provider_gives_to_refresh_with_is_neither_kept_nor_used() {
+    let house = House::open().await;
+    house.globex.script().token = Box::new(|reply| {
+        reply.edit(|answer| answer["refresh_token"] = "the-refresh-token-of-globex".into());
+    });
+    let mut alice = Visitor::new();
+    let url = authorize(&house, "first", &[("scope", "openid email offline_access")]);
+    let back = sign_in(&house, &mut alice, "globex", &url).await;
+    let form = |grant: &'static [(&'static str, &'static str)], name: &'static str, value: String| {
+        let mut form: Vec<(String, String)> = grant.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect();
+        form.push((name.to_owned(), value));
+        form.push(("client_id".to_owned(), "first".to_owned()));
+        form.push(("client_secret".to_owned(), "first-secret-of-the-tests-0123456789".to_owned()));
+        form
+    };
+    let redeemed = [
+        ("grant_type", "authorization_code"),
+        ("redirect_uri", "http://localhost:8084/callback"),
+        ("code_verifier", "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"),
+    ];
+    let redeemed: &'static [_] = Box::leak(Box::new(redeemed));
+    let (status, tokens) = post(&house, &form(redeemed, "code", parameter(&back, "code").unwrap())).await;
+    assert_eq!(status, 200, "{tokens}");
+    // Our own refresh token is of our own making; Globex is asked for nothing, whatever it would answer now.
+    house.globex.script().person["sub"] = "somebody-else".into();
+    let ours = tokens["refresh_token"].as_str().unwrap().to_owned();
+    assert_ne!(ours, "the-refresh-token-of-globex");
+    house.wait(std::time::Duration::from_secs(3600));
+    let (status, again) =
+        post(&house, &form(&[("grant_type", "refresh_token")], "refresh_token", ours)).await;
+    assert_eq!(status, 200, "{again}");
+    assert_eq!(house.globex.count("/token"), 1);
+    let seen = house.globex.seen();
+    assert!(seen.iter().all(|one| one.form.get("grant_type").is_none_or(|kind| kind != "refresh_token")));
+    for entry in std::fs::read_dir(house.folder.path()).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = std::fs::read(&path).unwrap_or_default();
+        let needle = b"the-refresh-token-of-globex";
+        assert!(!bytes.windows(needle.len()).any(|part| part == needle), "kept in {}", path.display());
+    }
+}
+
+/// A provider's token is no grant here, whether the provider is switched on or off.
+#[tokio::test]
+async fn oidc_071_a_providers_token_is_no_grant() {
+    let mut house = House::open().await;
+    let key = house.globex.script().signer.clone();
+    let claims = serde_json::json!({"iss": house.globex.origin(), "aud": "countersign", "sub": "alice"});
+    let header = serde_json::json!({"alg": key.alg(), "kid": key.kid}).to_string();
+    let token = key.token(&header, &claims.to_string());
+    for switched_off in [false, true] {
+        if switched_off {
+            house
+                .reload(|config, providers| {
+                    (config, providers.replacen("kind = \"oidc\"", "kind = \"oidc\"\nenabled = false", 1))
+                })
+                .await;
+        }
+        for (grant, name) in [
+            ("urn:ietf:params:oauth:grant-type:token-exchange", "subject_token"),
+            ("urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion"),
+            ("urn:ietf:params:oauth:grant-type:saml2-bearer", "assertion"),
+            ("refresh_token", "refresh_token"),
+            ("authorization_code", "code"),
+        ] {
+            let rows = house.rows().await;
+            let form = [
+                ("grant_type", grant),
+                (name, token.as_str()),
+                ("subject_token_type", "urn:ietf:params:oauth:token-type:id_token"),
+                ("redirect_uri", "http://localhost:8084/callback"),
+                ("code_verifier", "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"),
+                ("client_id", "first"),
+                ("client_secret", "first-secret-of-the-tests-0123456789"),
+            ];
+            let form: Vec<(String, String)> =
+                form.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+            let (status, answer) = post(&house, &form).await;
+            assert_eq!(status, 400, "{grant}: {answer}");
+            let error = answer["error"].as_str().unwrap();
+            assert!(["invalid_grant", "unsupported_grant_type"].contains(&error), "{grant}: {answer}");
+            assert_eq!(house.rows().await, rows, "{grant}");
+        }
+    }
+    // The valid twin: the way in through the broker, once it is switched on again.
+    house.reload(|config, providers| (config, providers.replacen("\nenabled = false", "", 1))).await;
+    house.warm().await;
+    let url = authorize(&house, "first", &[]);
+    assert!(parameter(&sign_in(&house, &mut Visitor::new(), "globex", &url).await, "code").is_some());
+}
+
+async fn post(house: &House, form: &[(String, String)]) -> (u16, serde_json::Value) {
+    let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+    let answer = reqwest::Client::new()
+        .post(house.at("/token"))
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(body)
+        .send()
+        .await
+        .unwrap();
+    (answer.status().as_u16(), serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or_default())
+}
+
 #[tokio::test]
 async fn a_provider_switched_off_in_mid_flow_lets_nobody_in() {
     let mut house = House::open().await;

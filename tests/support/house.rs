@@ -8,9 +8,10 @@ use countersign::audit::KeptRefusal;
 use countersign::config::{Inputs, load};
 use countersign::context::{Clock, Context, ManualClock, Sources, SteadyClock, SystemEntropy, Timestamp};
 use countersign::flow::App;
+use countersign::flow::admin::Desk;
 use countersign::http::{Listeners, Serving};
 use countersign::store::{Store, StoreError};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
@@ -332,6 +333,24 @@ impl House {
             Ok(rows)
         });
         read.await.unwrap()
+    }
+
+    /// Asks all providers ahead of need, as the broker does by itself after a while.
+    pub async fn warm(&self) {
+        for entry in self.app.now().upstreams.iter().filter(|entry| entry.policy.enabled) {
+            entry.upstream.warm(&self.app.context).await.unwrap();
+        }
+    }
+
+    /// What an administrator may do, named Olga.
+    pub fn desk(&self) -> Desk {
+        Desk {
+            context: self.app.context.clone(),
+            store: self.app.store.clone(),
+            settings: self.app.now().settings.clone(),
+            providers: BTreeSet::new(),
+            admin: "olga".to_owned(),
+        }
     }
 
     /// Refusals, the newest first.

@@ -63,13 +63,18 @@ impl Desk {
         .await
     }
 
-    /// Takes a way in away from an account. Every session in which it was used ends, and so does what was
-    /// granted in it, at once and for good. How many sessions ended.
+    /// Takes a way in away from an account, the last one only where `even_last` says so. Every session in which it was
+    /// used ends, and so does what was granted in it, at once and for good. How many sessions ended.
     ///
     /// # Errors
     /// As [`Desk::find_account`]; [`AdminError::NotFound`] for the identity; [`AdminError::Refused`] if it is
     /// the only way in.
-    pub async fn unlink(&self, account: &str, identity: &IdentityId) -> Result<usize, AdminError> {
+    pub async fn unlink(
+        &self,
+        account: &str,
+        identity: &IdentityId,
+        even_last: bool,
+    ) -> Result<usize, AdminError> {
         let (now, event) = (self.context.now(), self.event(AuditKind::IdentityUnlinked));
         let (wanted, identity) = (account.to_owned(), identity.clone());
         self.change(move |tx| {
@@ -79,8 +84,9 @@ impl Desk {
             let Some(gone) = all.iter().find(|linked| linked.id == identity) else {
                 return Err(AdminError::not_found("identity", &identity));
             };
-            if all.len() == 1 {
-                let message = "it is the only way in; suspend or remove the account instead".to_owned();
+            if all.len() == 1 && !even_last {
+                let message =
+                    "it is the only way in; suspend or remove the account, or say `--even-last`".to_owned();
                 return Err(AdminError::Refused(message));
             }
             tx.delete_identity(&identity)?;

@@ -1,0 +1,77 @@
+//! The facts that the decision about an identity rests on, as the store has them.
+
+use super::{Undone, Vouching};
+use crate::accounts::{Account, Identity, IdentityKey};
+use crate::failure::Failure;
+use crate::linking::{Admission, Holder};
+use crate::store::{StoreError, Tx};
+use crate::upstream::{ProviderPolicy, Provisioning, Vouched};
+
+/// The link of an identity, its account held against change: an unlinking, a suspension or a removal comes wholly
+/// before this sign-in or wholly after.
+pub(super) fn linked(tx: &mut Tx<'_>, key: &IdentityKey) -> Result<Option<Identity>, Undone> {
+    let Some(seen) = tx.identity(key)? else { return Ok(None) };
+    tx.hold_account(&seen.account)?;
+    let now = tx.identity(key)?;
+    // somebody took it away, or moved it, while we waited
+    if now.as_ref().is_none_or(|now| now.id != seen.id || now.account != seen.account) {
+        return Err(StoreError::Conflict("identity").into());
+    }
+    Ok(now)
+}
+
+/// The account that an identity is linked with.
+pub(super) fn known(account: &Account) -> Holder {
+    Holder { account: account.id.clone(), status: account.status, proof: None, other_subject: false }
+}
+
+/// Who holds the person's address: the one with proof, else what the provider said. Of those who only claim it, some:
+/// anybody can claim an address, any number of times.
+pub(super) fn holders(tx: &mut Tx<'_>, request: &Vouching) -> Result<Vec<Holder>, StoreError> {
+    let identity = &request.vouched.identity;
+    let said = identity.email().map(|email| email.address());
+    let Some(address) = request.proved().or(said) else { return Ok(Vec::new()) };
+    let mut holders = Vec::new();
+    for (id, proof) in tx.holders_of_email(address.canonical(), CLAIMS)? {
+        let Some(account) = tx.account(&id)? else { continue };
+        let other_subject = proof.is_some()
+            && tx.identities_of(&id)?.iter().any(|one| one.key.provider == *identity.provider());
+        holders.push(Holder { account: id, status: account.status, proof, other_subject });
+    }
+    Ok(holders)
+}
+
+/// So many of those who claim an address without proof are looked at.
+const CLAIMS: i64 = 4;
+
+/// What the provider's policy says about somebody who has no account yet.
+pub(super) fn admission(vouched: &Vouched, policy: &ProviderPolicy, invited: bool) -> Admission {
+    let welcome = if invited { Admission::Invited } else { Admission::Open };
+    let open = |yes: bool, reason| if yes { welcome } else { Admission::Closed(reason) };
+    match &policy.provisioning {
+        Provisioning::Open => welcome,
+        // Only a verified address says where somebody belongs.
+        Provisioning::Domains(domains) => {
+            let verified = vouched.identity.verified_email();
+            open(verified.is_some_and(|email| domains.contains(email.address().domain())), "provider.domain")
+        }
+        Provisioning::ClaimFilter(_) => open(vouched.passes_filter, "provider.claim_filter"),
+        Provisioning::Invitation => open(invited, "provider.invitation"),
+        Provisioning::Never => Admission::Closed("provider.provisioning"),
+    }
+}
+
+/// Adds to a refusal what the provider's policy wanted, and what came.
+pub(super) fn told(failure: Failure, request: &Vouching) -> Failure {
+    match (&request.policy.provisioning, failure.reason) {
+        (Provisioning::Domains(domains), "provider.domain") => {
+            let wanted: Vec<&str> = domains.iter().map(String::as_str).collect();
+            let came = request.vouched.identity.verified_email().map(|email| email.address().domain());
+            failure.expected(
+                format!("a verified address at {}", wanted.join(", ")),
+                came.unwrap_or("no verified address"),
+            )
+        }
+        _ => failure,
+    }
+}
