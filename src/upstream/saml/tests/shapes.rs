@@ -270,12 +270,12 @@ fn a_signature_has_its_parts_once_and_nothing_besides() {
         let other = part.replace(name.rsplit('/').next().unwrap(), "Another");
         refused_for(reason, &edited(ASSERTION, |tree| tree.replace(&path, &other)));
     }
-    let named = edited(ASSERTION, |tree| {
-        tree.set_attribute(&at("/SignedInfo/Reference/DigestMethod"), "Other", "x")
-    });
+    let named =
+        edited(ASSERTION, |tree| tree.set_attribute(&at("/SignedInfo/Reference/DigestMethod"), "Other", "x"));
     refused_for("saml.sig.malformed", &named);
     // a key in either form that the two editions of XML Signature know, and that counts for nothing
-    let bare = "<d:DEREncodedKeyValue xmlns:d=\"http://www.w3.org/2009/xmldsig11#\">AAAA</d:DEREncodedKeyValue>";
+    let bare =
+        "<d:DEREncodedKeyValue xmlns:d=\"http://www.w3.org/2009/xmldsig11#\">AAAA</d:DEREncodedKeyValue>";
     accepted(&edited(ASSERTION, |tree| tree.append(&at("/KeyInfo"), bare)));
     let digest = at("/SignedInfo/Reference/DigestValue");
     for bad in ["", "!", "AAAA", "=AAA", "<x/>"] {
