@@ -42,8 +42,10 @@ pub struct Network {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Authorities {
     path: PathBuf,
-    pem: Arc<[u8]>,
+    pem: Pem,
 }
+
+type Pem = Arc<[u8]>;
 
 impl Authorities {
     /// What was read from the file of this name. Whether it holds any is seen when a way out is made.
@@ -268,7 +270,7 @@ impl Resolve for CheckedNames {
 /// HTTP clients by their rules: providers with the same rules share one, and its connections.
 #[derive(Clone)]
 pub struct Transports {
-    clients: BTreeMap<(AddressRules, Option<Arc<[u8]>>), reqwest::Client>,
+    clients: BTreeMap<(AddressRules, Option<Pem>), reqwest::Client>,
     names: Arc<dyn Names>,
 }
 

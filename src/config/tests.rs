@@ -417,6 +417,26 @@ fn without_a_file_of_providers_there_is_a_warning() {
     assert!(load(&named).unwrap_err().lines()[0].contains("q.toml cannot be read"));
 }
 
+/// What the file holds is what counts, so that a reload knows another authority by an old name.
+#[test]
+fn a_changed_file_of_authorities_is_another_setting() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = folder.path().join("ca.pem");
+    let config = format!("{HEAD}[client_network]\nca_file = \"ca.pem\"\n");
+    let read_with = |content: &str| {
+        std::fs::write(&ca, content).unwrap();
+        let loaded = read(folder.path(), &config).unwrap_or_else(|report| panic!("{}", report.render(false)));
+        loaded.settings.client_network.clone()
+    };
+    let first = read_with("one");
+    assert!(first.ca_file.is_some());
+    assert_eq!(read_with("one"), first);
+    assert_ne!(read_with("two"), first);
+    std::fs::remove_file(&ca).unwrap();
+    let report = read(folder.path(), &config).err().unwrap().render(false);
+    assert!(report.contains("config.file") && report.contains("ca.pem"), "{report}");
+}
+
 /// Pieces from which files are put together that are nearly right.
 fn piece() -> impl Strategy<Value = String> {
     let words = [
