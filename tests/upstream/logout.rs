@@ -152,6 +152,83 @@ async fn only_the_providers_signature_counts() {
     }
 }
 
+/// Each tenant is an issuer, and its tokens name it as its ID tokens do.
+#[tokio::test]
+async fn a_tenant_ends_sessions_of_its_own_people() {
+    const TENANT: &str = "72f988bf-86f1-41af-91ab-2d7cd011db47";
+    const OTHER: &str = "aaaaaaaa-0b0b-1c1c-2d2d-333333333333";
+    let bench = Bench::new(|origin| {
+        format!(
+            "issuer = \"{origin}/{{tenantid}}/v2.0\"\ndiscovery_url = \"{origin}/.well-known/openid-configuration\"\n\
+             tenants = [\"{TENANT}\"]\n{}",
+            crate::bench::OIDC
+        )
+    });
+    let origin = bench.standin.origin().to_owned();
+    let of = |tenant: &str| format!("{origin}/{tenant}/v2.0");
+    let document = of("{tenantid}");
+    bench.standin.script().discovery = Box::new(move |reply| {
+        let document = document.clone();
+        reply.edit(|body| body["issuer"] = document.into());
+    });
+    let keys = of("{tenantid}");
+    bench.standin.script().jwks = Box::new(move |reply| {
+        let issuer = keys.clone();
+        reply.edit(|body| body["keys"][0]["issuer"] = issuer.into());
+    });
+    let says = |tid: Value, iss: String| {
+        let mut claims = claims(&bench);
+        (claims["tid"], claims["iss"]) = (tid, iss.into());
+        token(&key(), "logout+jwt", &claims)
+    };
+    let notice = posted(&bench, &says(TENANT.into(), of(TENANT))).await.0.unwrap();
+    let identity = notice.identity.unwrap();
+    assert_eq!((identity.issuer, identity.subject.as_str()), (of(TENANT), "alice-subject"));
+    assert_eq!(notice.sessions, ["s1"]);
+    for (tid, iss, reason) in [
+        (json!(OTHER), of(OTHER), "oidc.tenant"),
+        (Value::Null, of(TENANT), "oidc.tenant"),
+        (json!(TENANT), of(OTHER), "oidc.logout_token.iss"),
+        (json!(TENANT), of("{tenantid}"), "oidc.logout_token.iss"),
+    ] {
+        let (outcome, trace) = posted(&bench, &says(tid, iss)).await;
+        let failure = outcome.unwrap_err();
+        assert_eq!((failure.reason, failure.code), (reason, OAuthCode::InvalidRequest));
+        assert!(trace.steps().last().is_some_and(|step| step.check == reason && !step.passed));
+    }
+}
+
+/// Where `sub` is unique only together with another claim, both name the person, or neither does.
+#[tokio::test]
+async fn a_subject_within_its_team_signs_out_nobody_else() {
+    let bench = Bench::oidc("subject_within = \"team\"");
+    let says = |change: fn(&mut serde_json::Map<String, Value>)| {
+        let mut claims = claims(&bench);
+        change(claims.as_object_mut().unwrap());
+        token(&key(), "logout+jwt", &claims)
+    };
+    let heard = async |token: String| {
+        let notice = posted(&bench, &token).await.0?;
+        Ok::<_, Failure>((notice.identity.map(|identity| identity.subject), notice.sessions))
+    };
+    let (both, one) = (Some("T1/alice-subject".to_owned()), vec!["s1".to_owned()]);
+    let team =
+        |claims: &mut serde_json::Map<String, Value>| drop(claims.insert("team".to_owned(), "T1".into()));
+    assert_eq!(heard(says(team)).await.unwrap(), (both, one.clone()));
+    // the session is a name by itself
+    assert_eq!(heard(says(|_| {})).await.unwrap(), (None, one.clone()));
+    assert_eq!(heard(says(|claims| drop(claims.remove("sub")))).await.unwrap(), (None, one));
+    for token in [
+        says(|claims| drop(claims.remove("sid"))),
+        says(|claims| drop(claims.insert("team".to_owned(), 7.into()))),
+        says(|claims| drop(claims.insert("team".to_owned(), "".into()))),
+        says(|claims| drop(claims.insert("team".to_owned(), "T1/x".into()))),
+    ] {
+        let failure = heard(token).await.unwrap_err();
+        assert_eq!((failure.reason, failure.code), ("oidc.subject_within", OAuthCode::InvalidRequest));
+    }
+}
+
 #[tokio::test]
 async fn a_provider_that_is_away_may_try_again() {
     let bench = Bench::oidc("");

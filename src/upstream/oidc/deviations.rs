@@ -2,7 +2,6 @@
 //! that are unique only within another claim, and what a form post says beside the code.
 
 use super::Oidc;
-use super::finish::Verified;
 use super::id_token::is_word;
 use super::settings::{TENANT, Tenants};
 use crate::failure::Failure;
@@ -33,10 +32,15 @@ impl Oidc {
     /// things then are as good as a signature, and checked as strictly: that the tenant is admitted, and that the
     /// key signs for this issuer (Microsoft, "Access tokens", "Validate the signing key issuer"), or the key of one
     /// tenant could sign for another.
-    pub(super) fn issuer_of(&self, token: &Verified, checks: &mut Checks<'_>) -> Result<String, Failure> {
+    pub(super) fn issuer_of(
+        &self,
+        claims: &Object,
+        key_issuer: Option<&str>,
+        checks: &mut Checks<'_>,
+    ) -> Result<String, Failure> {
         let text = &self.settings.issuer.text;
         let Some(tenants) = &self.settings.tenants else { return Ok(text.clone()) };
-        let said = token.claims.get(TENANT_CLAIM);
+        let said = claims.get(TENANT_CLAIM);
         let tenant = said.and_then(Value::as_str).filter(|tenant| tenants.admit(tenant));
         let expected = match tenants {
             Tenants::Any => "a tenant".to_owned(),
@@ -45,12 +49,12 @@ impl Oidc {
         checks.require("oidc.tenant", tenant.is_some(), expected, show(said))?;
         let tenant = tenant.unwrap_or_default();
         let issuer = text.replace(TENANT, tenant);
-        let signs_for = token.key_issuer.as_ref().map(|issuer| issuer.replace(TENANT, tenant));
+        let signs_for = key_issuer.map(|issuer| issuer.replace(TENANT, tenant));
         checks.require(
             "oidc.key_issuer",
             signs_for.as_ref() == Some(&issuer),
             issuer.as_str(),
-            token.key_issuer.as_deref().unwrap_or("a key of no issuer"),
+            key_issuer.unwrap_or("a key of no issuer"),
         )?;
         Ok(issuer)
     }

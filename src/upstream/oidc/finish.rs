@@ -60,7 +60,7 @@ impl Oidc {
             self.exchange(context, &discovered, code, &callback.callback, &remembered, checks).await?;
         let verified = self.verify_id_token(context, &discovered, &tokens.id_token, checks).await?;
         check_type(verified.typ.as_deref(), checks)?;
-        let issuer = self.issuer_of(&verified, checks)?;
+        let issuer = self.issuer_of(&verified.claims, verified.key_issuer.as_deref(), checks)?;
         if let Some(said) = parameter("iss").filter(|_| self.settings.tenants.is_some()) {
             checks.require("oidc.iss_param", said == issuer, issuer.as_str(), said)?;
         }

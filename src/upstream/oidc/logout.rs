@@ -56,9 +56,11 @@ impl Oidc {
         // items 2 and 3: as an ID token, so never unsigned and never by a shared secret
         let verified = self.verify(context, &discovered, token, checks).await?;
         check_type(verified.header.typ.as_deref(), checks)?;
+        // item 4 compares as for an ID token, whose issuer depends on the tenant and whose subject on another claim
+        let issuer = self.issuer_of(&verified.claims, verified.key_issuer.as_deref(), checks)?;
         let expected = Expected {
             provider: &self.common.id,
-            issuer: &self.settings.issuer.text,
+            issuer: &issuer,
             client_id: &self.settings.client_id,
             clock: Clock {
                 now: context.now(),
@@ -66,7 +68,23 @@ impl Oidc {
                 max_age: self.settings.id_token_max_age,
             },
         };
-        check(&verified.claims, &expected, checks)
+        let mut notice = check(&verified.claims, &expected, checks)?;
+        if let Some(mut identity) = notice.identity.take() {
+            notice.identity = if self.says_too_little(&verified.claims) && !notice.sessions.is_empty() {
+                checks.note("oidc.subject_within", "the claim, or sid", "the session alone is meant");
+                None
+            } else {
+                identity.subject = self.whole_subject(&verified.claims, &identity.subject, checks)?;
+                Some(identity)
+            };
+        }
+        Ok(notice)
+    }
+
+    /// Whether the claim within which a subject is unique was left out, as logout tokens may (§2.4): then `sub` means
+    /// nobody.
+    fn says_too_little(&self, claims: &Object) -> bool {
+        self.settings.subject_within.as_ref().is_some_and(|name| !claims.contains_key(name))
     }
 }
 
