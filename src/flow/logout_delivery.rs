@@ -210,7 +210,7 @@ async fn deliver(app: &App, ways: &Ways, delivery: Delivery, lease: Timestamp) {
     }
 }
 
-/// The client was away a moment ago, so nobody asked it.
+/// The client was away a moment ago, or too much is on its way there, so nobody asked it.
 struct Untried;
 
 async fn attempt(
@@ -256,7 +256,7 @@ async fn attempt(
     let request = Request { method: Method::Post, url, headers, body: body.into_bytes() };
     match way.send(request, MAX_BODY).await {
         Ok(answer) => Ok(notice::verdict(answer.status, &answer.body)),
-        Err(Fault::Open) => Err(Untried),
+        Err(Fault::Open | Fault::Busy) => Err(Untried),
         Err(fault) => failed(&format!("{}: {fault}", fault.reason())),
     }
 }

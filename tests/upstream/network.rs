@@ -157,6 +157,20 @@ async fn a_discovery_document_that_is_not_the_issuers() {
     }
 }
 
+/// A member that is null is one that is not there, where it may be absent.
+#[tokio::test]
+async fn an_endpoint_that_is_null_is_none() {
+    for (value, fine) in [(json!(null), true), (json!(7), false), (json!(""), false)] {
+        let bench = Bench::oidc("userinfo = \"never\"");
+        bench.standin.script().discovery =
+            Box::new(move |reply| reply.edit(|d| d["userinfo_endpoint"] = value.clone()));
+        match fine {
+            true => drop(bench.signs_in().await),
+            false => assert!(bench.begin(|_| {}).await.is_err()),
+        }
+    }
+}
+
 #[tokio::test]
 async fn oidc_059_redirects_are_not_followed() {
     let bench = Bench::oidc("userinfo = \"always\"");

@@ -493,8 +493,17 @@ async fn the_algorithm_is_that_of_the_settings_or_one_that_the_provider_takes() 
         (&*RSA_PEM, rsa.to_owned(), Some(json!([])), Err("oidc.request_object")),
         (&*RSA_PEM, format!("{rsa}\nsigning_alg = \"PS512\""), fapi(), Ok("PS512")),
         (&*RSA_PEM, format!("{rsa}\nsigning_alg = \"RS256\""), None, Ok("RS256")),
+        // of the settings, though another comes first, or is all that the list has
+        (&*RSA_PEM, format!("{rsa}\nsigning_alg = \"PS384\""), None, Ok("PS384")),
+        (&*RSA_PEM, format!("{rsa}\nsigning_alg = \"PS384\""), Some(json!(["RS256", "PS384"])), Ok("PS384")),
+        (&*RSA_PEM, format!("{rsa}\nsigning_alg = \"PS384\""), Some(json!(["RS256"])), Ok("PS384")),
+        (&*RSA_PEM, format!("{rsa}\nsigning_alg = \"PS384\""), Some(json!([])), Ok("PS384")),
+        // the list may order as it likes: the key's own order counts
+        (&*RSA_PEM, rsa.to_owned(), Some(json!(["PS512", "PS256", "RS384"])), Ok("PS256")),
         (&*PEM, ec.to_owned(), fapi(), Ok("ES256")),
         (&*PEM, ec.to_owned(), Some(json!(["RS256"])), Err("oidc.request_object")),
+        (&*PEM, ec.to_owned(), None, Ok("ES256")),
+        (&*ED_PEM, ed.to_owned(), None, Ok("EdDSA")),
         (&*ED_PEM, ed.to_owned(), fapi(), Ok("EdDSA")),
         (&*ED_PEM, ed.to_owned(), Some(json!(["Ed25519"])), Ok("Ed25519")),
         (&*ED_PEM, format!("{ed}\nsigning_alg = \"EdDSA\""), Some(json!(["Ed25519"])), Ok("Ed25519")),
