@@ -128,6 +128,62 @@ async fn only_a_primary_and_verified_address_of_the_list_is_proved() {
     refused(outcome, &trace, "oauth2.emails.format");
 }
 
+/// RFC 9207 §2.4, by settings: there is nothing that would tell us of it.
+#[tokio::test]
+async fn where_the_settings_name_the_answers_issuer_it_must_be_that() {
+    let bench = Bench::new(|origin| settings(origin, "response_issuer = \"https://hub.example/oauth\""));
+    let says = |iss: Option<&'static str>, error: bool| {
+        move |callback: &mut countersign::upstream::Callback| {
+            if let Some(iss) = iss {
+                callback.parameters.insert("iss".to_owned(), iss.to_owned());
+            }
+            if error {
+                callback.parameters.remove("code");
+                callback.parameters.insert("error".to_owned(), "access_denied".to_owned());
+            }
+        }
+    };
+    let right = Some("https://hub.example/oauth");
+    for iss in [
+        None,
+        Some(""),
+        Some("https://hub.example"),
+        Some("https://hub.example/oauth/"),
+        Some("https://HUB.example/oauth"),
+    ] {
+        for error in [false, true] {
+            let open = bench.begin(|_| {}).await.unwrap();
+            let (outcome, trace) = bench.finish(&open, says(iss, error)).await;
+            refused(outcome, &trace, "oauth2.iss_param");
+        }
+    }
+    assert_eq!(bench.standin.count("/token"), 0, "no code went anywhere");
+    let open = bench.begin(|_| {}).await.unwrap();
+    let (outcome, trace) = bench.finish(&open, says(right, true)).await;
+    refused(outcome, &trace, "oauth2.cancelled");
+    bench.finish(&open, says(right, false)).await.0.unwrap();
+    // where the settings say nothing, nobody knows what it should be
+    let silent = facebook();
+    let open = silent.begin(|_| {}).await.unwrap();
+    silent.finish(&open, says(Some("https://other.example"), false)).await.0.unwrap();
+}
+
+#[test]
+fn the_answers_issuer_is_an_address() {
+    for (issuer, fine) in [
+        ("https://hub.example/oauth", true),
+        ("https://hub.example", true),
+        ("", false),
+        ("hub.example", false),
+        ("https://hub.example?a=b", false),
+        ("https://hub.example#a", false),
+    ] {
+        let text = settings("https://hub.example", &format!("response_issuer = \"{issuer}\""));
+        let found: Vec<_> = crate::bench::provider(&text).check().iter().map(|problem| problem.key).collect();
+        assert_eq!(found.contains(&"response_issuer"), !fine, "{issuer}: {found:?}");
+    }
+}
+
 #[tokio::test]
 async fn oidc_038_a_profile_without_a_stable_id() {
     let bench = facebook();

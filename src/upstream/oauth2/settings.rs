@@ -21,6 +21,10 @@ pub struct Settings {
     /// What stands for the issuer in identities; by default the origin of `authorize_url`.
     #[serde(default)]
     pub issuer: Option<String>,
+    /// What the answer must name as its issuer (RFC 9207). Without it, `iss` is not looked at: nothing else says
+    /// what it should be.
+    #[serde(default)]
+    pub response_issuer: Option<String>,
     /// Our client id there.
     pub client_id: String,
     /// Our secret there.
@@ -107,6 +111,7 @@ impl Settings {
         "token_url",
         "userinfo_url",
         "issuer",
+        "response_issuer",
         "client_id",
         "client_secret",
         "client_auth",
@@ -230,6 +235,13 @@ impl Settings {
                 "leave it out for the origin of `authorize_url`",
             ));
         }
+        if self.response_issuer.as_deref().is_some_and(|text| !is_issuer(text)) {
+            found.push(Contradiction::new(
+                "response_issuer",
+                "the answer's issuer is an address without query and fragment (RFC 8414 §2)",
+                "write it as the provider's metadata does (`issuer`), or leave it out",
+            ));
+        }
         if self.client_id.is_empty() {
             found.push(Contradiction::new(
                 "client_id",
@@ -288,6 +300,10 @@ pub enum ScopeSeparator {
     /// As some providers want it.
     #[serde(rename = ",")]
     Comma,
+}
+
+fn is_issuer(text: &str) -> bool {
+    Endpoint::parse(text).is_ok_and(|endpoint| endpoint.url().query().is_none())
 }
 
 fn yes() -> bool {

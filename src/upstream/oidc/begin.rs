@@ -121,7 +121,9 @@ impl Oidc {
                     (_, false, true) => &[(Prompt::SelectAccount, CoreAuthPrompt::SelectAccount)],
                     (_, false, false) => &[],
                 };
-            let prompts = prompts.iter().filter(|(prompt, _)| self.settings.prompts.contains(prompt));
+            let most = if self.settings.one_prompt { 1 } else { prompts.len() };
+            let known = prompts.iter().filter(|(prompt, _)| self.settings.prompts.contains(prompt));
+            let prompts = known.take(most);
             wanted = prompts.fold(wanted, |wanted, (_, prompt)| wanted.add_prompt(prompt.clone()));
         }
         if passes(Wish::MaxAge) {

@@ -103,6 +103,9 @@ pub struct Settings {
     /// The values of `prompt` that it understands; others are not sent.
     #[serde(default = "prompts")]
     pub prompts: BTreeSet<Prompt>,
+    /// Its `prompt` takes one value only: where several are wanted, the new proof is what counts.
+    #[serde(default)]
+    pub one_prompt: bool,
     /// How it is told the person's language, where that is not `ui_locales`.
     #[serde(default)]
     pub language_param: Option<LanguageParam>,
@@ -156,6 +159,7 @@ impl Settings {
         "email_verified",
         "pass",
         "prompts",
+        "one_prompt",
         "language_param",
         "auth_time",
         "authorize_params",

@@ -1,4 +1,5 @@
 //! <https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps>,
+//! <https://docs.github.com/en/apps/github-authentication-discovery-endpoints>,
 //! <https://docs.github.com/en/rest/users/users#get-the-authenticated-user>,
 //! <https://docs.github.com/en/rest/users/emails#list-email-addresses-for-the-authenticated-user>
 
@@ -33,10 +34,22 @@ fn script(script: &mut Script) {
     });
 }
 
+/// GitHub.com names itself in its answers; a server of one's own does not.
+fn named(github: &mut Script) {
+    script(github);
+    github.response =
+        Box::new(|answer| drop(answer.insert("iss".to_owned(), "https://github.com/login/oauth".to_owned())));
+}
+
+const OWN: &str = "emails_url = \"{origin}/emails\"\nauthoritative_for = [\"github.example\"]";
+
 fn contract() -> Contract {
-    let more =
-        format!("{SECRET}emails_url = \"{{origin}}/emails\"\nauthoritative_for = [\"github.example\"]");
-    Contract::oauth2("github", &more, script)
+    Contract::oauth2("github", &format!("{SECRET}{OWN}"), named)
+}
+
+fn enterprise() -> Contract {
+    let more = format!("{SECRET}base_url = \"https://github.globex.example\"\n{OWN}");
+    Contract::oauth2("github-enterprise", &more, script)
 }
 
 #[tokio::test]
@@ -52,6 +65,7 @@ async fn what_github_is_set_to() {
         ]
     );
     assert_eq!(settings.issuer(), "https://github.com");
+    assert_eq!(settings.response_issuer.as_deref(), Some("https://github.com/login/oauth"));
     let more = format!("{SECRET}base_url = \"https://github.globex.example/\"");
     let enterprise = fixed_oauth2("github-enterprise", &more);
     assert_eq!(
@@ -64,18 +78,35 @@ async fn what_github_is_set_to() {
         ]
     );
     assert_eq!(enterprise.issuer(), "https://github.globex.example");
+    assert_eq!(enterprise.response_issuer, None);
 }
 
 #[tokio::test]
 async fn a_sign_in_at_github() {
-    let contract = contract();
+    signs_in_at(&contract(), "https://github.com").await;
+    assert_eq!(contract().signed_in_with_version().await.as_deref(), Some("2022-11-28"));
+}
+
+#[tokio::test]
+async fn a_sign_in_at_a_server_of_ones_own() {
+    signs_in_at(&enterprise(), "https://github.globex.example").await;
+    assert_eq!(enterprise().signed_in_with_version().await, None, "each server has versions of its own");
+}
+
+impl Contract {
+    async fn signed_in_with_version(&self) -> Option<String> {
+        self.signs_in().await;
+        self.last("/me").headers.get("x-github-api-version").cloned()
+    }
+}
+
+async fn signs_in_at(contract: &Contract, issuer: &str) {
     let vouched = contract.signs_in().await;
-    assert_eq!(key(&vouched), ("https://github.com", "583231", "integer"));
+    assert_eq!(key(&vouched), (issuer, "583231", "integer"));
     assert_eq!(email(&vouched), Some(("octocat@github.example", true)));
     let profile = vouched.identity.profile();
     assert_eq!(profile.name.as_deref(), Some("Mona Lisa Octocat"));
     assert_eq!(profile.preferred_username.as_deref(), Some("octocat"));
-    assert_eq!(contract.last("/me").headers["x-github-api-version"], "2022-11-28");
     assert!(
         contract.last("/me").headers["user-agent"].starts_with("countersign/"),
         "it refuses calls without one"
@@ -85,23 +116,45 @@ async fn a_sign_in_at_github() {
 
 #[tokio::test]
 async fn an_address_that_github_has_not_verified_is_none() {
+    for contract in [contract(), enterprise()] {
+        let vouched = contract
+            .signs_in_with(|script| {
+                script.emails = Box::new(|reply| {
+                    *reply = Reply::json(
+                        200,
+                        &json!([{"email": "octocat@github.example", "verified": false, "primary": true}]),
+                    );
+                });
+            })
+            .await;
+        assert_eq!(email(&vouched), None, "the public address of the profile is not used either");
+    }
+}
+
+/// RFC 9207, by the issuer of <https://github.com/.well-known/oauth-authorization-server/login/oauth>.
+#[tokio::test]
+async fn githubs_answer_names_githubs_issuer() {
     let contract = contract();
-    let vouched = contract
-        .signs_in_with(|script| {
-            script.emails = Box::new(|reply| {
-                *reply = Reply::json(
-                    200,
-                    &json!([{"email": "octocat@github.example", "verified": false, "primary": true}]),
-                );
-            });
-        })
-        .await;
-    assert_eq!(email(&vouched), None, "the public address of the profile is not used either");
+    for iss in [None, Some("https://github.com"), Some("https://github.globex.example/login/oauth")] {
+        contract
+            .refuses("oauth2.iss_param", |script| {
+                script.response = Box::new(move |answer| {
+                    answer.remove("iss");
+                    answer.extend(iss.map(|iss| ("iss".to_owned(), iss.to_owned())));
+                });
+            })
+            .await;
+    }
+    contract.declined("oauth2.iss_param", &[("error", "access_denied")]).await;
 }
 
 #[tokio::test]
 async fn what_github_refuses() {
-    let contract = contract();
+    refuses_at(&contract(), &[("iss", "https://github.com/login/oauth")]).await;
+    refuses_at(&enterprise(), &[]).await;
+}
+
+async fn refuses_at(contract: &Contract, says: &[(&str, &str)]) {
     for error in ["bad_verification_code", "incorrect_client_credentials", "redirect_uri_mismatch"] {
         contract
             .refuses("oauth2.token_error", |script| {
@@ -131,24 +184,26 @@ async fn what_github_refuses() {
                 Box::new(|reply| *reply = Reply::json(401, &json!({"message": "Bad credentials"})));
         })
         .await;
-    contract
-        .declined(
-            "oauth2.cancelled",
-            &[
-                ("error", "access_denied"),
-                ("error_description", "The user has denied your application access."),
-            ],
-        )
-        .await;
+    let denied =
+        [("error", "access_denied"), ("error_description", "The user has denied your application access.")];
+    contract.declined("oauth2.cancelled", &[&denied, says].concat()).await;
 }
 
 /// <https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps>
 #[tokio::test]
 async fn people_may_choose_among_their_accounts_at_github() {
-    let contract = contract();
-    assert!(contract.bench.entry.upstream.lets_choose());
-    assert!(!contract.wished(|_| {}).await.contains_key("prompt"));
-    assert_eq!(contract.wished(|request| request.select_account = true).await["prompt"], "select_account");
-    let asked = contract.in_german().await;
-    assert!(!asked.contains_key("ui_locales") && !asked.contains_key("hl"), "it has no word for a language");
+    for contract in [contract(), enterprise()] {
+        assert!(contract.bench.entry.upstream.lets_choose());
+        assert!(!contract.bench.entry.upstream.proves_freshness());
+        assert!(!contract.wished(|_| {}).await.contains_key("prompt"));
+        assert_eq!(
+            contract.wished(|request| request.select_account = true).await["prompt"],
+            "select_account"
+        );
+        let asked = contract.in_german().await;
+        assert!(
+            !asked.contains_key("ui_locales") && !asked.contains_key("hl"),
+            "it has no word for a language"
+        );
+    }
 }

@@ -57,6 +57,34 @@ async fn a_sign_in_at_google() {
     assert_eq!(contract.bench.standin.count("/userinfo"), 0, "the ID token says it all");
 }
 
+/// The discovery document says that answers name their issuer, and then they must.
+/// <https://accounts.google.com/.well-known/openid-configuration>
+#[tokio::test]
+async fn google_names_itself_in_its_answers() {
+    let named = |google: &mut Script| {
+        script(google);
+        google.discovery = Box::new(|_| {});
+        let mut before = std::mem::replace(&mut google.response, Box::new(|_| {}));
+        google.response = Box::new(move |answer| {
+            let iss = answer.get("iss").cloned();
+            before(answer);
+            answer.extend(iss.map(|iss| ("iss".to_owned(), iss)));
+        });
+    };
+    let contract = Contract::oidc("google", SECRET, named);
+    contract.signs_in().await;
+    for iss in [None, Some("https://accounts.google.com"), Some("accounts.google.com")] {
+        contract
+            .refuses("oidc.iss_param", |script| {
+                script.response = Box::new(move |answer| {
+                    answer.remove("iss");
+                    answer.extend(iss.map(|iss| ("iss".to_owned(), iss.to_owned())));
+                });
+            })
+            .await;
+    }
+}
+
 #[tokio::test]
 async fn the_issuer_without_https_is_another() {
     contract("")

@@ -98,6 +98,47 @@ async fn a_sign_in_at_one_tenant() {
     assert_eq!(name(&vouched), Some("Abe Lincoln"));
 }
 
+/// One value of `prompt`, and `auth_time` only where somebody added the claim.
+/// <https://learn.microsoft.com/en-us/entra/identity-platform/v2-oauth2-auth-code-flow#request-an-authorization-code>
+pub(super) async fn one_prompt_and_no_time(contract: &Contract) {
+    (contract.script)(&mut contract.bench.standin.script());
+    let upstream = &contract.bench.entry.upstream;
+    assert!(upstream.lets_choose() && !upstream.proves_freshness());
+    let both = |request: &mut BeginRequest| {
+        (request.select_account, request.force_authentication) = (true, true);
+    };
+    assert_eq!(contract.wished(both).await["prompt"], "login", "a new proof counts for more");
+    assert_eq!(contract.wished(|request| request.select_account = true).await["prompt"], "select_account");
+    assert_eq!(contract.wished(|request| request.silent = true).await["prompt"], "none");
+}
+
+#[tokio::test]
+async fn a_fresh_proof_is_shown_by_a_claim_that_somebody_adds() {
+    one_prompt_and_no_time(&Contract::oidc("microsoft", SECRET, single)).await;
+    one_prompt_and_no_time(&multi("\"any\"")).await;
+    let added = Contract::oidc("microsoft", &format!("{SECRET}auth_time = true\n"), single);
+    assert!(added.bench.entry.upstream.proves_freshness());
+    single(&mut added.bench.standin.script());
+    for (at, fine) in [(Some(1_800_000_000), true), (Some(1_700_000_000), false), (None, false)] {
+        added.bench.standin.script().claims = Box::new(move |claims| {
+            let claims = claims.as_object_mut().unwrap();
+            claims.remove("auth_time");
+            claims.extend(at.map(|at| ("auth_time".to_owned(), json!(at))));
+        });
+        let open = added.bench.begin(|request| request.force_authentication = true).await.unwrap();
+        let demand = |callback: &mut Callback| {
+            callback.demanded.begun_at = Some(countersign::context::Timestamp::from_secs(1_800_000_000));
+            callback.demanded.force_authentication = true;
+        };
+        let (outcome, trace) = added.bench.finish(&open, demand).await;
+        if fine {
+            outcome.unwrap();
+        } else {
+            refused(outcome, &trace, "oidc.auth_time");
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_address_is_a_proof_only_by_xms_edov() {
     let more = format!("{SECRET}authoritative_for = [\"globex.example\"]");

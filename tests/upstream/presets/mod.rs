@@ -60,6 +60,60 @@ pub fn endpoints(settings: &oauth2::Settings) -> [&str; 4] {
     ]
 }
 
+/// Those that have a contract here. Each is tried: [`Contract::new`] takes no other, and
+/// [`every_preset_has_its_contract`] holds the list to what the tests' own text makes.
+const TRIED: &[&str] = &[
+    "amazon",
+    "apple",
+    "auth0",
+    "bitbucket",
+    "cognito",
+    "discord",
+    "entra-external-id",
+    "facebook",
+    "github",
+    "github-enterprise",
+    "gitlab",
+    "google",
+    "kakao",
+    "keycloak",
+    "line",
+    "linkedin",
+    "microsoft",
+    "microsoft-multitenant",
+    "naver",
+    "oauth2",
+    "oidc",
+    "okta",
+    "paypal",
+    "slack",
+    "twitch",
+    "x",
+    "yahoo",
+];
+
+/// Of SAML's there is a like test beside their own contracts.
+#[test]
+fn every_preset_has_its_contract() {
+    let known = countersign::upstream::presets::all().iter().filter(|preset| preset.kind() != "saml");
+    assert_eq!(known.map(|preset| preset.name).collect::<Vec<_>>(), TRIED);
+    let texts = [
+        include_str!("apple.rs"),
+        include_str!("facebook.rs"),
+        include_str!("github.rs"),
+        include_str!("google.rs"),
+        include_str!("microsoft.rs"),
+        include_str!("oauth.rs"),
+        include_str!("openid.rs"),
+    ];
+    for preset in TRIED {
+        let made = ["oidc", "oauth2", "new"].map(|by| format!("Contract::{by}(\"{preset}\","));
+        let laid = ["oidc", "oauth2", "new"].map(|by| format!("Contract::{by}(\n        \"{preset}\","));
+        let tried = made.iter().chain(&laid).any(|call| texts.iter().any(|text| text.contains(call)));
+        assert!(tried, "{preset} is tried by nobody");
+    }
+}
+
 /// A preset at work against the stand-in.
 pub struct Contract {
     pub bench: Bench,
@@ -70,6 +124,7 @@ pub struct Contract {
 impl Contract {
     /// `more`: further keys, given the stand-in's origin.
     pub fn new(preset: &str, more: impl FnOnce(&str) -> String, script: fn(&mut Script)) -> Self {
+        assert!(TRIED.contains(&preset), "add {preset} to the list of those that have a contract");
         let bench = Bench::new(|origin| format!("preset = \"{preset}\"\n{TABLE}{HERE}{}", more(origin)));
         Self { bench, script, callback: |_| {} }
     }

@@ -17,7 +17,8 @@ fn status(status: u16, error: Value) -> impl FnOnce(&mut Script) {
     move |script| script.profile = Box::new(move |reply| *reply = Reply::json(status, &error))
 }
 
-/// <https://discord.com/developers/docs/resources/user>, <https://discord.com/developers/docs/topics/oauth2>
+/// <https://discord.com/developers/docs/resources/user>, <https://discord.com/developers/docs/topics/oauth2>,
+/// <https://discord.com/.well-known/oauth-authorization-server>
 #[tokio::test]
 async fn discord() {
     let (issuer, endpoints) = fixed_endpoints("discord");
@@ -36,6 +37,8 @@ async fn discord() {
             "id": "80351110224678912", "username": "nelly", "discriminator": "0", "global_name": "Nelly",
             "avatar": "8342729096ea3675442027381ff50dfe", "verified": true, "email": "nelly@discord.example",
         });
+        script.response =
+            Box::new(|answer| drop(answer.insert("iss".to_owned(), "https://discord.com".to_owned())));
     });
     let vouched = contract.signs_in().await;
     assert_eq!(key(&vouched), (issuer.as_str(), "80351110224678912", ""));
@@ -68,9 +71,21 @@ async fn discord() {
             &[
                 ("error", "access_denied"),
                 ("error_description", "The resource owner or authorization server denied the request"),
+                ("iss", "https://discord.com"),
             ],
         )
         .await;
+    contract.declined("oauth2.iss_param", &[("error", "access_denied")]).await;
+    for iss in [None, Some("https://discord.com/"), Some("https://github.com/login/oauth")] {
+        contract
+            .refuses("oauth2.iss_param", |script| {
+                script.response = Box::new(move |answer| {
+                    answer.remove("iss");
+                    answer.extend(iss.map(|iss| ("iss".to_owned(), iss.to_owned())));
+                });
+            })
+            .await;
+    }
 }
 
 /// <https://docs.x.com/x-api/users/get-my-user>,
@@ -302,7 +317,19 @@ async fn kakao() {
     let vouched = contract.signs_in().await;
     assert_eq!(key(&vouched), (issuer.as_str(), "123456789", "integer"));
     assert_eq!((email(&vouched), name(&vouched)), (Some(("sample@sample.example", true)), Some("Gildong")));
-    assert_eq!(contract.asks("scope").await.as_deref(), Some("profile_nickname,profile_image,account_email"));
+    // a scope whose consent item is not set in the app is the error KOE205
+    assert_eq!(contract.asks("scope").await, None);
+    // asked for so, pictures come by https; others are not taken
+    assert_eq!(contract.last("/me").query["secure_resource"], "true");
+    let picture = |vouched: &Vouched| vouched.identity.profile().picture.clone();
+    assert_eq!(picture(&vouched).as_deref(), Some("https://k.kakaocdn.net/dn/x.jpg"));
+    let plain = contract
+        .signs_in_with(|script| {
+            let profile = &mut script.person["kakao_account"]["profile"];
+            profile["profile_image_url"] = json!("http://k.kakaocdn.net/dn/x.jpg");
+        })
+        .await;
+    assert_eq!(picture(&plain), None);
     let both = |request: &mut BeginRequest| {
         (request.select_account, request.force_authentication) = (true, true);
     };

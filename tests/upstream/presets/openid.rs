@@ -53,6 +53,18 @@ async fn gitlab() {
     assert_eq!((email(&vouched), name(&vouched)), (Some(("alice@globex.example", true)), Some("Alice")));
     assert!(contract.last("/token").form.contains_key("code_verifier"));
     contract.refuses("oidc.token_error", invalid_grant).await;
+    knows_no_choice(&contract).await;
+    assert_eq!(contract.wished(|request| request.silent = true).await["prompt"], "none");
+}
+
+/// `prompt=select_account` is never sent, and nobody is promised a choice; a new proof is asked for all the same.
+async fn knows_no_choice(contract: &Contract) {
+    assert!(!contract.bench.entry.upstream.lets_choose());
+    assert!(!contract.wished(|request| request.select_account = true).await.contains_key("prompt"));
+    let both = |request: &mut BeginRequest| {
+        (request.select_account, request.force_authentication) = (true, true);
+    };
+    assert_eq!(contract.wished(both).await["prompt"], "login");
 }
 
 fn linkedin_script(script: &mut Script) {
@@ -231,6 +243,8 @@ async fn yahoo() {
     assert!(contract.last("/token").headers["authorization"].starts_with("Basic "));
     let asked = contract.in_german().await;
     assert_eq!((asked.get("language").map(String::as_str), asked.get("ui_locales")), (Some("de-ch"), None));
+    knows_no_choice(&contract).await;
+    assert!(!contract.wished(|request| request.silent = true).await.contains_key("prompt"));
     contract.refuses("oidc.token_error", invalid_grant).await;
     contract.declined("oidc.cancelled", &[("error", "access_denied")]).await;
 }
@@ -257,7 +271,12 @@ async fn speaks_by_the_book(contract: &Contract) {
             &[("error", "access_denied"), ("error_description", "User is not assigned")],
         )
         .await;
-    assert_eq!(contract.in_german().await["ui_locales"], "de-CH rm");
+    let asked = contract.in_german().await;
+    let told = (asked.get("ui_locales").map(String::as_str), asked.get("lang").map(String::as_str));
+    match contract.bench.entry.settings().common.preset.as_deref() {
+        Some("cognito") => assert_eq!(told, (None, Some("de-CH"))),
+        _ => assert_eq!(told, (Some("de-CH rm"), None)),
+    }
     let anew = contract.wished(|request| request.force_authentication = true).await;
     assert_eq!((anew["prompt"].as_str(), anew["max_age"].as_str()), ("login", "0"));
 }
@@ -268,7 +287,9 @@ const OURS: &str = "authoritative_for = [\"globex.example\"]\n";
 #[tokio::test]
 async fn okta() {
     assert_eq!(issuer("okta", "domain = \"globex.okta.com\""), "https://globex.okta.com");
-    speaks_by_the_book(&Contract::oidc("okta", &format!("{SECRET}{OURS}"), sound)).await;
+    let contract = Contract::oidc("okta", &format!("{SECRET}{OURS}"), sound);
+    speaks_by_the_book(&contract).await;
+    knows_no_choice(&contract).await;
 }
 
 /// By a key of ours, as <https://developer.okta.com/docs/api/openapi/okta-oauth/guides/client-auth/> wants it
@@ -336,7 +357,9 @@ async fn auth0() {
 async fn keycloak() {
     let more = "base_url = \"https://sso.globex.example/auth/\"\nrealm = \"staff\"";
     assert_eq!(issuer("keycloak", more), "https://sso.globex.example/auth/realms/staff");
-    speaks_by_the_book(&Contract::oidc("keycloak", &format!("{SECRET}{OURS}"), sound)).await;
+    let contract = Contract::oidc("keycloak", &format!("{SECRET}{OURS}"), sound);
+    speaks_by_the_book(&contract).await;
+    knows_no_choice(&contract).await;
 }
 
 /// userinfo writes `email_verified` as a text.
@@ -354,6 +377,7 @@ async fn cognito() {
         script.claims = Box::new(|claims| claims["token_use"] = json!("id"));
     });
     speaks_by_the_book(&contract).await;
+    knows_no_choice(&contract).await;
     let vouched = contract
         .signs_in_with(|script| script.userinfo = body(|body| body["email_verified"] = json!("false")))
         .await;
@@ -384,6 +408,7 @@ async fn entra_external_id() {
     speaks_by_the_book(&contract).await;
     let vouched = contract.signs_in_with(|script| script.claims = Box::new(|_| {})).await;
     assert_eq!(email(&vouched), Some(("ann@globex.example", false)), "email_verified is none of Microsoft's");
+    microsoft::one_prompt_and_no_time(&contract).await;
 }
 
 fn line_script(script: &mut Script) {
