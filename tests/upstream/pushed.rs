@@ -244,12 +244,18 @@ async fn an_endpoint_that_is_away_again_and_again_is_left_alone_and_who_is_there
     let bench = Bench::oidc(PUSHED);
     bench.signs_in().await;
     let open = bench.begin(|_| {}).await.unwrap();
+    // what somebody wishes may make a provider err, and says nothing about others' departures
     bench.standin.script().pushed = Box::new(|reply| reply.status = 503);
+    for _ in 0..20 {
+        assert_eq!(bench.begin(|_| {}).await.err().unwrap().reason, "net.status");
+    }
+    assert_eq!(bench.entry.upstream.health(), Health::Up);
+    bench.standin.script().pushed = Box::new(|reply| reply.pace = Pace::Drop);
     let mut reasons = Vec::new();
     for _ in 0..20 {
         reasons.push(bench.begin(|_| {}).await.err().unwrap().reason);
     }
-    assert_eq!(reasons[0], "net.status");
+    assert_eq!(reasons[0], "net.connect");
     assert_eq!(reasons.last(), Some(&"net.open"), "{reasons:?}");
     assert!(matches!(bench.entry.upstream.health(), Health::Down(_)));
     bench.finish(&open, |_| {}).await.0.unwrap();

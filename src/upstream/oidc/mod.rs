@@ -98,7 +98,7 @@ fn assemble(settings: &Settings, parts: Parts) -> Result<Oidc, Vec<Contradiction
         secret,
         common,
         mapping,
-        pushing: outbound.apart(),
+        pushing: outbound.apart().for_strangers(),
         redeeming: outbound.apart().for_strangers(),
         outbound,
         wanted,
