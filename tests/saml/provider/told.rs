@@ -2,7 +2,7 @@
 
 use super::metadata::{TRUSTED, remote};
 use super::{BY_HAND, build, files, idp};
-use crate::saml::Key;
+use crate::saml::{Idp, Key, Metadata as Described};
 use metrics::{Counter, Gauge, GaugeFn, Histogram, KeyName, Metadata, SharedString, Unit};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -88,7 +88,9 @@ async fn an_end_is_logged_once_at_each_step_and_again_when_it_comes_back() {
     let ending = Key::rsa().certified(NOW - DAY, NOW + 29 * DAY);
     let mut idp = idp();
     idp.keys = vec![ending.clone()];
-    let remote = remote(&idp.metadata().xml(), TRUSTED);
+    // something else is always to be told, which keeps nothing else in mind
+    let metadata = |idp: &Idp| Described { want_signed: Some(true), ..idp.metadata() };
+    let remote = remote(&metadata(&idp).xml(), TRUSTED);
     remote.accepts(Key::rsa()).await.unwrap();
     let warnings = Warnings::default();
     let _told = tracing::subscriber::set_default(warnings.clone());
@@ -101,12 +103,12 @@ async fn an_end_is_logged_once_at_each_step_and_again_when_it_comes_back() {
     assert_eq!(counts, [1, 1, 2, 2], "{:?}", warnings.0.lock().unwrap());
     // set right, and wrong again
     idp.keys = vec![ending.clone(), Key::rsa_next()];
-    remote.publish(&idp.metadata());
+    remote.publish(&metadata(&idp));
     remote.later(3600);
     remote.look().await;
     assert_eq!(warnings.count(), 2);
     idp.keys = vec![ending];
-    remote.publish(&idp.metadata());
+    remote.publish(&metadata(&idp));
     remote.later(3600);
     remote.look().await;
     assert_eq!(warnings.count(), 3, "{:?}", warnings.0.lock().unwrap());

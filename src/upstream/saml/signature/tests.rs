@@ -209,6 +209,10 @@ mod second {
         let folder = std::env::var(CHILD).expect("run by its parent");
         let read = |name: &str| std::fs::read(std::path::Path::new(&folder).join(name)).unwrap();
         let text = String::from_utf8(read("message.xml")).unwrap();
+        if std::path::Path::new(&folder).join("verify-first").exists() {
+            let (sound, trust) = (message(), trust(&[Key::rsa()]));
+            verify(&sound, &[&signature(&sound, &trust)], &trust).unwrap();
+        }
         let result = alone(&text, &read("certificate.der"));
         std::fs::write(std::path::Path::new(&folder).join("result"), format!("{result:?}")).unwrap();
     }
@@ -225,17 +229,24 @@ mod second {
         std::fs::write(folder.path().join("certificate.der"), Key::rsa().der()).unwrap();
         // The counterpart: without this, the test would pass with any message that samael does not like.
         let name = format!("{}::child", module_path!().split_once("::").unwrap().1);
-        let status = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", &name, "--ignored"])
-            .env(CHILD, folder.path())
-            .output()
-            .unwrap();
-        assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stdout));
-        let there = std::fs::read_to_string(folder.path().join("result")).unwrap();
+        let in_a_process_of_its_own = || {
+            let status = Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", &name, "--ignored"])
+                .env(CHILD, folder.path())
+                .output()
+                .unwrap();
+            assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stdout));
+            std::fs::read_to_string(folder.path().join("result")).unwrap()
+        };
         assert_eq!(
-            there, "Ok(\"what the message names\")",
+            in_a_process_of_its_own(),
+            "Ok(\"what the message names\")",
             "samael reads the file where nobody keeps it from it"
         );
+        // Whoever verifies anything cuts it off first.
+        std::fs::File::create(folder.path().join("verify-first")).unwrap();
+        let after = in_a_process_of_its_own();
+        assert!(after.starts_with("Err("), "{after}");
 
         assert_eq!(cut_off::once(), Ok(()));
         assert!(alone(&text, Key::rsa().der()).is_err(), "the file was read");

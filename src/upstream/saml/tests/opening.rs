@@ -125,6 +125,12 @@ fn a_redirect_is_verified_over_the_octets_that_came() {
         assert_eq!(query::verify(Kind::Request, &escaped, &trust).unwrap_err().reason, "saml.sig.invalid");
         let twice = format!("{raw}&RelayState=x");
         assert_eq!(query::verify(Kind::Request, &twice, &trust).unwrap_err().reason, "saml.encoding");
+        // some senders break the lines of base64
+        let (signed, value) = raw.split_once("&Signature=").unwrap();
+        let broken = format!("{signed}&Signature=%0D%0A{value}%0A");
+        query::verify(Kind::Request, &broken, &trust).unwrap();
+        let none = Trust { algorithms: std::collections::BTreeSet::new(), ..trust.clone() };
+        assert_eq!(query::verify(Kind::Request, &raw, &none).unwrap_err().reason, "saml.alg");
         let (unsigned, _) = raw.split_once("&Signature").unwrap();
         assert_eq!(query::verify(Kind::Request, unsigned, &trust).unwrap_err().reason, "saml.sig.missing");
     }

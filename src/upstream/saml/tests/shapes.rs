@@ -94,6 +94,18 @@ fn a_signature_has_one_place() {
     refused_for("saml.sig.wrapped", &moved(&|tree, s| tree.after("Response/Assertion/Issuer", s)));
     refused_for("saml.sig.wrapped", &moved(&|tree, s| tree.append("Response/Status", s)));
     refused_for("saml.message.shape", &moved(&|tree, s| tree.prepend("Response", s)));
+    // behind an issuer that is not the first, and behind a first that is not the issuer
+    refused_for(
+        "saml.sig.wrapped",
+        &moved(&|tree, s| {
+            tree.after("Response/Issuer", s)?;
+            tree.before("Response/Issuer", "<samlp:Extensions/>")
+        }),
+    );
+    refused_for(
+        "saml.sig.wrapped",
+        &moved(&|tree, s| tree.before("Response/Issuer", &format!("<samlp:Extensions/>{s}"))),
+    );
     refused_for("saml.sig.count", &moved(&|tree, s| tree.after("Response/Issuer", &format!("{s}{s}"))));
 }
 
@@ -148,6 +160,7 @@ fn parts_of_an_assertion_stand_in_an_assertion_and_in_order() {
         ("Response/Assertion/AuthnStatement", "<saml:Conditions/>"),
         ("Response/Assertion/AuthnStatement", "<saml:Evil/>"),
         ("Response/Assertion/AuthnStatement", "<Subject/>"),
+        ("Response/Assertion/AuthnStatement", "<AuthnStatement xmlns=\"urn:x\"/>"),
         ("Response/Assertion/AuthnStatement", "text"),
     ] {
         refused_for("saml.message.shape", &edited(ASSERTION, |tree| tree.after(place, what)));
@@ -253,6 +266,9 @@ fn a_signature_has_its_parts_once_and_nothing_besides() {
         "/SignatureValue",
         "/SignedInfo/CanonicalizationMethod",
         "/SignedInfo/SignatureMethod",
+        "/SignedInfo/Reference/Transforms",
+        "/SignedInfo/Reference/Transforms/Transform",
+        "/SignedInfo/Reference/Transforms/Transform[2]",
     ] {
         let named = edited(ASSERTION, |tree| tree.set_attribute(&at(path), "Other", "x"));
         refused_for("saml.sig.malformed", &named);
@@ -372,6 +388,62 @@ fn transforms_are_the_enveloped_signature_and_exclusive_canonicalisation() {
     for list in ["a:b", "1", &"x ".repeat(33)] {
         refused_for("saml.transform", &signed_with(|s| s.inclusive = list.to_owned()));
     }
+}
+
+#[test]
+fn canonicalisation_has_a_list_of_prefixes_and_no_other_parameter() {
+    let list =
+        "Response/Assertion/Signature/SignedInfo/Reference/Transforms/Transform[2]/InclusiveNamespaces";
+    let changed = |change: &dyn Fn(&mut Tree<'_>) -> Option<()>| {
+        let mut xml = signed_with(|s| s.inclusive = "xs".to_owned());
+        edit(&mut xml, change).expect("the edit finds its place");
+        xml
+    };
+    let one = outer(&changed(&|_| Some(())), list).unwrap();
+    refused_for("saml.transform", &changed(&|tree| tree.after(list, &one)));
+    refused_for("saml.transform", &changed(&|tree| tree.after(list, "<x xmlns=\"urn:x\"/>")));
+    refused_for("saml.transform", &changed(&|tree| tree.set(list, "x")));
+    let other = one.replace("InclusiveNamespaces", "Another");
+    refused_for("saml.transform", &changed(&|tree| tree.replace(list, &other)));
+    refused_for("saml.sig.malformed", &changed(&|tree| tree.set_attribute(list, "Other", "x")));
+}
+
+#[test]
+fn in_another_message_there_is_one_signature_and_no_assertion() {
+    use crate::upstream::saml::{ns, shape};
+    let read = |inside: &str| {
+        let text = format!(
+            "<samlp:LogoutRequest xmlns:samlp=\"{}\" xmlns:saml=\"{}\" xmlns:ds=\"{}\" ID=\"_a\">\
+             <saml:Issuer>x</saml:Issuer><samlp:Extensions>{inside}</samlp:Extensions></samlp:LogoutRequest>",
+            ns::PROTOCOL,
+            ns::ASSERTION,
+            ns::SIGNATURE
+        );
+        let document = roxmltree::Document::parse(&text).unwrap();
+        let read = shape::message(&document, ns::PROTOCOL, "LogoutRequest", &trust(&[Key::rsa()]));
+        read.map_err(|failure| failure.reason)
+    };
+    assert_eq!(read(""), Ok(None));
+    assert_eq!(read("<ds:Signature/>"), Err("saml.sig.wrapped"));
+    assert_eq!(read("<saml:Assertion ID=\"_b\"/>"), Err("saml.message.type"));
+}
+
+#[test]
+fn in_what_was_encrypted_a_signature_stands_in_its_place() {
+    use crate::upstream::saml::{ns, shape};
+    let read = |inside: &str| {
+        let text = format!(
+            "<saml:EncryptedAssertion xmlns:saml=\"{}\" xmlns:ds=\"{}\"><saml:Assertion ID=\"_a\">\
+             <saml:Issuer>x</saml:Issuer><saml:Subject>{inside}</saml:Subject></saml:Assertion>\
+             </saml:EncryptedAssertion>",
+            ns::ASSERTION,
+            ns::SIGNATURE
+        );
+        let document = roxmltree::Document::parse(&text).unwrap();
+        shape::decrypted(&document, &trust(&[Key::rsa()])).map_err(|failure| failure.reason)
+    };
+    assert_eq!(read(""), Ok(None));
+    assert_eq!(read("<ds:Signature/>"), Err("saml.sig.wrapped"));
 }
 
 #[test]

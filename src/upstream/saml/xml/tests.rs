@@ -66,6 +66,9 @@ fn whatever_is_no_xml_to_the_last_byte_is_refused() {
         "<a>&#x;</a>",
         "<a>&#+5;</a>",
         "<a>&#x+5;</a>",
+        // each is a character by its number, and is not written as one
+        "<a>&#+65;</a>",
+        "<a>&#x+41;</a>",
         "<a>\u{1}</a>",
         "<a>\u{ffff}</a>",
         "< a/>",
@@ -76,6 +79,13 @@ fn whatever_is_no_xml_to_the_last_byte_is_refused() {
     ] {
         refuses_at_once("saml.xml.malformed", text);
     }
+    refuses_at_once("saml.xml.encoding", "<?xml version=x1.0x?><a/>");
+    // where comments may stand, they are comments
+    for text in ["<!-- a -- b --><a/>", "<!-- a ---><a/>", "<!-- a", "<!--->"] {
+        let found = scan::scan(text, &METADATA).err().map(|failure| failure.reason);
+        assert_eq!(found, Some("saml.xml.malformed"), "{text}");
+    }
+    assert!(scan::scan("<!-- a - b --><a/>", &METADATA).is_ok());
     // these the tree finds out
     for text in ["", " ", "<p:a/>", "<a p:b='1'/>"] {
         refuses("saml.xml.malformed", text);
