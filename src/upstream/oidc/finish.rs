@@ -209,8 +209,7 @@ impl Oidc {
             }
             Err(error) => {
                 let failure = refused(error.reason(), error.note().to_owned());
-                Err(checks
-                    .fail(failure.expected("a token that the provider signed", error.note().to_owned())))
+                Err(checks.fail(failure.expected("a token that the provider signed", error.note())))
             }
         }
     }
