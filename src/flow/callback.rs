@@ -83,7 +83,7 @@ pub async fn callback(
             return Err(refused.traced(trace));
         }
     };
-    let mut asking = Asking::of(&vouched, &attempt, now);
+    let mut asking = Asking::of(&vouched, &entry, &attempt, now);
     let request = vouching(app, &snapshot, browser, &entry, &flow, vouched, &attempt);
     match vouch(app, request).await {
         Ok(Settled::SignedIn(secret, session)) => {

@@ -162,7 +162,7 @@ pub async fn send(app: &App, snapshot: &Snapshot, sending: &Sending<'_>) -> Resu
     };
     metrics::counter!("countersign_codes_mailed_total", "outcome" => outcome).increment(1);
     let Err(error) = sent else { return Ok(()) };
-    if !matches!(error, MailError::Recipient(_)) {
+    if !matches!(error, MailError::Recipient(_) | MailError::Declined(_)) {
         // Nobody is to wait for an hour because a server of ours was away. What it refused counts: else it could
         // be asked about any number of mailboxes.
         let (paid, attempt) = (payers(snapshot, sending), sending.attempt.clone());
@@ -194,12 +194,14 @@ fn told(error: MailError) -> Failure {
         MailError::Recipient(_) => {
             Failure::new(OAuthCode::InvalidRequest, "mail.recipient", UserMessage::MailUnavailable, note)
         }
-        MailError::NoServer | MailError::Away(_) | MailError::Unwritten(_) => Failure::new(
-            OAuthCode::TemporarilyUnavailable,
-            "mail.unavailable",
-            UserMessage::MailUnavailable,
-            note,
-        ),
+        MailError::NoServer | MailError::Declined(_) | MailError::Away(_) | MailError::Unwritten(_) => {
+            Failure::new(
+                OAuthCode::TemporarilyUnavailable,
+                "mail.unavailable",
+                UserMessage::MailUnavailable,
+                note,
+            )
+        }
     }
 }
 

@@ -158,11 +158,10 @@ impl Waiting {
         };
         let vouched = asking.vouched();
         let provider = vouched.identity.provider();
-        let entry = match open_provider(snapshot, &flow, provider) {
+        let entry = open_provider(snapshot, &flow, provider).map_err(|refused| refused.0.failure);
+        let entry = match entry.and_then(|entry| asking.still_holds(&entry).map(|()| entry)) {
             Ok(entry) => entry,
-            Err(refused) => {
-                return Err(turned_away(app, browser, flow, provider, (refused.0.failure, None)).await?);
-            }
+            Err(failure) => return Err(turned_away(app, browser, flow, provider, (failure, None)).await?),
         };
         let (client, redirect) =
             resume::client_of(snapshot, &flow).map_err(|refused| refused.in_flow(&flow))?;

@@ -13,8 +13,8 @@ use crate::ids::{AccountId, ProviderId, SessionId};
 use crate::protocol::{AuthorizationRequest, ClaimsRequest};
 use crate::store::StoreError;
 use crate::tokens::handle::{Digest, Flow, Handle};
-use crate::upstream::Vouched;
 use crate::upstream::identity::Waiting;
+use crate::upstream::{Entry, Vouched};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
@@ -132,6 +132,8 @@ pub struct Asking {
     pub attempt: String,
     /// When the provider vouched.
     pub vouched_at: Timestamp,
+    /// Digest of the provider's settings by which it was believed.
+    settings: String,
     /// What is asked.
     pub wanted: BTreeSet<Required>,
     /// The name that was told.
@@ -158,10 +160,15 @@ pub enum CodeProof {
     Proved,
 }
 
+fn digest_of(entry: &Entry) -> String {
+    Digest::of(&format!("{:?}", entry.settings())).as_str().to_owned()
+}
+
 impl Asking {
     /// Puts away what was vouched for.
-    pub fn of(vouched: &Vouched, attempt: &Digest, now: Timestamp) -> Self {
+    pub fn of(vouched: &Vouched, entry: &Entry, attempt: &Digest, now: Timestamp) -> Self {
         Self {
+            settings: digest_of(entry),
             identity: Waiting::of(&vouched.identity),
             passes_filter: vouched.passes_filter,
             attempt: attempt.as_str().to_owned(),
@@ -175,6 +182,17 @@ impl Asking {
     /// What was vouched for, again. The answer itself is used up.
     pub fn vouched(&self) -> Vouched {
         Vouched { identity: self.identity.identity(), passes_filter: self.passes_filter, replay: None }
+    }
+    /// Whether the provider would be believed by the same settings now.
+    ///
+    /// # Errors
+    /// `provider.changed`.
+    pub fn still_holds(&self, entry: &Entry) -> Result<(), Failure> {
+        if digest_of(entry) == self.settings {
+            return Ok(());
+        }
+        let note = "the provider's settings have changed since it vouched for the person";
+        Err(start_again("provider.changed", note))
     }
     /// The departure that this belongs to.
     pub fn attempt(&self) -> Digest {

@@ -56,6 +56,9 @@ pub enum MailError {
     /// The server does not deliver to this recipient.
     #[error("the mail server does not take letters to this recipient: {0}")]
     Recipient(String),
+    /// The server answered that it does not take the letter, and perhaps not because of the recipient.
+    #[error("the mail server did not take the letter: {0}")]
+    Declined(String),
     /// The server could not be reached, refused us, or did not answer in time.
     #[error("the mail server did not take the letter: {0}")]
     Away(String),
@@ -66,11 +69,9 @@ pub enum MailError {
 
 impl From<lettre::transport::smtp::Error> for MailError {
     fn from(error: lettre::transport::smtp::Error) -> Self {
-        // RFC 5321 §4.2.3: 550, 551, 553 are about the mailbox; RFC 7504: 556 about its domain. Everything else is
-        // between the server and us.
-        let of_recipient = error
-            .status()
-            .is_some_and(|code| ["550", "551", "553", "556"].contains(&code.to_string().as_str()));
+        // RFC 5321 §4.2.3: 550, 551, 553 are about the mailbox; RFC 7504: 556 about its domain. 450, 451, 452, 552 and 554
+        // may be about it. Everything else is between the server and us.
+        let status = error.status().map(|code| code.to_string()).unwrap_or_default();
         let mut told = error.to_string();
         let mut source = std::error::Error::source(&error);
         while let Some(cause) = source {
@@ -81,7 +82,11 @@ impl From<lettre::transport::smtp::Error> for MailError {
             source = cause.source();
         }
         let told = told.chars().filter(|c| !c.is_control()).take(300).collect();
-        if of_recipient { Self::Recipient(told) } else { Self::Away(told) }
+        match status.as_str() {
+            "550" | "551" | "553" | "556" => Self::Recipient(told),
+            "450" | "451" | "452" | "552" | "554" => Self::Declined(told),
+            _ => Self::Away(told),
+        }
     }
 }
 

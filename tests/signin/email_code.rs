@@ -329,3 +329,25 @@ async fn letters_go_by_tls_with_a_password_where_the_server_wants_it() {
     }
     assert_eq!((mailbox.kept().len(), plain.kept().len()), (1, 0));
 }
+
+/// What the server answers counts: else anybody could ask it, through us, about any number of mailboxes.
+#[tokio::test]
+async fn tries_at_a_server_that_declines_count_and_those_at_one_that_is_away_do_not() {
+    for declines in [false, true] {
+        let (house, mailbox) = house().await;
+        if declines {
+            mailbox.manners().recipient = Some("450 4.2.0 come again later");
+        } else {
+            mailbox.manners().greeting = Some("421 not now");
+        }
+        for _ in 0..6 {
+            let mut ann = Visitor::new();
+            let page = arrive(&house, &mut ann, "friendbook").await;
+            let fields = [("action", "details"), ("name", "Ann"), ("email", "ann@x.example")];
+            press(&house, &mut ann, &page, &fields).await;
+        }
+        let refusals = house.refusals().await;
+        let spent = refusals.iter().any(|kept| kept.refusal.reason == "person.codes_spent");
+        assert_eq!(spent, declines, "{refusals:?}");
+    }
+}

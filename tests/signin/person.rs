@@ -400,6 +400,28 @@ async fn a_provider_that_was_switched_off_meanwhile_lets_nobody_in() {
 }
 
 #[tokio::test]
+async fn settings_that_changed_meanwhile_vouch_for_nobody() {
+    let (mut house, mailbox) = house().await;
+    let mut ann = Visitor::new();
+    let page = arrive(&house, &mut ann, "friendbook").await;
+    let page = tell(&house, &mut ann, &page, "ann@x.example").await;
+    let changed = |config: String, providers: String| {
+        let providers =
+            providers.replacen("subject = \"id\"", "subject = \"id\"\nprofile_refresh = \"never\"", 1);
+        (config, providers)
+    };
+    house.reload(changed).await;
+    let watch = Watch::begin(&house, "provider.changed").await;
+    let refused = bring(&house, &mut ann, &page, &mailbox.last().code()).await;
+    assert_eq!(refused.status, 403, "{refused:#?}");
+    watch.refused_once(&house).await;
+    assert_eq!(house.rows().await.accounts, 0);
+    // The valid twin: begun again, by the settings as they are.
+    let page = arrive(&house, &mut Visitor::new(), "friendbook").await;
+    assert!(page.body.contains("autocomplete=\"email\""));
+}
+
+#[tokio::test]
 async fn back_and_other_ways_are_no_dead_ends() {
     let (house, mailbox) = house().await;
     let mut ann = Visitor::new();
