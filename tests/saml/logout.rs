@@ -16,11 +16,11 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use zeroize::Zeroizing;
 
-const ADDRESS: &str = "https://login.example/upstream/acme/logout";
+pub const ADDRESS: &str = "https://login.example/upstream/acme/logout";
 const OURS: &str = "https://login.example/upstream/acme/metadata";
 
 /// A provider with an address for logouts.
-const SLO: &str = r#"
+pub const SLO: &str = r#"
 sso_url = "https://id.acme.example/sso"
 slo_url = "https://id.acme.example/slo"
 certificates = ["file:idp.pem"]
@@ -33,7 +33,7 @@ fn by_post() -> String {
 }
 
 /// A message by redirect, with this query.
-fn by_query(query: &str) -> LogoutMessage {
+pub fn by_query(query: &str) -> LogoutMessage {
     LogoutMessage {
         method: CallbackMethod::Get,
         query: query.to_owned(),
@@ -47,7 +47,7 @@ fn by_query(query: &str) -> LogoutMessage {
 }
 
 /// A message by form, with this XML.
-fn by_form(name: &str, xml: &str, relay_state: Option<&str>) -> LogoutMessage {
+pub fn by_form(name: &str, xml: &str, relay_state: Option<&str>) -> LogoutMessage {
     let mut parameters: BTreeMap<String, String> = [(name.to_owned(), STANDARD.encode(xml))].into();
     parameters.extend(relay_state.map(|state| ("RelayState".to_owned(), state.to_owned())));
     LogoutMessage {
@@ -59,7 +59,7 @@ fn by_form(name: &str, xml: &str, relay_state: Option<&str>) -> LogoutMessage {
     }
 }
 
-async fn hear(bench: &Bench, message: &LogoutMessage) -> Result<LogoutHeard, Failure> {
+pub async fn heard(bench: &Bench, message: &LogoutMessage) -> Result<LogoutHeard, Failure> {
     let mut trace = Trace::default();
     let heard = bench.entry.upstream.inbound_logout(&bench.context, message, &mut trace).await;
     if let Err(failure) = &heard {
@@ -70,14 +70,14 @@ async fn hear(bench: &Bench, message: &LogoutMessage) -> Result<LogoutHeard, Fai
 }
 
 async fn notice(bench: &Bench, message: &LogoutMessage) -> LogoutNotice {
-    match hear(bench, message).await {
+    match heard(bench, message).await {
         Ok(LogoutHeard::Notice(notice)) => notice,
         other => panic!("{other:?}"),
     }
 }
 
 async fn refused(bench: &Bench, message: &LogoutMessage) -> &'static str {
-    match hear(bench, message).await {
+    match heard(bench, message).await {
         Err(failure) => failure.reason,
         Ok(heard) => panic!("{heard:?}"),
     }
@@ -450,7 +450,7 @@ async fn their_answer_must_fit_the_request_that_this_browser_took() {
         .map(|message| LogoutMessage { pending: pending(), ..message })
     };
     for message in both(&sound) {
-        let heard = hear(&bench, &message).await.unwrap();
+        let heard = heard(&bench, &message).await.unwrap();
         assert!(matches!(heard, LogoutHeard::Answer(LogoutOutcome::Complete)), "{heard:?}");
         let elsewhere = LogoutMessage { pending: None, ..message };
         assert_eq!(refused(&bench, &elsewhere).await, "saml.in_response_to");
@@ -460,7 +460,7 @@ async fn their_answer_must_fit_the_request_that_this_browser_took() {
         ..sound.clone()
     };
     for message in both(&status(&["Success", "PartialLogout"])) {
-        let heard = hear(&bench, &message).await.unwrap();
+        let heard = heard(&bench, &message).await.unwrap();
         assert!(matches!(heard, LogoutHeard::Answer(LogoutOutcome::Partial)), "{heard:?}");
     }
     let cases = [

@@ -2,6 +2,7 @@
 //! by a named mutation, next to its valid twin.
 #![allow(clippy::type_complexity, reason = "tables of cases with their mutations")]
 
+mod aside;
 mod bench;
 mod combinations;
 mod encrypted;

@@ -53,7 +53,23 @@ fn hush() {
 pub(super) async fn aside<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
-    let room = Arc::clone(&ROOM)
+    aside_or(|| refused("saml.sig.invalid", "the verifier gave up on the message"), work).await
+}
+
+/// As [`aside`]; a panic in the work is this failure.
+pub(super) async fn aside_or<T: Send + 'static>(
+    gave_up: impl FnOnce() -> Failure,
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    within(&ROOM, gave_up, work).await
+}
+
+async fn within<T: Send + 'static>(
+    room: &Arc<Semaphore>,
+    gave_up: impl FnOnce() -> Failure,
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let room = Arc::clone(room)
         .acquire_owned()
         .await
         .map_err(|_| Failure::internal("saml.internal", "there is no room left"))?;
@@ -65,9 +81,7 @@ pub(super) async fn aside<T: Send + 'static>(
         done
     };
     // The error would repeat what the panic said.
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|_| Err(refused("saml.sig.invalid", "the verifier gave up on the message")))
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(gave_up()))
 }
 
 #[cfg(test)]
@@ -101,5 +115,83 @@ mod tests {
         assert!(told.contains("1 passed"), "{told}");
         assert!(!told.contains(SECRET), "{told}");
         assert!(told.contains("something else, told as ever"), "{told}");
+    }
+
+    /// Each piece of work announces itself and then waits to be let go, so what runs at once is counted without a clock.
+    #[tokio::test]
+    async fn as_much_runs_at_once_as_there_is_room_and_no_more() {
+        use std::sync::mpsc;
+        const MOST: usize = 3;
+        let gave_up = || refused("saml.sig.invalid", "gave up");
+        let room = Arc::new(Semaphore::new(MOST));
+        let (begun, mut begins) = tokio::sync::mpsc::unbounded_channel();
+        let mut waiting = Vec::new();
+        for number in 0..=MOST {
+            let (room, begun) = (room.clone(), begun.clone());
+            let (go, gone) = mpsc::channel::<()>();
+            let work = move || {
+                begun.send((number, go)).unwrap();
+                // until its sender is dropped
+                let _ = gone.recv();
+                Ok(number)
+            };
+            waiting.push(tokio::spawn(async move { within(&room, gave_up, work).await }));
+        }
+        let mut running = Vec::new();
+        for _ in 0..MOST {
+            running.push(begins.recv().await.unwrap());
+        }
+        // All of them have asked by now; the last one has no room, and so has not even been handed to a thread.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(room.available_permits(), 0);
+        assert!(begins.try_recv().is_err(), "more than {MOST} at once");
+        // One ends, also by a panic or where nobody waits for it, and the next begins.
+        drop(running.pop());
+        let (last, go) = begins.recv().await.unwrap();
+        assert!(begins.try_recv().is_err() && running.iter().all(|(number, _)| *number != last));
+        drop((go, running));
+        for task in waiting {
+            task.await.unwrap().unwrap();
+        }
+        assert_eq!(room.available_permits(), MOST);
+    }
+
+    #[tokio::test]
+    async fn who_stops_waiting_gives_no_room_back_before_the_work_ends() {
+        let room = Arc::new(Semaphore::new(1));
+        let (begun, mut begins) = tokio::sync::mpsc::unbounded_channel();
+        let (go, gone) = std::sync::mpsc::channel::<()>();
+        let kept = room.clone();
+        let waiting = tokio::spawn(async move {
+            let work = move || {
+                begun.send(()).unwrap();
+                let _ = gone.recv();
+                Ok(())
+            };
+            within(&kept, || refused("saml.sig.invalid", "gave up"), work).await
+        });
+        begins.recv().await.unwrap();
+        waiting.abort();
+        assert!(waiting.await.unwrap_err().is_cancelled());
+        assert_eq!(room.available_permits(), 0);
+        drop(go);
+        drop(room.acquire().await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn who_gives_up_says_so_in_the_words_of_the_caller() {
+        let gave_up = || Failure::internal("saml.metadata", "the reader gave up");
+        let failure = aside_or::<()>(gave_up, || panic!("in a reader")).await.unwrap_err();
+        assert_eq!(failure.reason, "saml.metadata");
+        assert_eq!(aside_or(gave_up, || Ok(7)).await.unwrap(), 7);
+    }
+
+    /// The room of the broker itself is the processors' number.
+    #[test]
+    fn there_is_room_for_as_many_as_there_are_processors() {
+        let processors = std::thread::available_parallelism().map_or(2, usize::from);
+        assert!(ROOM.available_permits() <= processors);
     }
 }

@@ -43,6 +43,16 @@ pub(super) struct Trust {
     pub keep: Option<Arc<Path>>,
 }
 
+impl Trust {
+    /// The certificates that count. No provider has more in use, and each costs an attempt.
+    pub fn counted(&self) -> &[Certificate] {
+        self.certificates.get(..CERTIFICATES).unwrap_or(&self.certificates)
+    }
+}
+
+/// Certificates of one provider that are tried.
+pub(super) const CERTIFICATES: usize = 16;
+
 /// What a provider answered.
 #[derive(Debug, Clone)]
 pub(super) enum Answer {

@@ -1,5 +1,6 @@
 //! Where what is known of a provider comes from: its metadata by address or by file, or the settings alone.
 
+use super::aside::aside_or;
 use super::keys::{OwnKey, OwnKeys};
 use super::metadata::idp::{self, Address, Described, down, unusable};
 use super::open::{Certificate, Signed, Trust};
@@ -9,7 +10,7 @@ use super::{Saml, ns, open, watch};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::outbound::cached::{Cached, Fetched};
-use crate::outbound::{Method, Request};
+use crate::outbound::{Method, Outbound, Request};
 use crate::upstream::Parts;
 use crate::upstream::registry::Found;
 use crate::upstream::settings::{Contradiction, Endpoint, SecretRef};
@@ -59,7 +60,10 @@ pub(super) fn build(settings: &Settings, parts: Parts) -> Result<Saml, Vec<Contr
     let fixed = match (&settings.metadata_file, &settings.sso_url) {
         (Some(file), _) => {
             let text = secrets.get(&file.0).map(|text| text.expose_secret().to_owned()).unwrap_or_default();
-            saml.read_metadata(&text).map(Some).map_err(|failure| ("metadata_file", failure.for_operator()))
+            saml.reader()
+                .read(text.as_bytes())
+                .map(Some)
+                .map_err(|failure| ("metadata_file", failure.for_operator()))
         }
         (None, Some(sso)) => Ok(Some(saml.by_hand(sso))),
         (None, None) => Ok(None),
@@ -128,6 +132,47 @@ fn own_key(
         .map(Arc::new)
 }
 
+/// What metadata is read with.
+struct Reader {
+    /// Who signs it; no certificates if nobody is to.
+    signers: Trust,
+    /// The one entity that counts.
+    entity_id: String,
+    /// The keys that the configuration names.
+    pinned: Arc<Vec<Certificate>>,
+    /// Which addresses we may go to.
+    outbound: Outbound,
+}
+
+impl Reader {
+    /// Checks the metadata's signature where somebody is to have signed it, and reads what was signed.
+    ///
+    /// Blocks, for as long as some megabytes take.
+    fn read(&self, bytes: &[u8]) -> Result<Described, Failure> {
+        let text = std::str::from_utf8(bytes)
+            .map_err(|_| unusable("saml.xml.encoding", "the metadata is not UTF-8"))?;
+        let text = xml::decode(text.as_bytes(), &METADATA).map_err(down)?;
+        let signed;
+        let text = if self.signers.certificates.is_empty() {
+            text
+        } else {
+            signed = self.verified(text).map_err(down)?;
+            &signed
+        };
+        idp::read(text, &self.entity_id, &self.pinned, &self.outbound)
+    }
+
+    /// What of the metadata is signed by one of those who are to sign it: all of it.
+    fn verified(&self, text: &str) -> Result<String, Failure> {
+        // one entity or an aggregate; the reader takes nothing else
+        let root = match xml::parse_within(text, &METADATA)?.root_element().tag_name().name() {
+            "EntitiesDescriptor" => "EntitiesDescriptor",
+            _ => "EntityDescriptor",
+        };
+        open::verify_root_now(text.as_bytes(), &METADATA, (ns::METADATA, root), &self.signers)
+    }
+}
+
 impl Saml {
     /// What the settings say by themselves.
     fn by_hand(&self, sso: &Endpoint) -> Described {
@@ -148,33 +193,19 @@ impl Saml {
         }
     }
 
-    /// Checks the metadata's signature where somebody is to have signed it, and reads what was signed.
-    fn read_metadata(&self, text: &str) -> Result<Described, Failure> {
-        let text = xml::decode(text.as_bytes(), &METADATA).map_err(down)?;
-        let signed;
-        let text = if self.metadata_signers.is_empty() {
-            text
-        } else {
-            signed = self.verified_metadata(text).map_err(down)?;
-            &signed
-        };
-        idp::read(text, &self.settings.entity_id, &self.pinned, &self.outbound)
-    }
-
-    /// What of the metadata is signed by one of those who are to sign it: all of it.
-    fn verified_metadata(&self, text: &str) -> Result<String, Failure> {
-        let trust = Trust {
-            certificates: self.metadata_signers.clone(),
-            algorithms: self.algorithms(),
-            signed: Signed { assertion: false, response: false },
-            keep: None,
-        };
-        // one entity or an aggregate; the reader takes nothing else
-        let root = match xml::parse_within(text, &METADATA)?.root_element().tag_name().name() {
-            "EntitiesDescriptor" => "EntitiesDescriptor",
-            _ => "EntityDescriptor",
-        };
-        open::verify_root_now(text.as_bytes(), &METADATA, (ns::METADATA, root), &trust)
+    /// What reads its metadata, on whatever thread.
+    fn reader(&self) -> Reader {
+        Reader {
+            signers: Trust {
+                certificates: self.metadata_signers.clone(),
+                algorithms: self.algorithms(),
+                signed: Signed { assertion: false, response: false },
+                keep: None,
+            },
+            entity_id: self.settings.entity_id.clone(),
+            pinned: self.pinned.clone(),
+            outbound: self.outbound.clone(),
+        }
     }
 
     /// Signature algorithms by URI.
@@ -244,9 +275,10 @@ impl Saml {
             body: Vec::new(),
         };
         let answer = self.outbound.send(request, METADATA.bytes).await?.ok()?;
-        let text = std::str::from_utf8(&answer.body)
-            .map_err(|_| unusable("saml.xml.encoding", "the metadata is not UTF-8"))?;
-        let described = self.read_metadata(text)?;
+        // Megabytes, twice through a parser and through both verifiers.
+        let (reader, body, max_age) = (self.reader(), answer.body, answer.max_age);
+        let gave_up = || unusable("saml.metadata", "the reader gave up on the metadata");
+        let described = aside_or(gave_up, move || reader.read(&body)).await?;
         let now = context.now();
         let left = described.valid_until.map_or(Duration::MAX, |until| until.since(now));
         if left.is_zero() {
@@ -256,7 +288,7 @@ impl Saml {
                     described.valid_until.map_or_else(String::new, |u| u.rfc3339()),
                 ));
         }
-        let wished = described.cache_for.or(answer.max_age).unwrap_or(HOUR);
+        let wished = described.cache_for.or(max_age).unwrap_or(HOUR);
         Ok((described, wished.clamp(5 * MINUTE, 24 * HOUR).min(left)))
     }
 }

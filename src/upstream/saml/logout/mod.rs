@@ -8,6 +8,7 @@ mod message;
 #[cfg(test)]
 mod tests;
 
+use super::aside::aside;
 use super::metadata::idp::{Address, Described};
 use super::open::{self, Trust};
 use super::profile::NameId;
@@ -21,7 +22,7 @@ use crate::upstream::{
     Begun, CallbackMethod, Departure, LogoutHeard, LogoutMessage, LogoutNotice, LogoutOutcome, LogoutWish,
     Replay, Trace,
 };
-use message::{Expected, Head};
+use message::{Asked, Expected, Head};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -42,11 +43,21 @@ struct Reply {
 }
 
 /// A message as it came, read but not believed yet.
+#[derive(Clone)]
 struct Received {
     kind: Kind,
+    method: CallbackMethod,
+    /// The query as it came, which is what is signed in a redirect.
+    query: String,
     /// The XML.
     bytes: Vec<u8>,
     relay_state: Option<String>,
+}
+
+/// What a message said.
+enum Said {
+    Asked(Asked),
+    Answered(LogoutOutcome),
 }
 
 impl Saml {
@@ -66,28 +77,22 @@ impl Saml {
                 checks.fail(failure.expected("`single_logout`, and a `key` to sign with", "neither, or one"))
             );
         }
-        let received = received(message, checks)?;
-        let remembered = match received.kind {
+        let (kind, value) = only(message, checks)?;
+        let remembered = match kind {
             Kind::Request => None,
             // Nothing is opened that nobody here waits for.
             Kind::Response => Some(remembered(message, checks)?),
         };
-        self.addressed(&received, checks).map_err(|failure| checks.fail(failure))?;
-        let text = self.verified(context, message, &received, checks).await?;
-        let document = xml::parse(&text).map_err(|failure| checks.fail(failure))?;
+        let (received, issuer) =
+            received(message, kind, value).await.map_err(|failure| checks.fail(failure))?;
+        self.addressed(issuer, checks).map_err(|failure| checks.fail(failure))?;
+        let text = self.verified(context, &received, checks).await?;
         let ours = Addresses::beside_logout(&message.address);
         let entity_id = self.our_entity_id(&ours.callback);
-        let expected = Expected {
-            issuer: &self.settings.entity_id,
-            address: &message.address,
-            now: context.now(),
-            skew: self.settings.skew,
+        let asked = match self.said(context, message, text, remembered, checks).await? {
+            Said::Asked(asked) => asked,
+            Said::Answered(outcome) => return Ok(LogoutHeard::Answer(outcome)),
         };
-        let root = document.root_element();
-        if let Some(Remembered { id }) = remembered {
-            return message::response(root, &id, &expected, checks).map(LogoutHeard::Answer);
-        }
-        let asked = message::request(root, &expected, checks)?;
         let reply = Reply {
             in_response_to: asked.id.clone(),
             relay_state: received.relay_state,
@@ -109,10 +114,7 @@ impl Saml {
     }
 
     /// Refuses what says that it comes from another provider.
-    fn addressed(&self, received: &Received, checks: &mut Checks<'_>) -> Result<(), Failure> {
-        let text = xml::decode(&received.bytes, &xml::MESSAGE)?;
-        let document = xml::parse(text)?;
-        let issuer = message::claimed_issuer(document.root_element());
+    fn addressed(&self, issuer: Option<String>, checks: &mut Checks<'_>) -> Result<(), Failure> {
         let own = &self.settings.entity_id;
         match issuer {
             Some(issuer) if issuer != *own => {
@@ -131,21 +133,51 @@ impl Saml {
     async fn verified(
         &self,
         context: &Context,
-        message: &LogoutMessage,
         received: &Received,
         checks: &mut Checks<'_>,
     ) -> Result<String, Failure> {
         let described = self.describe(context).await.map_err(|failure| checks.fail(failure))?;
-        let mut outcome = opened(message, received, self.trust(&described)).await;
+        let mut outcome = opened(received.clone(), self.trust(&described)).await;
         if outcome.as_ref().is_err_and(|failure| failure.reason == "saml.sig.invalid") {
             let newer = self.newer(context, &described).await;
             if let Some(newer) = newer.map_err(|failure| checks.fail(failure))? {
-                outcome = opened(message, received, self.trust(&newer)).await;
+                outcome = opened(received.clone(), self.trust(&newer)).await;
             }
         }
         let text = outcome.map_err(|failure| checks.fail(failure))?;
         checks.note("saml.signature", "signed by the provider", element(received.kind));
         Ok(text)
+    }
+
+    /// What the message says, held against what it must be about.
+    async fn said(
+        &self,
+        context: &Context,
+        message: &LogoutMessage,
+        text: String,
+        remembered: Option<Remembered>,
+        checks: &mut Checks<'_>,
+    ) -> Result<Said, Failure> {
+        let (issuer, address) = (self.settings.entity_id.clone(), message.address.clone());
+        let (now, skew) = (context.now(), self.settings.skew);
+        let looked = aside(move || {
+            let mut steps = Trace::default();
+            let mut checks = Checks::new(&mut steps);
+            let expected = Expected { issuer: &issuer, address: &address, now, skew };
+            let said = xml::parse(&text).map_err(|failure| checks.fail(failure)).and_then(|document| {
+                let root = document.root_element();
+                match remembered {
+                    Some(Remembered { id }) => {
+                        message::response(root, &id, &expected, &mut checks).map(Said::Answered)
+                    }
+                    None => message::request(root, &expected, &mut checks).map(Said::Asked),
+                }
+            });
+            Ok((steps, said))
+        });
+        let (steps, said) = looked.await.map_err(|failure| checks.fail(failure))?;
+        checks.append(&steps);
+        said
     }
 
     /// Our signed answer to a LogoutRequest, with its RelayState as it came (Bindings §3.4.3, §3.5.3).
@@ -236,24 +268,42 @@ fn element(kind: Kind) -> &'static str {
     }
 }
 
-/// One message, by the binding of the method.
-fn received(message: &LogoutMessage, checks: &mut Checks<'_>) -> Result<Received, Failure> {
+/// The one message, still encoded.
+fn only<'a>(message: &'a LogoutMessage, checks: &mut Checks<'_>) -> Result<(Kind, &'a str), Failure> {
     let value = |kind: Kind| message.parameters.get(kind.parameter());
-    let (kind, value) = match (value(Kind::Request), value(Kind::Response)) {
-        (Some(value), None) => (Kind::Request, value),
-        (None, Some(value)) => (Kind::Response, value),
+    match (value(Kind::Request), value(Kind::Response)) {
+        (Some(value), None) => Ok((Kind::Request, value)),
+        (None, Some(value)) => Ok((Kind::Response, value)),
         (both, _) => {
             let received = if both.is_some() { "both" } else { "none" };
             let failure = Failure::invalid_request("upstream.logout_request", "there is not one message");
-            return Err(checks.fail(failure.expected("SAMLRequest or SAMLResponse", received)));
+            Err(checks.fail(failure.expected("SAMLRequest or SAMLResponse", received)))
         }
-    };
-    let bytes = match message.method {
-        CallbackMethod::Get => open::inflate(value),
-        CallbackMethod::Post => open::decode_form(value),
-    };
-    let bytes = bytes.map_err(|failure| checks.fail(failure))?;
-    Ok(Received { kind, bytes, relay_state: message.parameters.get("RelayState").cloned() })
+    }
+}
+
+/// Reads the message by the binding of the method, and whom it says it comes from. Anybody can send one that inflates to
+/// all that a message may be, so this is done aside too.
+async fn received(
+    message: &LogoutMessage,
+    kind: Kind,
+    value: &str,
+) -> Result<(Received, Option<String>), Failure> {
+    let (method, value) = (message.method, value.to_owned());
+    let query = message.query.clone();
+    let relay_state = message.parameters.get("RelayState").cloned();
+    aside(move || {
+        let bytes = match method {
+            CallbackMethod::Get => open::inflate(&value)?,
+            CallbackMethod::Post => open::decode_form(&value)?,
+        };
+        let issuer = {
+            let document = xml::parse(xml::decode(&bytes, &xml::MESSAGE)?)?;
+            message::claimed_issuer(document.root_element())
+        };
+        Ok((Received { kind, method, query, bytes, relay_state }, issuer))
+    })
+    .await
 }
 
 /// The request of ours that a LogoutResponse answers, if this browser left for it.
@@ -266,28 +316,30 @@ fn remembered(message: &LogoutMessage, checks: &mut Checks<'_>) -> Result<Rememb
 }
 
 /// Verifies the signature of a message, by redirect over the raw query, by form within it.
-async fn opened(message: &LogoutMessage, received: &Received, trust: Trust) -> Result<String, Failure> {
+async fn opened(received: Received, trust: Trust) -> Result<String, Failure> {
     let name = element(received.kind);
-    match message.method {
+    match received.method {
         CallbackMethod::Post => {
-            open::verify_root(received.bytes.clone(), xml::MESSAGE, (ns::PROTOCOL, name), trust).await
+            open::verify_root(received.bytes, xml::MESSAGE, (ns::PROTOCOL, name), trust).await
         }
-        CallbackMethod::Get => {
-            let signed = query::verify(received.kind, &message.query, &trust)?;
-            // The signed octets are what counts, however others read the query.
-            let bytes = open::inflate(&signed.message)?;
-            // An empty parameter counts as one that was not sent.
-            let relay_state = signed.relay_state.filter(|state| !state.is_empty());
-            if bytes != received.bytes || relay_state != received.relay_state {
-                return Err(refused("saml.sig.invalid", "the query is read in two ways"));
-            }
-            let text = xml::decode(&bytes, &xml::MESSAGE)?;
-            let document = xml::parse(text)?;
-            // Bindings §3.4.4.1: no signature within a message that travels so
-            if shape::message(&document, ns::PROTOCOL, name, &trust)?.is_some() {
-                return Err(refused("saml.message.shape", "a message by redirect is signed within itself"));
-            }
-            Ok(text.to_owned())
-        }
+        CallbackMethod::Get => aside(move || opened_query(&received, &trust)).await,
     }
+}
+
+fn opened_query(received: &Received, trust: &Trust) -> Result<String, Failure> {
+    let signed = query::verify(received.kind, &received.query, trust)?;
+    // The signed octets are what counts, however others read the query.
+    let bytes = open::inflate(&signed.message)?;
+    // An empty parameter counts as one that was not sent.
+    let relay_state = signed.relay_state.filter(|state| !state.is_empty());
+    if bytes != received.bytes || relay_state != received.relay_state {
+        return Err(refused("saml.sig.invalid", "the query is read in two ways"));
+    }
+    let text = xml::decode(&bytes, &xml::MESSAGE)?;
+    let document = xml::parse(text)?;
+    // Bindings §3.4.4.1: no signature within a message that travels so
+    if shape::message(&document, ns::PROTOCOL, element(received.kind), trust)?.is_some() {
+        return Err(refused("saml.message.shape", "a message by redirect is signed within itself"));
+    }
+    Ok(text.to_owned())
 }

@@ -25,9 +25,6 @@ use crate::failure::Failure;
 use crate::upstream::checks::refused;
 use std::collections::BTreeSet;
 
-/// Certificates of one provider that are tried.
-const CERTIFICATES: usize = 16;
-
 /// What a signature covers, in canonical form without the signature, and the certificate whose key made it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Verified {
@@ -43,7 +40,7 @@ struct Verified {
 /// # Errors
 /// `saml.sig.invalid`; `saml.sig.disagreement`
 pub(super) fn verify(text: &str, signatures: &[&Signature], trust: &Trust) -> Result<Vec<String>, Failure> {
-    let certificates = trust.certificates.get(..CERTIFICATES).unwrap_or(&trust.certificates);
+    let certificates = trust.counted();
     let first = pure::verify(text, signatures, certificates)?;
     let kinds: BTreeSet<_> =
         signatures.iter().map(|s| matches!(s.algorithm, algorithm::Algorithm::Rsa(_))).collect();

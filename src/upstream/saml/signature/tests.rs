@@ -2,7 +2,7 @@
 
 use super::super::support::{Key, Signature as Template, sign};
 use super::*;
-use crate::upstream::saml::open::{Certificate, Signed};
+use crate::upstream::saml::open::{CERTIFICATES, Certificate, Signed};
 use crate::upstream::saml::{shape, xml};
 use std::sync::Arc;
 
@@ -58,6 +58,58 @@ fn the_certificate_that_signed_is_known_among_others() {
     let seventeenth = Trust { certificates: Arc::new(many), ..trust.clone() };
     let failure = verify(&text, &[&signature(&text, &trust)], &seventeenth).unwrap_err();
     assert_eq!(failure.reason, "saml.sig.invalid");
+    // the same of the signature of a redirect
+    let ours =
+        sign::SigningKey::new(&pkcs8(&Key::rsa()), Certificate { der: Key::rsa().der().into() }).unwrap();
+    let raw = query::sign(query::Kind::Request, "AAAA", None, &ours).unwrap();
+    assert!(query::verify(query::Kind::Request, &raw, &sixteenth).is_ok());
+    let failure = query::verify(query::Kind::Request, &raw, &seventeenth).unwrap_err();
+    assert_eq!(failure.reason, "saml.sig.invalid");
+}
+
+/// Counters by name, of this thread alone.
+#[derive(Default)]
+struct Counted(std::sync::Mutex<std::collections::BTreeMap<String, Arc<std::sync::atomic::AtomicU64>>>);
+
+impl metrics::Recorder for Counted {
+    fn describe_counter(&self, _: metrics::KeyName, _: Option<metrics::Unit>, _: metrics::SharedString) {}
+    fn describe_gauge(&self, _: metrics::KeyName, _: Option<metrics::Unit>, _: metrics::SharedString) {}
+    fn describe_histogram(&self, _: metrics::KeyName, _: Option<metrics::Unit>, _: metrics::SharedString) {}
+    fn register_counter(&self, key: &metrics::Key, _: &metrics::Metadata<'_>) -> metrics::Counter {
+        let mut counters = self.0.lock().unwrap();
+        metrics::Counter::from_arc(counters.entry(key.name().to_owned()).or_default().clone())
+    }
+    fn register_gauge(&self, _: &metrics::Key, _: &metrics::Metadata<'_>) -> metrics::Gauge {
+        metrics::Gauge::noop()
+    }
+    fn register_histogram(&self, _: &metrics::Key, _: &metrics::Metadata<'_>) -> metrics::Histogram {
+        metrics::Histogram::noop()
+    }
+}
+
+#[test]
+fn each_disagreement_is_counted_and_nothing_else_is() {
+    let counted = Counted::default();
+    let told = || {
+        let counters = counted.0.lock().unwrap();
+        let told = counters
+            .iter()
+            .map(|(name, value)| (name.clone(), value.load(std::sync::atomic::Ordering::Relaxed)));
+        told.collect::<Vec<_>>()
+    };
+    metrics::with_local_recorder(&counted, || {
+        let (text, trust) = (message(), trust(&[Key::rsa()]));
+        let signature = signature(&text, &trust);
+        assert!(verify(&text, &[&signature], &trust).is_ok());
+        let other = Signature { digest_value: vec![0; 32], ..signature };
+        assert_eq!(verify(&text, &[&other], &trust).unwrap_err().reason, "saml.sig.invalid");
+        assert_eq!(told(), []);
+        for count in 1..=3 {
+            // the same message counts each time, kept or not
+            disagreement::keep("<a/>", "how", &trust);
+            assert_eq!(told(), [("countersign_saml_disagreements_total".to_owned(), count)]);
+        }
+    });
 }
 
 #[test]
