@@ -241,6 +241,11 @@ fn every_check_of_a_provider_stands_on_its_page_with_a_test_that_exists() {
         for row in text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| what |")) {
             let cells: Vec<_> = row.trim_matches('|').split(" | ").collect();
             let Some((tests, rest)) = cells.split_last() else { continue };
+            if *page == "docs/saml-checks.md" {
+                let rule = rest.get(2).copied().unwrap_or_default();
+                let says = rule.contains('§') || rule.contains("own rule") || rule.contains("RFC");
+                assert!(says, "{page} does not say where the rule is from: {row}");
+            }
             // a check that can refuse has a test
             let refuses = rest.last().is_some_and(|reason| reason.contains('`'));
             assert!(

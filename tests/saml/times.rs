@@ -199,7 +199,9 @@ async fn saml_075_every_assertion_is_used_once() {
         let vouched = bench
             .accepts(|script| script.assertion.conditions.as_mut().unwrap().more = more.to_owned())
             .await;
-        assert!(seen.insert(vouched.replay.unwrap().what));
+        let replay = vouched.replay.unwrap();
+        assert_eq!(replay.reason, "saml.replay");
+        assert!(seen.insert(replay.what));
     }
     bench
         .refuses("saml.condition", |script| {

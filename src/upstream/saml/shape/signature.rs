@@ -160,11 +160,7 @@ fn nothing_else(node: Node<'_, '_>) -> Result<(), Failure> {
         return Err(refused("saml.sig.wrapped", "something is hidden in a signature")
             .expected("SignedInfo, SignatureValue, KeyInfo", hidden.tag_name().name()));
     }
-    if node
-        .descendants()
-        .filter(|n| n.is_element())
-        .any(|n| !xml::only_elements(n) && xml::elements(n).next().is_some())
-    {
+    if node.descendants().any(|n| !xml::only_elements(n) && xml::elements(n).next().is_some()) {
         return Err(malformed("there is text between the parts of a signature", node));
     }
     Ok(())

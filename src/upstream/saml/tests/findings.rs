@@ -1,7 +1,26 @@
-//! What samael, libxmlsec1 and libxml2 let through by themselves, one test for each finding: none is reachable.
+//! What samael, libxmlsec1 and libxml2 let through by themselves: none is reachable. Every finding has its tests:
 //!
-//! Findings about the checks of the profile (missing conditions, audiences, times, statuses) are the tests of the
-//! profile; samael does none of its checks here.
+//! 1. References are fetched before anything is authenticated:
+//!    `a_reference_to_elsewhere_is_refused_and_not_followed`, `cut_off_nothing_is_read_and_nothing_is_fetched`.
+//! 2. Transforms run before anything is authenticated: `a_stylesheet_is_never_run`.
+//! 3. Metadata without a certificate make signatures needless: `without_certificates_nothing_is_accepted`,
+//!    `metadata_without_a_signing_certificate_is_refused`.
+//! 4. Any algorithm is allowed: `algorithms_are_listed_for_all_four`.
+//! 5. What nobody signed on the response is taken, and so is a bare assertion:
+//!    `what_is_not_signed_on_the_response_is_marked_so`, `nothing_that_is_not_signed_helps`.
+//! 6. Conditions, audiences, times, statuses, versions and issuers may be missing or wrong, nothing is used once, and
+//!    weak keys count: `what_the_library_passes_over_is_a_fault_here`,
+//!    `what_stands_on_the_response_refuses_whether_it_is_signed_or_not`, `a_replay_is_remembered_until_nothing_could_pass`,
+//!    `weak_keys_are_no_keys`.
+//! 7. The parser recovers: `a_message_is_whole_to_the_last_byte`.
+//! 8. Reduction is quadratic: `the_fullest_message_that_is_let_in_opens`, `what_opening_costs_grows_as_the_message_does`.
+//! 9. A certificate of another kind before the right one makes a signature fail:
+//!    `a_certificate_that_does_not_fit_is_passed_over`, `several_certificates_of_different_kinds_are_tried_one_by_one`.
+//! 10. Short or odd input panics, in decryption and in redirects: `short_and_odd_input_is_a_refusal_and_no_panic`,
+//!     `a_panic_is_a_refusal_and_gives_its_room_back`.
+//! 11. Our own messages are guessable, not escaped, and a LogoutRequest loses its SessionIndex:
+//!     `a_logout_request_is_read_whole`, `text_from_the_settings_cannot_become_markup`,
+//!     `it_says_who_asks_and_where_the_answer_goes`.
 
 use super::super::open::{inflate, verify_root_now};
 use super::super::signature::query::{self, Kind};
@@ -9,6 +28,35 @@ use super::super::support::{Encryption, LogoutRequest, NameId, Signature, edit, 
 use super::super::{ns, xml};
 use super::*;
 use std::net::TcpListener;
+
+/// The list above is whole, and names tests that exist.
+#[test]
+fn every_finding_has_its_tests() {
+    let places = [
+        include_str!("findings.rs"),
+        include_str!("opening.rs"),
+        include_str!("../signature/tests.rs"),
+        include_str!("../profile/tests/mod.rs"),
+        include_str!("../../../../tests/saml/provider/metadata.rs"),
+        include_str!("../../../../tests/saml/provider/request.rs"),
+    ];
+    let mut tests = vec![0; 11];
+    let mut finding = 0;
+    for line in include_str!("findings.rs").lines().map_while(|line| line.strip_prefix("//!")) {
+        if let Some((number, _)) = line.trim().split_once(". ")
+            && let Ok(number) = number.parse::<usize>()
+        {
+            assert_eq!(number, finding + 1);
+            finding = number;
+        }
+        for name in line.split('`').skip(1).step_by(2) {
+            let there = places.iter().any(|text| text.contains(&format!("fn {name}()")));
+            assert!(there, "{finding}: {name}");
+            tests[finding - 1] += 1;
+        }
+    }
+    assert!(tests.iter().all(|count| *count > 0), "{tests:?}");
+}
 
 /// A server at which nobody may knock.
 struct Canary(TcpListener, String);
@@ -206,6 +254,22 @@ fn what_opening_costs_grows_as_the_message_does() {
     assert!(usual > 3.5, "{usual}");
 }
 
+/// Finding 9: where the certificates are of several kinds, the first that does not fit a signature ends the attempt.
+#[test]
+fn a_certificate_that_does_not_fit_is_passed_over() {
+    let xml = script().xml();
+    for keys in [
+        vec![Key::p256(), Key::rsa()],
+        vec![Key::p384(), Key::p256(), Key::rsa()],
+        vec![Key::rsa_3072(), Key::p256(), Key::rsa()],
+        vec![Key::rsa(), Key::p256()],
+    ] {
+        assert!(opened(&xml, &trust(&keys), &DecryptionKeys::default()).is_ok());
+        let others: Vec<Key> = keys.into_iter().filter(|key| key.der() != Key::rsa().der()).collect();
+        refused_by("saml.sig.invalid", &xml, &trust(&others));
+    }
+}
+
 /// Finding 10: decryption and redirects panic on short or odd input.
 #[test]
 fn short_and_odd_input_is_a_refusal_and_no_panic() {
@@ -306,6 +370,65 @@ fn a_bomb_is_not_inflated() {
         [STANDARD.encode(&trailing), String::new(), "AAAA".to_owned(), "%".to_owned(), "_-_-".to_owned()]
     {
         assert_eq!(inflate(&bad).unwrap_err().reason, "saml.encoding", "{bad}");
+    }
+}
+
+/// A block of RFC 1951 in which zeros stand for a thousand times as many: what it costs does not depend on how much it
+/// would be.
+#[test]
+fn saml_099_a_bomb_costs_no_more_than_the_longest_message() {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use std::io::Write as _;
+    let bomb = |megabytes: usize| {
+        let mut deflate = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
+        let zeros = vec![0; 1 << 20];
+        for _ in 0..megabytes {
+            deflate.write_all(&zeros).unwrap();
+        }
+        STANDARD.encode(deflate.finish().unwrap())
+    };
+    let cost = |value: &str, reason: Option<&str>| {
+        let mut seen = None;
+        let cost = allocation_counter::measure(|| seen = inflate(value).err().map(|failure| failure.reason));
+        assert_eq!(seen, reason);
+        cost.bytes_max
+    };
+    // The valid twin. The buffer doubles, so that for a moment there are two.
+    let most = 4 * u64::try_from(xml::MESSAGE.bytes).unwrap();
+    let longest = super::super::open::deflate(&" ".repeat(xml::MESSAGE.bytes)).unwrap();
+    let sound = cost(&longest, None);
+    assert!(sound < most, "{sound}");
+    // From one kilobyte that stands for a megabyte to the longest form that is decoded at all.
+    let small = bomb(1);
+    assert!(small.len() < 2048, "{}", small.len());
+    for value in [small, bomb(64), bomb(256)] {
+        let cost = cost(&value, Some("saml.xml.limits"));
+        let own = u64::try_from(2 * value.len()).unwrap();
+        assert!(cost < most + own, "{cost} for {} bytes", value.len());
+    }
+}
+
+/// Entities that stand for more of themselves are refused where the scanner meets them, and nothing of them is ever built.
+#[test]
+fn saml_030_laughs_cost_no_more_than_their_own_bytes() {
+    let mut laughs = "<!DOCTYPE x [<!ENTITY a0 \"ha\">".to_owned();
+    for level in 1..30 {
+        let inner = format!("&a{};", level - 1).repeat(10);
+        laughs.push_str(&format!("<!ENTITY a{level} \"{inner}\">"));
+    }
+    laughs.push_str("]>");
+    let quadratic = format!("<!DOCTYPE x [<!ENTITY a \"{}\">]>", "a".repeat(50_000));
+    let trust = trust(&[Key::rsa()]);
+    for (doctype, reference) in [(laughs, "&a29;".to_owned()), (quadratic, "&a;".repeat(10_000))] {
+        let text = format!("{doctype}{}", script().xml().replace("alice-persistent", &reference));
+        let mut reason = None;
+        let cost = allocation_counter::measure(|| {
+            let outcome = open_now(text.as_bytes(), &trust, &DecryptionKeys::default());
+            reason = outcome.err().map(|failure| failure.reason);
+        });
+        assert_eq!(reason, Some("saml.xml.doctype"));
+        assert!(cost.bytes_total < 1 << 20, "{cost:?}");
     }
 }
 

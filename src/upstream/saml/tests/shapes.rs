@@ -306,6 +306,58 @@ fn a_signature_has_its_parts_once_and_nothing_besides() {
     accepted(&edited(ASSERTION, |tree| tree.change(&value, |v| format!("\n{}\n{}\t", &v[..20], &v[20..]))));
 }
 
+/// What the shape itself says of a message, before any verifier looks.
+fn shaped(xml: &str) -> Result<(), &'static str> {
+    let document = super::super::xml::parse(xml).map_err(|failure| failure.reason)?;
+    let seen = super::super::shape::response(&document, &trust(&[Key::rsa()]));
+    seen.map(drop).map_err(|failure| failure.reason)
+}
+
+/// A verifier would refuse all of these too, for the signature no longer holds; but no verifier is to see them.
+#[test]
+fn what_is_no_signature_by_its_shape_reaches_no_verifier() {
+    let at = |path: &str| format!("Response/Assertion/Signature{path}");
+    let reference = |path: &str| at(&format!("/SignedInfo/Reference{path}"));
+    assert_eq!(shaped(&edited(ASSERTION, |_| Some(()))), Ok(()));
+    for empty in ["", " ", "\n"] {
+        let xml = edited(ASSERTION, |tree| tree.set(&at("/SignatureValue"), empty));
+        assert_eq!(shaped(&xml), Err("saml.sig.invalid"), "{empty:?}");
+    }
+    assert_eq!(
+        shaped(&edited(ASSERTION, |tree| tree.set(&at("/SignatureValue"), "AA=="))),
+        Ok(()),
+        "the twin"
+    );
+    for (path, reason) in [
+        ("", "saml.sig.malformed"),
+        ("/DigestMethod", "saml.sig.malformed"),
+        ("/DigestValue", "saml.sig.malformed"),
+        ("/Transforms", "saml.sig.malformed"),
+        ("/Transforms/Transform[1]", "saml.sig.malformed"),
+        ("/Transforms/Transform[2]", "saml.sig.malformed"),
+    ] {
+        for name in ["Other", "Id2"] {
+            let xml = edited(ASSERTION, |tree| tree.set_attribute(&reference(path), name, "x"));
+            assert_eq!(shaped(&xml), Err(reason), "{path} {name}");
+        }
+    }
+    // A transform by another name, or in no namespace, whatever it says that it does.
+    use bergshamra::core::algorithm as a;
+    for (nth, algorithm) in [(1, a::ENVELOPED_SIGNATURE), (2, a::EXC_C14N)] {
+        let path = reference(&format!("/Transforms/Transform[{nth}]"));
+        for (name, outcome) in [
+            ("ds:Transform", Ok(())),
+            ("ds:Transforms", Err("saml.transform")),
+            ("ds:Other", Err("saml.transform")),
+            ("Transform", Err("saml.transform")),
+        ] {
+            let other = format!("<{name} Algorithm=\"{algorithm}\"/>");
+            let xml = edited(ASSERTION, |tree| tree.replace(&path, &other));
+            assert_eq!(shaped(&xml), outcome, "{nth} {name}");
+        }
+    }
+}
+
 /// A signed message whose signature was made with another template.
 fn signed_with(change: impl FnOnce(&mut Signature)) -> String {
     let mut signature = Signature::by(Key::rsa());

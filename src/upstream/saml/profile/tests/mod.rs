@@ -153,6 +153,32 @@ fn every_fact_that_is_missing_or_wrong_refuses_with_its_reason() {
     }
 }
 
+/// What samael does not look at, or only where it is there (the findings, 6): each is among the faults that refuse.
+#[test]
+fn what_the_library_passes_over_is_a_fault_here() {
+    let faults: Vec<&str> = faults()
+        .into_iter()
+        .map(|(name, ..)| name)
+        .chain(envelope_faults().into_iter().map(|(name, ..)| name))
+        .collect();
+    for passed_over in [
+        "no conditions",
+        "no audience restriction",
+        "another restriction too",
+        "no end of the confirmation",
+        "issued ahead",
+        "one time twice",
+        "a session that is over",
+        "no context",
+        "no version",
+        "no issuer",
+        "no request",
+        "no status",
+    ] {
+        assert!(faults.contains(&passed_over), "{passed_over} is not among {faults:?}");
+    }
+}
+
 #[test]
 fn something_else_than_an_assertion_is_none() {
     let case = Case { assertion: assertion().replace("saml:Assertion", "saml:Evidence"), ..Case::valid() };
