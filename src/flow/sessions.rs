@@ -191,7 +191,7 @@ pub fn end(
     Ok(told)
 }
 
-/// Whose sessions a logout at a provider means (OIDC Back-Channel Logout §2.6, SAML Core §3.7.3.2): its own
+/// Whose sessions a logout at a provider means (OIDC Back-Channel Logout §2.6, SAML Core §3.7.3.1): its own
 /// sessions, the person, or both. All that is named must fit.
 #[derive(Debug, Clone, Copy)]
 pub struct AtProvider<'a> {

@@ -1,6 +1,6 @@
 //! What reaches our logout address for a provider. A logout that begins there: the provider's kind proves the
 //! word, then one transaction uses it up and ends the sessions whose latest proof stood on what has ended there
-//! (OIDC Back-Channel Logout 1.0, SAML Core §3.7.3.2). Or the answer to one that began here (`parting`).
+//! (OIDC Back-Channel Logout 1.0, SAML Core §3.7.3.1). Or the answer to one that began here (`parting`).
 //!
 //! Whose sessions are meant is said by the notice alone, never by the browser that carries it.
 
@@ -17,9 +17,11 @@ use crate::store::{StoreError, Tx};
 use crate::tokens::handle::Digest;
 use crate::upstream::identity::ExternalIdentity;
 use crate::upstream::{
-    CallbackMethod, Departure, Entry, LogoutHeard, LogoutMessage, LogoutNotice, LogoutOutcome, Replay, Trace,
+    CallbackMethod, Departure, Entry, LogoutHeard, LogoutMessage, LogoutNotice, LogoutOutcome, Named, Replay,
+    Trace,
 };
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// What was sent, as far as it is known before it is looked into.
 #[derive(Debug)]
@@ -209,11 +211,7 @@ fn settle(
     if !tx.use_once("replay", &Digest::of(&format!("{provider}\n{what}")), *until)? {
         return Ok(None);
     }
-    if let Some(name) = &notice.name {
-        for session in &notice.sessions {
-            tx.use_once(ENDED, &ended(provider, name, session), *until)?;
-        }
-    }
+    remember(tx, provider, notice, now)?;
     let identity = match &notice.identity {
         None => None,
         Some(key) => match tx.identity(key)? {
@@ -229,22 +227,54 @@ fn settle(
         provider,
         sessions: &notice.sessions,
         identity: identity.as_ref(),
-        name: notice.name.as_deref(),
+        name: notice.name.as_ref().map(|name| name.key.as_str()),
     };
     let ended = sessions::end_upstream(tx, &at, now)?;
     let this_browser = brought.is_some_and(|brought| ended.iter().any(|ended| ended.session == brought));
     Ok(Some(Settled { ended, this_browser }))
 }
 
-/// The purpose under which ended sessions of providers are remembered.
+/// The purposes under which is remembered what has ended at providers: a session, for whatever is said of it; and until
+/// which moment what was said of a session, or of a person, counts no more.
 const ENDED: &str = "upstream_ended";
+const ENDED_BEFORE: &str = "upstream_ended_before";
+/// For how long that moment is remembered: a sign-in lasts an hour at most (`sign_in.lifetime`), a word of the provider may
+/// be five minutes old, and its clock may differ from ours by as much, at the sign-in and at the logout. Nothing that was
+/// said before can be brought later.
+const REMEMBERED: Duration = Duration::from_secs(75 * 60);
 
-fn ended(provider: &ProviderId, name: &str, session: &str) -> Digest {
-    Digest::of(&format!("{provider}\n{name}\n{session}"))
+/// A session of somebody's at the provider; all of theirs where none is named.
+fn ended(provider: &ProviderId, name: &str, session: Option<&str>) -> Digest {
+    let all = format!("{provider}\n{name}");
+    Digest::of(&session.map_or_else(|| all.clone(), |session| format!("{all}\n{session}")))
 }
 
-/// Whether a logout of the provider's session behind this identity came before the sign-in was finished. It counts
-/// for as long as its message would (SAML Core §3.7.3.2).
+/// Notes what has ended, for sign-ins that are still on their way here (SAML Core §3.7.3.1).
+fn remember(
+    tx: &mut Tx<'_>,
+    provider: &ProviderId,
+    notice: &LogoutNotice,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let Some(Named { key, issued, until }) = &notice.name else { return Ok(()) };
+    let longest = now.plus(REMEMBERED);
+    let moment = issued.plus(REMEMBERED);
+    for session in &notice.sessions {
+        // As long as the request has not expired, it means whatever is said of this session.
+        let until = until.map_or(notice.replay.until, |until| until.min(longest).max(notice.replay.until));
+        let session = ended(provider, key, Some(session));
+        tx.remember_until(ENDED, &session, until)?;
+        tx.remember_until(ENDED_BEFORE, &session, moment)?;
+    }
+    if notice.sessions.is_empty() {
+        tx.remember_until(ENDED_BEFORE, &ended(provider, key, None), moment)?;
+    }
+    Ok(())
+}
+
+/// Whether a logout of the provider's session behind this identity, or of all the person's, came before the sign-in was
+/// finished (SAML Core §3.7.3.1). What the provider said after a logout of all is of a new session: whoever signs in
+/// there anew is let in at once.
 ///
 /// # Errors
 /// When the store fails.
@@ -253,13 +283,22 @@ pub fn ended_already(
     identity: &ExternalIdentity,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let said = identity.authentication();
-    match (&said.upstream_name, &said.upstream_session) {
-        (Some(name), Some(session)) => {
-            tx.is_used(ENDED, &ended(identity.provider(), &name.key, session), now)
-        }
-        _ => Ok(false),
+    let (provider, said) = (identity.provider(), identity.authentication());
+    let Some(name) = &said.upstream_name else { return Ok(false) };
+    let session = said.upstream_session.as_deref().map(|session| ended(provider, &name.key, Some(session)));
+    if let Some(session) = &session
+        && tx.is_used(ENDED, session, now)?
+    {
+        return Ok(true);
     }
+    for what in session.into_iter().chain([ended(provider, &name.key, None)]) {
+        // The moment is counted back from the end of its memory.
+        let moment = tx.remembered_until(ENDED_BEFORE, &what, now)?.map(|end| end.minus(REMEMBERED));
+        if moment.is_some_and(|moment| identity.when_said().is_none_or(|said| said <= moment)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Whether each application that had joined can be told that it is over. One with neither address keeps the

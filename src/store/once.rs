@@ -38,6 +38,48 @@ impl Tx<'_> {
         Ok(found.is_some())
     }
 
+    /// Remembers a thing of this purpose until then, or longer if it is remembered for longer already.
+    pub fn remember_until(
+        &mut self,
+        purpose: &str,
+        digest: &Digest,
+        expires_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let key = format!("{purpose}:{}", digest.as_str());
+        let known: Option<i64> = on!(self, c => used_once::table
+            .find(&key)
+            .select(used_once::expires_at)
+            .first(c)
+            .optional())?;
+        if known.is_some_and(|known| known >= expires_at.0) {
+            return Ok(());
+        }
+        on!(self, c => diesel::insert_into(used_once::table)
+            .values((used_once::key.eq(&key), used_once::expires_at.eq(expires_at.0)))
+            .on_conflict(used_once::key)
+            .do_update()
+            .set(used_once::expires_at.eq(expires_at.0))
+            .execute(c))?;
+        Ok(())
+    }
+
+    /// Until when a thing of this purpose is remembered, if it still is.
+    pub fn remembered_until(
+        &mut self,
+        purpose: &str,
+        digest: &Digest,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let key = format!("{purpose}:{}", digest.as_str());
+        let found: Option<i64> = on!(self, c => used_once::table
+            .find(&key)
+            .filter(used_once::expires_at.gt(now.0))
+            .select(used_once::expires_at)
+            .first(c)
+            .optional())?;
+        Ok(found.map(Timestamp))
+    }
+
     /// Keeps a sealed blob under the digest of its handle, in place of what was there.
     pub fn put_pending(
         &mut self,

@@ -78,6 +78,7 @@ pub struct ExternalIdentity {
     profile: Profile,
     assignments: BTreeMap<Target, String>,
     authentication: Authentication,
+    said_at: Option<Timestamp>,
 }
 
 /// What the provider said about the act of signing in.
@@ -106,6 +107,8 @@ pub struct Waiting {
     profile: Profile,
     assignments: Vec<(Target, String)>,
     authentication: Authentication,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    said_at: Option<Timestamp>,
 }
 
 impl Waiting {
@@ -118,6 +121,7 @@ impl Waiting {
             profile: identity.profile.clone(),
             assignments: identity.assignments.clone().into_iter().collect(),
             authentication: identity.authentication.clone(),
+            said_at: identity.said_at,
         }
     }
     /// The identity again, as it was.
@@ -135,6 +139,7 @@ impl Waiting {
             profile: self.profile.clone(),
             assignments: self.assignments.iter().cloned().collect(),
             authentication: self.authentication.clone(),
+            said_at: self.said_at,
         }
     }
 }
@@ -148,7 +153,11 @@ impl ExternalIdentity {
         assignments: BTreeMap<Target, String>,
         authentication: Authentication,
     ) -> Self {
-        Self { key, email, profile, assignments, authentication }
+        Self { key, email, profile, assignments, authentication, said_at: None }
+    }
+    /// With the moment at which the provider said so, by its own clock.
+    pub(in crate::upstream) fn said_at(self, moment: Timestamp) -> Self {
+        Self { said_at: Some(moment), ..self }
     }
     /// Who it is.
     pub fn key(&self) -> &IdentityKey {
@@ -181,6 +190,10 @@ impl ExternalIdentity {
     pub fn authentication(&self) -> &Authentication {
         &self.authentication
     }
+    /// When the provider said so, by its own clock, where its logouts are told by that clock too.
+    pub fn when_said(&self) -> Option<Timestamp> {
+        self.said_at
+    }
 }
 
 #[cfg(test)]
@@ -212,7 +225,9 @@ mod tests {
                     upstream_name: Some(UpstreamName { key: "k".to_owned(), written: "w".to_owned() }),
                     session_ends: Some(Timestamp(9)),
                 },
-            );
+            )
+            .said_at(Timestamp(7));
+            assert_eq!(identity.when_said(), Some(Timestamp(7)));
             let written = serde_json::to_string(&Waiting::of(&identity)).unwrap();
             let read: Waiting = serde_json::from_str(&written).unwrap();
             assert_eq!(read.identity(), identity);

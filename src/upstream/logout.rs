@@ -2,6 +2,7 @@
 //! it, and how the browser is sent there and back.
 
 use crate::accounts::IdentityKey;
+use crate::context::Timestamp;
 use crate::upstream::{CallbackMethod, Replay};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -47,8 +48,8 @@ pub enum LogoutHeard {
 pub struct LogoutNotice {
     /// The person, by the identity that is linked here.
     pub identity: Option<IdentityKey>,
-    /// The person, by the key of the name that their proof noted ([`UpstreamName`](crate::sessions::UpstreamName)).
-    pub name: Option<String>,
+    /// The person, by a name that their proof noted.
+    pub name: Option<Named>,
     /// The provider's own sessions; all of the person's if empty.
     pub sessions: Vec<String>,
     /// What must never be accepted twice from this provider, until when.
@@ -56,6 +57,17 @@ pub struct LogoutNotice {
     /// What the kind must know to answer it through the browser; without it the provider's server asked, and the
     /// status of HTTP is the answer.
     pub reply: Option<Vec<u8>>,
+}
+
+/// Whom a logout means by a name, and of when it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// The name's key ([`UpstreamName`](crate::sessions::UpstreamName)).
+    pub key: String,
+    /// When the provider said so, by its own clock: the one by which it says when somebody proved who they are.
+    pub issued: Timestamp,
+    /// Until when it wants that to be heard, if it says so (`NotOnOrAfter`).
+    pub until: Option<Timestamp>,
 }
 
 /// What came of a logout, here or there.

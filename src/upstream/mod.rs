@@ -26,7 +26,7 @@ pub mod saml_key {
     pub use super::saml::{Bits, NewKey, make_key as make};
 }
 
-pub use logout::{LogoutHeard, LogoutMessage, LogoutNotice, LogoutOutcome, LogoutWish};
+pub use logout::{LogoutHeard, LogoutMessage, LogoutNotice, LogoutOutcome, LogoutWish, Named};
 pub use notice::{Notice, NoticeKind};
 pub use registry::{Entry, Registry};
 pub use settings::{

@@ -6,6 +6,7 @@ use crate::place::Place;
 use countersign::accounts::IdentityKey;
 use countersign::clients::SigningAlg;
 use countersign::config::settings::Database;
+use countersign::context::Timestamp;
 use countersign::ids::{AccountId, SessionId};
 use countersign::sessions::notice::Party;
 use countersign::store::{CodeOutcome, Store};
@@ -25,6 +26,14 @@ fn subject(account: &AccountId) -> IdentityKey {
     identity(account, "globex", account.as_str()).key
 }
 
+/// The provider's answer by which somebody signs in.
+fn answer(account: &AccountId) -> Digest {
+    Digest::of(&format!("globex\nassertion:{account}"))
+}
+
+/// Until when an answer is remembered: longer than the test.
+const REMEMBERED: Timestamp = Timestamp(i64::MAX);
+
 /// Each number of the child is one sign-in: account and identity, then a code made, then it is redeemed.
 async fn sign_in(store: &Store, told: std::sync::Arc<std::sync::Mutex<std::io::Stdout>>) {
     let account = account();
@@ -40,6 +49,7 @@ async fn sign_in(store: &Store, told: std::sync::Arc<std::sync::Mutex<std::io::S
         tx.insert_account(&account)?;
         tx.insert_identity(&identity(&account.id, "globex", account.id.as_str()))?;
         tx.insert_grant(&grant)?;
+        assert!(tx.use_once("replay", &answer(&account.id), REMEMBERED)?);
         tx.insert_code(&code)
     })
     .await
@@ -202,6 +212,17 @@ pub async fn holds(store: &Store, said: &[String]) {
     .await
     .unwrap();
     assert_eq!(found, count);
+    // SAML-074: what was accepted before is accepted no more.
+    let accepted = write(store, move |tx| {
+        let mut accepted = 0;
+        for id in &made {
+            accepted += usize::from(tx.use_once("replay", &answer(id), REMEMBERED)?);
+        }
+        Ok(accepted)
+    })
+    .await
+    .unwrap();
+    assert_eq!(accepted, 0, "an answer that was used is used");
     let count = used.len();
     let replayed = write(store, move |tx| {
         let mut replayed = 0;

@@ -105,7 +105,10 @@ async fn who_signs_out_there_is_named() {
         assert_eq!(notice.identity, None);
         assert_eq!(notice.replay.reason, "saml.replay");
         assert!(notice.replay.until.secs() >= bench.now().secs() + 300);
-        assert!(notice.name.unwrap().contains("alice"));
+        let name = notice.name.unwrap();
+        assert!(name.key.contains("alice"));
+        assert_eq!(name.issued, bench.now());
+        assert_eq!(name.until.map(|until| until.secs()), Some(bench.now().secs() + 300));
         assert!(notice.reply.is_some());
     }
 }
@@ -419,7 +422,7 @@ async fn who_signs_out_here_is_sent_there_by_the_name_that_came() {
         let query = redirect("SAMLRequest", &theirs.xml(), None, Some(&Key::rsa()));
         let notice = notice(&bench, &by_query(&query)).await;
         assert!(notice.sessions.is_empty());
-        assert!(notice.name.unwrap().contains("alice & <bob>"));
+        assert!(notice.name.unwrap().key.contains("alice & <bob>"));
     }
 }
 

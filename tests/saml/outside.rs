@@ -2,7 +2,7 @@
 //! stranger can send is answered with a panic.
 
 use crate::bench::{Bench, as_it_is, both_signed, response_signed};
-use crate::saml::mutations::{ALL, MALLORY};
+use crate::saml::mutations::{ALL, HARMLESS, MALLORY, UNSIGNED};
 use crate::saml::{Encryption, Key, Script, edit};
 use crate::wrapping::world;
 use countersign::failure::Failure;
@@ -67,28 +67,6 @@ async fn refusals_of_signatures_and_keys_look_the_same_from_outside() {
     }
     assert_eq!(seen.len(), 1, "{seen:#?}");
 }
-
-/// Mutations after which the message still says the same, and is accepted.
-const HARMLESS: &[&str] = &[
-    "key info of the attacker",
-    "key info gone",
-    "key info with a name",
-    "character reference in the NameID",
-    "declaration",
-    "blank before",
-    "blank after",
-    "schemaLocation",
-    "other prefix declared",
-    "default namespace declared",
-    "blanks in a tag",
-    "crlf in the response",
-    "signed by the provider again",
-    "signed by the provider, the response too",
-];
-
-/// Those that change only what nothing signs, where the assertion alone is signed.
-const UNSIGNED: &[&str] =
-    &["xml:lang", "unknown attribute", "no destination", "no issuer", "another response id"];
 
 #[tokio::test]
 async fn every_mutation_by_itself_is_refused_unless_it_is_harmless() {

@@ -12,19 +12,24 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use tempfile::TempDir;
 use url::Url;
 
-const ENTITY: &str = "https://id.acme.example/metadata";
-const ORIGIN: &str = "https://id.acme.example";
+pub const ENTITY: &str = "https://id.acme.example/metadata";
+pub const ORIGIN: &str = "https://id.acme.example";
 const BYE: &str = "http://localhost:8084/bye";
 
 /// A broker with a SAML provider, Acme.
-struct Acme {
-    house: House,
-    idp: Idp,
+pub struct Acme {
+    pub house: House,
+    pub idp: Idp,
     _files: TempDir,
 }
 
 impl Acme {
-    async fn open(more: &str) -> Self {
+    pub async fn open(more: &str) -> Self {
+        Self::open_with(more, "").await
+    }
+
+    /// The same with more in the configuration.
+    pub async fn open_with(more: &str, settings: &str) -> Self {
         let files = tempfile::tempdir().unwrap();
         let path = |name: &str| files.path().join(name).display().to_string();
         let write = |name: &str, text: &str| {
@@ -47,20 +52,20 @@ impl Acme {
                 "home_uri = \"http://localhost:8084/\"\ninitiate_login_uri = \"http://localhost:8084/start\"\n\
                  post_logout_redirect_uris = [\"http://localhost:8084/bye\"]\n",
             );
-            (config, providers + &provider)
+            (config.replacen("[branding]", &format!("{settings}\n[branding]"), 1), providers + &provider)
         });
         Self { house: house.await, idp: Idp::new(ENTITY, ORIGIN, Key::rsa()), _files: files }
     }
 
-    fn callback(&self) -> String {
+    pub fn callback(&self) -> String {
         self.house.at("/upstream/acme/callback")
     }
-    fn address(&self) -> String {
+    pub fn address(&self) -> String {
         self.house.at("/upstream/acme/logout")
     }
 
     /// Signs somebody in, in a session of the provider's.
-    async fn sign_in(&self, visitor: &mut Visitor, name: &str, session: &str) {
+    pub async fn sign_in(&self, visitor: &mut Visitor, name: &str, session: &str) {
         let to = visitor.get(&authorize(&self.house, "first", &[("idp_hint", "acme")])).await.location();
         let asked = Request::of(&Departure::RedirectTo(to));
         let mut script = self.idp.script(self.house.now(), &asked, &self.callback());
@@ -77,7 +82,7 @@ impl Acme {
     }
 
     /// A form from the provider's site, which brings no cookie of ours but those for answers.
-    async fn send(
+    pub async fn send(
         &self,
         visitor: &mut Visitor,
         url: &str,
@@ -87,12 +92,12 @@ impl Acme {
         visitor.post_from(url, &form, Some(ORIGIN), Some("cross-site")).await
     }
 
-    fn request(&self, name: &str, sessions: &[&str]) -> LogoutRequest {
+    pub fn request(&self, name: &str, sessions: &[&str]) -> LogoutRequest {
         self.idp.logout(self.house.now(), &self.address(), NameId::persistent(name), sessions)
     }
 
     /// A request by redirect.
-    fn link(&self, request: &LogoutRequest, state: Option<&str>) -> String {
+    pub fn link(&self, request: &LogoutRequest, state: Option<&str>) -> String {
         format!("{}?{}", self.address(), redirect("SAMLRequest", &request.xml(), state, Some(&Key::rsa())))
     }
 
@@ -103,7 +108,7 @@ impl Acme {
     }
 
     /// Whether the browser is signed in.
-    async fn is_in(&self, visitor: &Visitor) -> bool {
+    pub async fn is_in(&self, visitor: &Visitor) -> bool {
         let to =
             visitor.clone().get(&authorize(&self.house, "first", &[("prompt", "none")])).await.location();
         parameter(&to, "code").is_some()
@@ -187,6 +192,8 @@ async fn saml_109_a_forged_word_ends_no_session() {
     let link = acme.link(&request, None);
     assert_eq!(alice.get(&link).await.status, 303);
     assert!(!acme.is_in(&alice).await);
+    // What is said of her later is of a new session.
+    acme.house.wait(std::time::Duration::from_secs(10));
     acme.sign_in(&mut alice, "alice", "_s2").await;
     let watch = Watch::begin(&acme.house, "saml.replay").await;
     assert_eq!(alice.get(&link).await.status, 400);

@@ -4,6 +4,7 @@ use crate::Watch;
 use crate::house::*;
 use crate::saml::{Idp, Key, Message, Request, uri};
 use countersign::flow::App;
+use countersign::store::Store;
 use countersign::upstream::Departure;
 use std::collections::BTreeMap;
 use url::Url;
@@ -177,6 +178,39 @@ async fn saml_074_a_replay_is_refused_after_a_restart_too() {
     assert!(parameter(&signs_in(&house, "acme", &acme()).await, "code").is_some());
 }
 
+/// Two nodes that know nothing of each other but the database.
+#[tokio::test]
+async fn saml_073_saml_074_what_one_node_accepted_another_refuses() {
+    let mut houses = vec![house().await];
+    houses.extend(House::on_postgres(files).await);
+    for mut house in houses {
+        let mut visitor = Visitor::new();
+        let message = answered(&house, &mut visitor, "acme", &acme()).await;
+        let mut thief = visitor.clone();
+        assert_eq!(bring(&house, &mut visitor, "acme", &message).await.status, 303);
+        let first = house.app.clone();
+        let now = first.now();
+        let store = Store::open(&now.settings.database).unwrap();
+        let second =
+            App::start(first.context.clone(), store, now.settings.clone(), now.upstreams.clone()).await;
+        house.serve_instead(second.unwrap()).await;
+        let watch = Watch::begin(&house, "saml.replay").await;
+        let page = bring(&house, &mut thief, "acme", &message).await;
+        assert_eq!(page.status, 400);
+        assert!(thief.session().is_none());
+        watch.refused_once(&house).await;
+        // And the other way round: what the second accepts, the first refuses.
+        let mut visitor = Visitor::new();
+        let message = answered(&house, &mut visitor, "acme", &acme()).await;
+        let mut thief = visitor.clone();
+        assert_eq!(bring(&house, &mut visitor, "acme", &message).await.status, 303, "the valid twin");
+        house.serve_instead(first).await;
+        let watch = Watch::begin(&house, "saml.replay").await;
+        assert_eq!(bring(&house, &mut thief, "acme", &message).await.status, 400);
+        watch.refused_once(&house).await;
+    }
+}
+
 #[tokio::test]
 async fn saml_077_an_answer_in_another_browser_is_refused_and_not_used_up() {
     let house = house().await;
@@ -234,6 +268,27 @@ async fn saml_081_saml_082_a_provider_that_was_switched_off_meanwhile_lets_nobod
 }
 
 #[tokio::test]
+async fn saml_082_a_provider_that_was_removed_meanwhile_lets_nobody_in() {
+    let mut house = house().await;
+    let mut visitor = Visitor::new();
+    let message = answered(&house, &mut visitor, "acme", &acme()).await;
+    let table = provider("acme", ACME, &Key::rsa(), "");
+    house
+        .reload(|config, providers| {
+            assert!(providers.contains(&table));
+            (config, providers.replace(&table, ""))
+        })
+        .await;
+    let watch = Watch::begin(&house, "provider.disabled").await;
+    let answer = bring(&house, &mut visitor, "acme", &message).await;
+    assert_eq!(answer.status, 403, "{answer:#?}");
+    assert!(visitor.session().is_none());
+    watch.refused_once(&house).await;
+    house.reload(|config, providers| (config, providers + &table)).await;
+    assert!(parameter(&signs_in(&house, "acme", &acme()).await, "code").is_some(), "the valid twin");
+}
+
+#[tokio::test]
 async fn saml_087_one_name_at_two_providers_is_two_people() {
     let house = house().await;
     signs_in(&house, "acme", &acme()).await;
@@ -251,8 +306,13 @@ async fn saml_097_an_answer_by_get_is_none() {
     let mut visitor = Visitor::new();
     let message = answered(&house, &mut visitor, "acme", &acme()).await;
     let url = Url::parse_with_params(&callback(&house, "acme"), message.form()).unwrap();
+    let rows = house.rows().await;
     let answer = visitor.get(url.as_str()).await;
     assert_eq!(answer.status, 405);
+    // It is no answer, so none is refused, and nothing of it is kept.
+    assert_eq!(house.rows().await, rows);
+    assert!(house.refusals().await.is_empty());
+    assert!(visitor.session().is_none());
     assert_eq!(answer.header("allow"), Some("POST"));
     assert_eq!(bring(&house, &mut visitor, "acme", &message).await.status, 303, "the valid twin");
 }

@@ -48,6 +48,7 @@ impl Saml {
             demanded: &demanded,
         };
         let said = profile::check(&opened, &expected, checks)?;
+        let issued = said.issued;
         let (what, until) = said.replay;
         let upstream_name = self.logout_name(&said.name_id, expected.entity_id);
         let facts = Facts {
@@ -65,7 +66,8 @@ impl Saml {
             },
             replay: Some(Replay { what, until, reason: "saml.replay" }),
         };
-        vouch(&self.common, &self.mapping, facts, checks)
+        let vouched = vouch(&self.common, &self.mapping, facts, checks)?;
+        Ok(Vouched { identity: vouched.identity.said_at(issued), ..vouched })
     }
 
     /// What a message is opened with.

@@ -47,6 +47,28 @@ impl Mutation {
 pub const ALL: &[&[Mutation]] =
     &[super::wrap::WRAPPING, super::twist::SIGNATURES, super::twist::TEXTS, super::twist::CLAIMS];
 
+/// Mutations after which the message still says the same, and is accepted.
+pub const HARMLESS: &[&str] = &[
+    "key info of the attacker",
+    "key info gone",
+    "key info with a name",
+    "character reference in the NameID",
+    "declaration",
+    "blank before",
+    "blank after",
+    "schemaLocation",
+    "other prefix declared",
+    "default namespace declared",
+    "blanks in a tag",
+    "crlf in the response",
+    "signed by the provider again",
+    "signed by the provider, the response too",
+];
+
+/// Those that change only what nothing signs, where the assertion alone is signed.
+pub const UNSIGNED: &[&str] =
+    &["xml:lang", "unknown attribute", "no destination", "no issuer", "another response id"];
+
 /// The assertion with another person and another id, without its signature.
 pub fn evil(assertion: &str) -> Option<String> {
     let mut evil = assertion.to_owned();

@@ -53,6 +53,10 @@ pub(super) struct Asked {
     pub name: NameId,
     /// The provider's sessions; all of the person's if empty.
     pub sessions: Vec<String>,
+    /// When it was made, by the provider's clock.
+    pub issued: Timestamp,
+    /// `NotOnOrAfter`
+    pub ends: Option<Timestamp>,
     /// Until when this very message could pass.
     pub until: Timestamp,
 }
@@ -80,8 +84,9 @@ pub(super) fn request(
         ],
         checks,
     )?;
+    let mut ends = None;
     if let Some(text) = xml::attribute(root, "NotOnOrAfter") {
-        let ends = instant::parse(text);
+        ends = instant::parse(text);
         let passed = ends.is_some_and(|ends| expected.now < ends.plus(expected.skew));
         let wanted = format!("NotOnOrAfter after {}", expected.now.rfc3339());
         checks.require("saml.expired", passed, wanted, clean(text))?;
@@ -107,7 +112,8 @@ pub(super) fn request(
         sessions.push(text.to_owned());
     }
     let name = name.ok_or_else(|| refused("saml.nameid.value", "there is no NameID"))?;
-    Ok(Asked { id, name, sessions, until: issued.plus(MAX_AGE).plus(expected.skew) })
+    let until = issued.plus(MAX_AGE).plus(expected.skew);
+    Ok(Asked { id, name, sessions, issued, ends, until })
 }
 
 /// Checks a LogoutResponse to the request of this `ID` (SAML Core §3.7.2, §3.2.2).

@@ -20,7 +20,7 @@ use crate::sessions::UpstreamName;
 use crate::upstream::checks::{Checks, clean, refused};
 use crate::upstream::{
     Begun, CallbackMethod, Departure, LogoutHeard, LogoutMessage, LogoutNotice, LogoutOutcome, LogoutWish,
-    Replay, Trace,
+    Named, Replay, Trace,
 };
 use message::{Asked, Expected, Head};
 use serde::{Deserialize, Serialize};
@@ -102,7 +102,11 @@ impl Saml {
             .map_err(|error| Failure::internal("saml.state", "a reply cannot be written").caused_by(error))?;
         Ok(LogoutHeard::Notice(LogoutNotice {
             identity: None,
-            name: Some(message::key(&asked.name, &self.settings.entity_id, &entity_id)),
+            name: Some(Named {
+                key: message::key(&asked.name, &self.settings.entity_id, &entity_id),
+                issued: asked.issued,
+                until: asked.ends,
+            }),
             sessions: asked.sessions,
             replay: Replay {
                 what: format!("logout:{}", asked.id),

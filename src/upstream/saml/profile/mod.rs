@@ -69,6 +69,8 @@ pub(super) struct Said {
     pub claims: Object,
     /// About the act of signing in.
     pub authentication: Authentication,
+    /// `IssueInstant` of the assertion.
+    pub issued: Timestamp,
     /// What must never be accepted twice from this provider, until when.
     pub replay: (String, Timestamp),
 }
@@ -86,7 +88,7 @@ pub(super) fn check(
 
     let document = element::parse(&opened.assertion, checks)?;
     let assertion = Element::root(&document);
-    response::assertion(assertion, expected, checks)?;
+    let issued = response::assertion(assertion, expected, checks)?;
     let identified = subject::check(assertion, expected, checks)?;
     let ends = conditions::check(assertion, expected, checks)?;
     let authenticated = authn::check(assertion, expected, checks)?;
@@ -103,6 +105,7 @@ pub(super) fn check(
         name_id: identified.name_id,
         claims,
         authentication: authenticated.authentication,
+        issued,
         replay: (format!("assertion:{id}:{}", expected.issuer), until),
     })
 }

@@ -2,6 +2,7 @@
 
 use super::element::Element;
 use super::{Expected, instant};
+use crate::context::Timestamp;
 use crate::failure::{Failure, OAuthCode, UserMessage};
 use crate::upstream::checks::{Checks, clean, refused};
 use crate::upstream::saml::open::Envelope;
@@ -32,14 +33,15 @@ pub(super) fn check(
     }
 }
 
-/// `Version`, `IssueInstant`, `ID` and `Issuer` of the assertion (SAML Core §2.3.3).
+/// `Version`, `IssueInstant`, `ID` and `Issuer` of the assertion (SAML Core §2.3.3). Gives its
+/// `IssueInstant`.
 pub(super) fn assertion(
     assertion: Element<'_>,
     expected: &Expected<'_>,
     checks: &mut Checks<'_>,
-) -> Result<(), Failure> {
+) -> Result<Timestamp, Failure> {
     version("Assertion", assertion.attribute("Version"), checks)?;
-    issued("Assertion", assertion.attribute("IssueInstant"), expected, checks)?;
+    let issued = issued("Assertion", assertion.attribute("IssueInstant"), expected, checks)?;
     let id = assertion.attribute("ID").is_some_and(|id| !id.trim().is_empty() && id.len() <= 255);
     checks.require(
         "saml.assertion.id",
@@ -50,10 +52,11 @@ pub(super) fn assertion(
     match assertion.only("Issuer") {
         Some(issuer) => {
             let text = issuer.text().unwrap_or_default();
-            is_issuer("Assertion", text, issuer.attribute("Format"), expected, checks)
+            is_issuer("Assertion", text, issuer.attribute("Format"), expected, checks)?;
         }
-        None => checks.require("saml.issuer", false, expected.issuer, "Assertion: none, or several"),
+        None => checks.require("saml.issuer", false, expected.issuer, "Assertion: none, or several")?,
     }
+    Ok(issued)
 }
 
 fn version(of: &str, version: Option<&str>, checks: &mut Checks<'_>) -> Result<(), Failure> {
@@ -110,13 +113,14 @@ fn issued(
     at: Option<&str>,
     expected: &Expected<'_>,
     checks: &mut Checks<'_>,
-) -> Result<(), Failure> {
+) -> Result<Timestamp, Failure> {
     let oldest = expected.now.minus(expected.max_age);
-    let passed = at
+    let issued = at
         .and_then(instant::parse)
-        .is_some_and(|at| at <= expected.now.plus(expected.skew) && at >= oldest.minus(expected.skew));
+        .filter(|at| *at <= expected.now.plus(expected.skew) && *at >= oldest.minus(expected.skew));
     let wanted = format!("between {} and {}", oldest.rfc3339(), expected.now.rfc3339());
-    checks.require("saml.issue_instant", passed, wanted, format!("{of}: {}", show(at)))
+    checks.require("saml.issue_instant", issued.is_some(), wanted, format!("{of}: {}", show(at)))?;
+    Ok(issued.unwrap_or(expected.now))
 }
 
 /// SAML Bindings §3.5.5.2: must be there when the message is signed, and must be the place where it arrived.

@@ -141,6 +141,7 @@ fn a_valid_answer_says_who_it_is() {
     assert_eq!(said.authentication.acr.as_deref(), Some(PASSWORD));
     assert_eq!(said.authentication.upstream_session.as_deref(), Some("_s1"));
     assert_eq!(said.authentication.session_ends, Some(Timestamp::from_secs(NOW + 3600)));
+    assert_eq!(said.issued, Timestamp::from_secs(NOW));
     // remembered as long as it could pass: to the end of its confirmation, which is before that of its conditions
     assert_eq!(said.replay, (format!("assertion:_a1:{IDP}"), Timestamp::from_secs(NOW + 240 + SKEW)));
 }

@@ -1,0 +1,128 @@
+//! Sign-ins that a logout at the provider overtakes, and logouts of another provider, through the whole broker.
+
+use crate::Watch;
+use crate::house::{Answer, Visitor, authorize};
+use crate::saml;
+use crate::saml::{Idp, Key, LogoutRequest, NameId, redirect};
+use crate::saml_logout::Acme;
+use countersign::upstream::Departure;
+use std::time::Duration;
+
+/// What the provider does not tell, so that each sign-in is held at the page that asks for it.
+const ASKS: &str = "[accounts]\nrequire = [\"name\"]\n";
+
+/// Somebody is back from the provider, and asked for their name: the page.
+async fn held(acme: &Acme, visitor: &mut Visitor) -> Answer {
+    let to = visitor.get(&authorize(&acme.house, "first", &[("idp_hint", "acme")])).await.location();
+    let message = acme.idp.answer(acme.house.now(), &Departure::RedirectTo(to));
+    let answer = acme.send(visitor, &acme.callback(), &message.form()).await;
+    let to = answer.location();
+    assert_eq!(to.path(), "/details");
+    let page = visitor.get(to.as_str()).await;
+    assert_eq!(page.status, 200, "{page:#?}");
+    page
+}
+
+/// Tells it.
+async fn told(acme: &Acme, visitor: &mut Visitor, page: &Answer) -> Answer {
+    let (flow, csrf) = (page.field("flow"), page.field("csrf"));
+    let form = [("flow", flow.as_str()), ("csrf", csrf.as_str()), ("action", "details"), ("name", "Alice")];
+    visitor.post(&acme.house.at("/details"), &form).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_logout_counts_for_a_sign_in_that_waits_for_its_person() {
+    let cases: [(Option<&[&str]>, bool); 4] =
+        [(Some(&["_session-1"]), true), (Some(&[]), true), (Some(&["_another"]), false), (None, false)];
+    for (ended, refused) in cases {
+        let acme = Acme::open_with("", ASKS).await;
+        let mut alice = Visitor::new();
+        let page = held(&acme, &mut alice).await;
+        acme.house.wait(Duration::from_secs(10));
+        if let Some(sessions) = ended {
+            let request = acme.request("alice-persistent", sessions);
+            assert_eq!(Visitor::new().get(&acme.link(&request, None)).await.status, 303);
+        }
+        // longer than the message of the logout could pass
+        acme.house.wait(Duration::from_secs(7 * 60));
+        let watch = Watch::begin(&acme.house, "upstream.session_ended").await;
+        let answer = told(&acme, &mut alice, &page).await;
+        if refused {
+            assert_eq!(answer.status, 400, "{ended:?} {answer:#?}");
+            assert!(alice.session().is_none());
+            watch.refused_once(&acme.house).await;
+        } else {
+            assert_eq!(answer.status, 303, "the valid twin {ended:?}: {answer:#?}");
+            assert!(alice.session().is_some());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_signs_in_anew_after_a_logout_of_all_is_let_in_at_once() {
+    let acme = Acme::open("").await;
+    let mut alice = Visitor::new();
+    acme.sign_in(&mut alice, "alice", "_s1").await;
+    let all = |acme: &Acme| acme.link(&acme.request("alice", &[]), None);
+    assert_eq!(alice.get(&all(&acme)).await.status, 303);
+    assert!(!acme.is_in(&alice).await);
+    // What is said in the moment of the logout may have been said before it.
+    let to = alice.get(&authorize(&acme.house, "first", &[("idp_hint", "acme")])).await.location();
+    let asked = saml::Request::of(&Departure::RedirectTo(to));
+    let mut script = acme.idp.script(acme.house.now(), &asked, &acme.callback());
+    script.assertion.name_id = Some(NameId::persistent("alice"));
+    let message = saml::Message::new(script.xml(), asked.relay_state.as_deref().unwrap());
+    let watch = Watch::begin(&acme.house, "upstream.session_ended").await;
+    assert_eq!(acme.send(&mut alice, &acme.callback(), &message.form()).await.status, 400);
+    watch.refused_once(&acme.house).await;
+    // A later one is of none of those sessions that ended, and its proof may be older; and others are not meant.
+    acme.house.wait(Duration::from_secs(1));
+    acme.sign_in(&mut alice, "alice", "_s2").await;
+    assert!(acme.is_in(&alice).await);
+    assert_eq!(alice.get(&all(&acme)).await.status, 303);
+    let mut bob = Visitor::new();
+    acme.sign_in(&mut bob, "bob", "_s3").await;
+    assert!(acme.is_in(&bob).await && !acme.is_in(&alice).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn saml_110_another_provider_ends_nothing_of_this_one() {
+    const BETA: &str = "https://id.beta.example/metadata";
+    let own = format!("{}{}", Key::service().private_pem(), Key::service().pem());
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("own.pem");
+    std::fs::write(&key, own).unwrap();
+    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let beta = format!(
+        "\n[[provider]]\nid = \"beta\"\nkind = \"saml\"\nname = \"Beta\"\nprovisioning = \"open\"\n\
+         entity_id = \"{BETA}\"\nsso_url = \"https://id.beta.example/sso\"\n\
+         slo_url = \"https://id.beta.example/slo\"\ncertificates = [\"\"\"{}\"\"\"]\nkey = \"file:{}\"\n",
+        Key::rsa_next().pem(),
+        key.display()
+    );
+    let acme = Acme::open(&beta).await;
+    let idp = Idp::new(BETA, "https://id.beta.example", Key::rsa_next());
+    let address = acme.house.at("/upstream/beta/logout");
+    let mut alice = Visitor::new();
+    acme.sign_in(&mut alice, "alice", "_s1").await;
+    let link = |request: &LogoutRequest| {
+        format!("{address}?{}", redirect("SAMLRequest", &request.xml(), None, Some(&Key::rsa_next())))
+    };
+    // Sound in all that it says, at its own address: it knows nobody of that name, which is no error.
+    for sessions in [&["_s1"] as &[&str], &[]] {
+        let request = idp.logout(acme.house.now(), &address, NameId::persistent("alice"), sessions);
+        for browser in [&mut alice.clone(), &mut Visitor::new()] {
+            let rows = acme.house.rows().await;
+            let mut request = request.clone();
+            request.id = Some(saml::new_id());
+            let to = browser.get(&link(&request)).await.location();
+            assert_eq!(to.host_str(), Some("id.beta.example"));
+            assert_eq!(acme.house.rows().await, rows, "nothing ended");
+            assert!(acme.is_in(&alice).await);
+        }
+    }
+    // The valid twin: Acme's own word.
+    let request = acme.request("alice", &["_s1"]);
+    assert_eq!(Visitor::new().get(&acme.link(&request, None)).await.status, 303);
+    assert!(!acme.is_in(&alice).await);
+}
