@@ -535,5 +535,16 @@ mod tests {
         let all = outbound.bulkhead.acquire_many(32).await.unwrap();
         assert_eq!(outbound.send(request(), 10).await, Err(Fault::Open), "and nobody waits for nothing");
         drop(all);
+        // whose turn comes when the circuit is open stays here; and a way apart has places and a circuit of its own
+        let outbound = Outbound::new(&network, outbound.context, &mut Transports::default()).unwrap();
+        let all = outbound.bulkhead.acquire_many(32).await.unwrap();
+        let opens = async {
+            for _ in 0..breaker::FAILURES {
+                outbound.breaker.tell(outbound.context.now(), false);
+            }
+            assert!(matches!(outbound.apart().send(request(), 10).await, Err(Fault::Connect(_))));
+            drop(all);
+        };
+        assert_eq!(tokio::join!(outbound.send(request(), 10), opens).0, Err(Fault::Open));
     }
 }

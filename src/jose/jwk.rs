@@ -296,6 +296,12 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_key_is_told_from_a_kind_that_nobody_knows() {
+        let why = |kty: &str| public_key(&json!({"kty": kty})).map(|_| ()).unwrap_err();
+        assert!(why("oct").contains("secret") && !why("XYZ").contains("secret"));
+    }
+
+    #[test]
     fn a_set_may_have_so_many_bytes_and_keys_and_no_more() {
         let document = |length: usize| {
             let frame = r#"{"keys":[],"x":""}"#.len();

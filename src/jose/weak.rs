@@ -70,6 +70,12 @@ mod tests {
         assert!(is_roca(&(65537u64 * 65537).to_be_bytes()));
         assert!(!is_roca(&(65537u64 * 65537 + 2).to_be_bytes()));
         assert!(!is_roca(&odd(2048)));
+        // 65537^123456789 modulo the product of the primes, and twice that product: no power as a number
+        let made = [
+            0x0a, 0xbf, 0xa6, 0x98, 0xfa, 0x57, 0x97, 0xaa, 0x95, 0xd5, 0x3f, 0x8a, 0x49, 0x1c, 0x5e, 0x58,
+            0x54, 0x72, 0x10, 0xdc, 0xfd, 0x60, 0xab, 0xba, 0x72, 0x7b, 0x8e, 0x3c,
+        ];
+        assert!(is_roca(&made));
     }
 
     /// 65537 to a power, by shifting and adding.

@@ -182,7 +182,9 @@ async fn who_takes_the_app_away_at_facebook_is_named_by_a_signed_request() {
     let browser = signed(&contract, "10150123456789", CLIENT_SECRET, json!({"code": "AQDx"}));
     let old = json!({"issued_at": contract.bench.context.now().secs() - 3601});
     let old = signed(&contract, "10150123456789", CLIENT_SECRET, old);
+    let long = signed(&contract, "10150123456789", CLIENT_SECRET, json!({"more": "x".repeat(4096)}));
     for (request, reason) in [
+        (long.as_str(), "oauth2.signed_request"),
         (of_a_page.as_str(), "oauth2.signed_request.user"),
         (forged.as_str(), "oauth2.signed_request.signature"),
         (browser.as_str(), "oauth2.signed_request.browser"),
