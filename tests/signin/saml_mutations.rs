@@ -119,7 +119,8 @@ async fn no_mutation_gets_through_the_broker_and_none_leaves_anything() {
     stolen.assertion.name_id.as_mut().unwrap().value = "bob-persistent".to_owned();
     let world = World { canary: canary.origin(), idp: Key::rsa(), stolen: stolen.sealed_assertion() };
     let mut tried = Tried { acme, canary, alike: BTreeMap::new() };
-    let signed: [(&str, fn(&mut Script)); 3] = [
+    type Signs = (&'static str, fn(&mut Script));
+    let signed: [Signs; 3] = [
         ("assertion", |_| {}),
         ("response", |script| {
             script.sign_assertion = None;
