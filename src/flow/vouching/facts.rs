@@ -34,11 +34,17 @@ pub(super) fn holders(tx: &mut Tx<'_>, request: &Vouching) -> Result<Vec<Holder>
     let mut holders = Vec::new();
     for (id, proof) in tx.holders_of_email(address.canonical(), CLAIMS)? {
         let Some(account) = tx.account(&id)? else { continue };
-        let other_subject = proof.is_some()
-            && tx.identities_of(&id)?.iter().any(|one| one.key.provider == *identity.provider());
+        let other_subject =
+            proof.is_some() && tx.identities_of(&id)?.iter().any(|one| is_another(&one.key, identity.key()));
         holders.push(Holder { account: id, status: account.status, proof, other_subject });
     }
     Ok(holders)
+}
+
+/// Whether a provider has spoken of somebody else by this name. A name of another format says nothing about that: where
+/// a SAML provider's `nameid_format` is changed, all its people get other names at once.
+fn is_another(known: &IdentityKey, now: &IdentityKey) -> bool {
+    known.provider == now.provider && (known.issuer != now.issuer || known.format == now.format)
 }
 
 /// So many of those who claim an address without proof are looked at.
@@ -73,5 +79,30 @@ pub(super) fn told(failure: Failure, request: &Vouching) -> Failure {
             )
         }
         _ => failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_of_another_format_is_no_other_person() {
+        let key = |provider: &str, issuer: &str, subject: &str, format: &str| IdentityKey {
+            provider: provider.parse().unwrap(),
+            issuer: issuer.to_owned(),
+            subject: subject.to_owned(),
+            format: format.to_owned(),
+        };
+        let known = key("acme", "https://acme.example", "a", "persistent");
+        for (now, another) in [
+            (key("acme", "https://acme.example", "b", "persistent"), true),
+            (key("acme", "https://acme.example", "a@x.example", "email"), false),
+            (key("acme", "https://other.example", "a@x.example", "email"), true),
+            (key("acme", "https://other.example", "a", "persistent"), true),
+            (key("globex", "https://acme.example", "b", "persistent"), false),
+        ] {
+            assert_eq!(is_another(&known, &now), another, "{now:?}");
+        }
     }
 }
