@@ -250,8 +250,6 @@ fn refused(house: &House, benchmark: bool) -> Vec<String> {
         let mut reason = "";
         let heap = measure::heap(|| reason = once());
         most_heap = most_heap.max(heap);
-        // what the provider itself has signed no stranger can send, and both verifiers read it to the end
-        let times = if hostile.name.ends_with("by the provider") { 2 } else { 1 };
         if heap > MEMORY {
             exceeding.push(format!("{}: {} KiB", hostile.name, heap / 1024));
         }
@@ -264,10 +262,10 @@ fn refused(house: &House, benchmark: bool) -> Vec<String> {
         let resident = resident(&hostile.name);
         most_cpu = most_cpu.max(cost.median);
         most_resident = most_resident.max(resident.unwrap_or(0));
-        if cost.median > CPU * f64::from(times) {
+        if cost.median > CPU {
             exceeding.push(format!("{}: {:.0} µs", hostile.name, cost.median));
         }
-        if resident.is_some_and(|bytes| bytes > MEMORY * times as usize) {
+        if resident.is_some_and(|bytes| bytes > MEMORY) {
             exceeding.push(format!("{}: {} KiB resident", hostile.name, resident.unwrap_or(0) / 1024));
         }
         println!(

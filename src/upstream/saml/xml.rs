@@ -40,8 +40,8 @@ pub(super) struct Limits {
     pub byte_order_mark: bool,
 }
 
-/// What a message that a browser brings may hold. A response with thousands of groups fits, also where each value declares
-/// the two namespaces of its type. Readers copy or search what is in scope for each element that declares more, so the last
+/// What a message that a browser brings may hold. A response with 2,800 groups fits, and of values that each declare the
+/// two namespaces of their type fewer than 1,024. Readers copy or search what is in scope for each element that declares more, so the last
 /// two numbers decide most about what a stranger can make us compute.
 pub(super) const MESSAGE: Limits = Limits {
     bytes: 256 * 1024,
