@@ -1,4 +1,4 @@
-//! Brands' icons. Where they come from, and under what licence: `templates/icons/brands/README.md`.
+//! Brands' icons. Where they come from, under what licence and by which rule: `templates/icons/brands/README.md`.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -11,23 +11,40 @@ macro_rules! brands {
 }
 
 brands! {
-    "apple", "auth0", "bitbucket", "discord", "facebook", "github", "gitlab", "google", "kakao", "keycloak", "line",
-    "naver", "okta", "openid", "paypal", "twitch", "x",
+    "amazon", "apple", "auth0", "bitbucket", "discord", "facebook", "github", "gitlab", "google", "kakao", "keycloak",
+    "line", "microsoft", "naver", "okta", "openid", "paypal", "twitch", "x",
 }
 
-/// Each drawing is one path on a ground of 24 by 24.
-static PATHS: LazyLock<BTreeMap<&str, &str>> =
-    LazyLock::new(|| FILES.iter().filter_map(|(name, svg)| Some((*name, path_of(svg)?))).collect());
-
-/// The path of a drawing.
-fn path_of(svg: &'static str) -> Option<&'static str> {
-    let (_, rest) = svg.split_once("<path d=\"")?;
-    rest.split_once('"').map(|(path, _)| path)
+/// A part of a drawing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// Its outline, on a ground of 24 by 24.
+    pub path: &'static str,
+    /// Its colour, where the brand's rules ask for one; else it has the text's.
+    pub fill: Option<&'static str>,
 }
 
-/// The drawing of a brand, as the path of an SVG of 24 by 24.
-pub fn brand(name: &str) -> Option<&'static str> {
-    PATHS.get(name).copied()
+/// Each drawing is made of paths, on a ground of 24 by 24.
+static SHAPES: LazyLock<BTreeMap<&str, Vec<Shape>>> =
+    LazyLock::new(|| FILES.iter().map(|(name, svg)| (*name, shapes_of(svg))).collect());
+
+/// The paths of a drawing.
+fn shapes_of(svg: &'static str) -> Vec<Shape> {
+    let tags = svg.split("<path").skip(1);
+    tags.filter_map(|tag| Some(Shape { path: attribute(tag, " d=\"")?, fill: attribute(tag, " fill=\"") }))
+        .collect()
+}
+
+/// What an attribute of the first tag says.
+fn attribute(tag: &'static str, name: &str) -> Option<&'static str> {
+    let (tag, _) = tag.split_once('>')?;
+    let (_, rest) = tag.split_once(name)?;
+    rest.split_once('"').map(|(value, _)| value)
+}
+
+/// The drawing of a brand.
+pub fn brand(name: &str) -> Option<&'static [Shape]> {
+    SHAPES.get(name).map(Vec::as_slice)
 }
 
 #[cfg(test)]
@@ -36,21 +53,43 @@ mod tests {
     use crate::upstream::presets;
 
     #[test]
-    fn every_drawing_is_one_path_and_nothing_else() {
+    fn every_drawing_is_small_and_made_of_paths_and_nothing_else() {
         for (name, svg) in FILES {
-            let path = brand(name).unwrap_or_else(|| panic!("{name} has no path"));
-            assert_eq!(svg.matches("<path").count(), 1, "{name}");
+            let shapes = brand(name).unwrap_or_else(|| panic!("{name} is not there"));
+            assert!(!shapes.is_empty() && svg.len() <= 2048, "{name}");
+            // the drawing and its title, each opened and closed, and the paths
+            assert_eq!(svg.matches('<').count(), shapes.len() + 4, "{name}");
             assert!(svg.contains("viewBox=\"0 0 24 24\""), "{name}");
-            assert!(!svg.contains("script") && !svg.contains("href") && !svg.contains("style"), "{name}");
-            let known =
-                |c: char| c.is_ascii_digit() || ".,- \n".contains(c) || "MmLlHhVvCcSsQqTtAaZze".contains(c);
-            assert!(!path.is_empty() && path.chars().all(known), "{name}");
+            for foreign in ["script", "href", "style", "url", "transform", "&"] {
+                assert!(!svg.contains(foreign), "{name}: {foreign}");
+            }
+            for Shape { path, fill } in shapes {
+                let known = |c: char| {
+                    c.is_ascii_digit() || ".,- \n".contains(c) || "MmLlHhVvCcSsQqTtAaZze".contains(c)
+                };
+                assert!(!path.is_empty() && path.chars().all(known), "{name}");
+                let hex = |fill: &str| {
+                    let digits = fill.strip_prefix('#').unwrap_or_default();
+                    digits.len() == 6 && digits.chars().all(|c| c.is_ascii_hexdigit())
+                };
+                assert!(fill.is_none_or(hex), "{name}");
+            }
         }
     }
 
     #[test]
-    fn presets_name_drawings_that_are_there_or_were_taken_back_by_their_owners() {
-        let letters = ["amazon", "cognito", "linkedin", "microsoft", "slack", "yahoo"];
+    fn colours_are_those_of_the_drawings() {
+        let colours = |name| brand(name).unwrap().iter().map(|shape| shape.fill).collect::<Vec<_>>();
+        assert_eq!(colours("microsoft"), ["#F25022", "#7FBA00", "#00A4EF", "#FFB900"].map(Some));
+        assert_eq!(colours("google"), ["#4285F4", "#34A853", "#FBBC05", "#EA4335"].map(Some));
+        assert_eq!(colours("github"), [None]);
+    }
+
+    #[test]
+    fn presets_name_drawings_that_are_there_or_may_not_be() {
+        // Why these have a letter, tells `templates/icons/brands/README.md`.
+        let letters = ["linkedin", "slack", "yahoo"];
+        assert!(letters.iter().all(|name| brand(name).is_none()));
         for preset in presets::all() {
             let icon = preset.sets().into_iter().find(|(key, _)| key == "icon").map(|(_, value)| value);
             let Some(icon) = icon else { continue };

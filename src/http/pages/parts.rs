@@ -1,6 +1,6 @@
 //! What several pages share: the frame, addresses that are safe to link, notices and sign-in buttons.
 
-use super::brands::brand;
+use super::brands::{Shape, brand};
 use super::texts::Texts;
 use crate::ids::{ProviderId, ReferenceId};
 use std::sync::Arc;
@@ -216,10 +216,10 @@ pub enum Icon {
     Building,
     /// People: a community or social network.
     People,
-    /// A brand's own mark, in one colour.
+    /// A brand's own mark, in the text's colour unless the brand's rules ask for its own.
     Brand {
-        /// The path of its drawing, on a ground of 24 by 24.
-        path: &'static str,
+        /// Its drawing.
+        shapes: &'static [Shape],
     },
     /// The first letter of the name on a tinted disc.
     Monogram {
@@ -240,7 +240,7 @@ impl Icon {
             Some("building") => Self::Building,
             Some("people") => Self::People,
             other => match other.and_then(brand) {
-                Some(path) => Self::Brand { path },
+                Some(shapes) => Self::Brand { shapes },
                 None => Self::Monogram { letter: initial(name), tint: tint(id.as_str()) },
             },
         }
