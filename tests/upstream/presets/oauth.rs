@@ -237,6 +237,7 @@ async fn bitbucket() {
     contract.refuses("oauth2.userinfo.status", status(403, error)).await;
 }
 
+/// <https://developer.paypal.com/docs/log-in-with-paypal/integrate/build-button/>,
 /// <https://developer.paypal.com/api/identity/v1/>
 #[tokio::test]
 async fn paypal() {
@@ -244,7 +245,7 @@ async fn paypal() {
     assert_eq!(
         endpoints,
         [
-            "https://www.paypal.com/connect",
+            "https://www.paypal.com/signin/authorize",
             "https://api-m.paypal.com/v1/oauth2/token",
             "https://api-m.paypal.com/v1/identity/oauth2/userinfo",
             "",
