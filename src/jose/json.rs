@@ -1,7 +1,7 @@
 //! Strict JSON for what strangers send: one value to the last byte, no member named twice.
 //!
 //! `serde_json` keeps the last of repeated members; another parser may keep the first, and so two readers
-//! see two different tokens (RFC 7515 §4, RFC 8725 §2.6, RFC 7519 §4).
+//! see two different tokens (RFC 7515 §4, RFC 7519 §4).
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};

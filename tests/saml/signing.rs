@@ -356,7 +356,7 @@ async fn saml_049_ecdsa_signatures_that_are_none() {
             })
             .await;
     }
-    // the same two numbers in DER, which another verifier might take (XML Signature §6.4.3 wants fixed lengths)
+    // the same two numbers in DER, which another verifier might take (XML Signature 1.1 §6.4.3 wants fixed lengths)
     bench
         .refuses_forged("saml.sig.invalid", as_it_is, |xml| {
             let bytes = STANDARD.decode(inner(xml, VALUE).unwrap()).unwrap();

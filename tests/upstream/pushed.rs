@@ -308,7 +308,8 @@ fn assertions(bench: &Bench, verify: impl Fn(&str) -> Value) -> BTreeMap<String,
 }
 
 /// Whoever publishes a discovery document could write another provider's token endpoint into it. An assertion for that
-/// address must not come to the endpoint for pushed requests, or it could be used there (RFC 9126 §2, FAPI 2.0 §5.3.3).
+/// address must not come to the endpoint for pushed requests, or it could be used there (RFC 9126 §2, FAPI 2.0 Security
+/// Profile §5.3.3.1).
 #[tokio::test]
 async fn an_assertion_is_for_the_issuer_or_for_the_endpoint_to_which_it_goes() {
     let accepts: fn(&mut Script) = |script| script.authenticates = Some(Box::new(|_| true));

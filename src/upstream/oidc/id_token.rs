@@ -82,7 +82,7 @@ pub(super) fn check(
     let for_us = audiences.as_ref().is_some_and(|all| all.contains(&expected.client_id));
     checks.require("oidc.id_token.aud", for_us, expected.client_id, show_all(claim("aud")))?;
 
-    // §3.1.3.7 items 4 and 5: with several audiences azp says whom it was issued to
+    // §3.1.3.7 item 5, and item 4 as it was until errata set 2: of several audiences azp says whose it is
     let several = audiences.is_some_and(|all| all.len() > 1);
     let authorized = match claim("azp") {
         None => !several,
@@ -205,8 +205,8 @@ pub(super) fn digest_of(alg: Alg) -> &'static digest::Algorithm {
     }
 }
 
-/// `at_hash`, `c_hash`, `s_hash` (OIDC Core §3.1.3.8, §3.3.2.10): the left half of the hash that goes with the
-/// signature's algorithm. Optional in the code flow, but never wrong.
+/// `at_hash`, `c_hash`, `s_hash` (OIDC Core §3.1.3.8, §3.3.2.10; FAPI 1.0 Advanced §5.2.2.1): the left half of the
+/// hash that goes with the signature's algorithm. Optional in the code flow, but never wrong.
 fn hash(
     name: &'static str,
     value: Option<&Value>,

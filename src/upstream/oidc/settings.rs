@@ -463,7 +463,7 @@ pub enum When {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Audience {
-    /// The provider's issuer (FAPI 2.0 §5.3.3).
+    /// The provider's issuer (FAPI 2.0 Security Profile §5.3.3.1).
     Issuer,
     /// The endpoint to which it goes (OIDC Core §9).
     Endpoint,

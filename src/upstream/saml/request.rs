@@ -164,7 +164,7 @@ impl Saml {
         (wished.clone(), wished)
     }
 
-    /// Whom the application has in mind (SAML Core §3.4.1.2), where the settings let it be told.
+    /// Whom the application has in mind (`Subject`, SAML Core §3.4.1), where the settings let it be told.
     fn hint<'a>(&self, request: &'a BeginRequest) -> Option<&'a str> {
         let hint = request.login_hint.as_ref().filter(|_| self.settings.pass.contains(&Wish::LoginHint))?;
         let plain = !hint.is_empty() && hint.len() <= 255 && !hint.chars().any(char::is_control);

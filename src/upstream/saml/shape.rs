@@ -1,8 +1,8 @@
 //! The shape of a message, before any signature is looked at.
 //!
 //! What is signed, and what is read, is decided by position alone: signatures are direct children of the response or
-//! of its one assertion, right behind `Issuer`, and each refers to its parent and to nothing else (SAML Core §5.4).
-//! Everything that could be taken for a second message, assertion, signature or ID ends the matter here.
+//! of its one assertion, right behind `Issuer`, and each refers to its parent and to nothing else (SAML Core §2.3.3,
+//! §3.2.2, §5.4). Everything that could be taken for a second message, assertion, signature or ID ends the matter here.
 
 mod signature;
 

@@ -217,7 +217,7 @@ fn role<'a, 'i: 'a>(entity: Node<'a, 'i>) -> Result<Node<'a, 'i>, Failure> {
     }
 }
 
-/// Certificates of keys that may sign. A key without `use` is for everything (SAML Metadata §2.4.1.1).
+/// Certificates of keys that may sign. A key without `use` is for everything (SAML Metadata §2.4.1.1, E62).
 fn signing_certificates(role: Node<'_, '_>) -> Result<Vec<Certificate>, Failure> {
     let mut found: Vec<Certificate> = Vec::new();
     for descriptor in xml::children(role, ns::METADATA, "KeyDescriptor") {
@@ -255,7 +255,7 @@ fn not_metadata(failure: Failure) -> Failure {
     malformed(&expected, &received)
 }
 
-/// Base64 with white space (XML Signature §4.4.4), of a certificate in DER.
+/// Base64 with white space (XML Signature 1.1 §4.5.4), of a certificate in DER.
 fn certificate(text: &str) -> Result<Certificate, Failure> {
     let packed: String = text.split(xml::SPACES).collect();
     let der = STANDARD.decode(packed).map_err(|_| malformed("a certificate in Base64", "something else"))?;

@@ -23,7 +23,7 @@ pub(super) fn check(
     for condition in conditions.elements() {
         let known =
             ["AudienceRestriction", "OneTimeUse", "ProxyRestriction"].iter().any(|name| condition.is(name));
-        // Core §2.5.1: with a condition that is not understood the assertion is neither valid nor invalid
+        // Core §2.5.1.1: with a condition that is not understood the assertion is neither valid nor invalid
         checks.require("saml.condition", known, "a condition of SAML Core §2.5.1", condition.name())?;
     }
     one_time_use(conditions, checks)?;

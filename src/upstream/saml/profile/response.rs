@@ -26,7 +26,7 @@ pub(super) fn check(
     destination(response, expected, checks)?;
     let answers = response.in_response_to.as_deref();
     in_response_to("Response", answers, expected, checks)?;
-    // Profiles §4.1.4.2: must be there where the response is signed, and must be the provider wherever it is
+    // Profiles §4.1.4.2, E17: must be there where the response is signed, and must be the provider wherever it is
     match response.issuer.as_deref() {
         Some(issuer) => is_issuer("Response", issuer, response.issuer_format.as_deref(), expected, checks),
         None => checks.require("saml.issuer", !response.signed, "the provider, or none", "Response: absent"),

@@ -55,7 +55,7 @@ impl Policy {
     }
 }
 
-/// A signature algorithm (XML Signature §6.4, RFC 6931 §2.3).
+/// A signature algorithm (XML Signature 1.1 §6.4, RFC 9231 §2.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 pub enum SignatureAlgorithm {
     /// RSA PKCS #1 v1.5 with SHA-256.

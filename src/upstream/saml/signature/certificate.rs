@@ -102,7 +102,7 @@ fn modulus_bits(der: &[u8]) -> Option<usize> {
 }
 
 impl PublicKey {
-    /// Bytes of its signatures in XML (RFC 8017 §8.2.1; XML Signature §6.4.3).
+    /// Bytes of its signatures in XML (RFC 8017 §8.2.1; XML Signature 1.1 §6.4.3).
     pub fn signature_length(&self) -> usize {
         match self {
             Self::Rsa(_, bits) => bits.div_ceil(8),
@@ -113,7 +113,7 @@ impl PublicKey {
     }
 
     /// Whether a signature over these bytes is by this key. ECDSA signatures are taken as two numbers of fixed length
-    /// (XML Signature §6.4.3) and in DER, which is what most providers put into addresses.
+    /// (XML Signature 1.1 §6.4.3) and in DER, which is what most providers put into addresses.
     pub fn verifies(&self, algorithm: Algorithm, bytes: &[u8], signature: &[u8]) -> bool {
         let verify = |with: &'static dyn aws::VerificationAlgorithm, key: &[u8]| {
             aws::UnparsedPublicKey::new(with, key).verify(bytes, signature).is_ok()

@@ -62,7 +62,7 @@ fn one(
         VerifyResult::Invalid { reason } => return Err(invalid(reason)),
     };
     let by: usize = by.and_then(|name| name.parse().ok()).ok_or_else(|| invalid("the key has no name"))?;
-    // XML Signature §6.4.3: two numbers of fixed length. This verifier takes DER too, the other one does not.
+    // XML Signature 1.1 §6.4.3: two numbers of fixed length. This verifier takes DER too, the other one does not.
     let key = certificates.get(by).and_then(|certificate| certificate.key().ok());
     if key.is_none_or(|key| key.signature_length() != signature.length) {
         return Err(invalid("the value of the signature has another length than the key makes"));

@@ -369,7 +369,7 @@ impl<'a> Scan<'a> {
             return Ok(true);
         }
         // A relative reference makes canonicalisation fail in some readers, and lets others digest nothing
-        // (Canonical XML 1.0 §1.3).
+        // (Canonical XML 1.0 §2.1).
         let absolute = value.split_once(':').is_some_and(|(scheme, rest)| {
             scheme.starts_with(|c: char| c.is_ascii_alphabetic())
                 && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
