@@ -7,8 +7,14 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+#[path = "support/house.rs"]
+mod house;
 #[path = "cli/saml.rs"]
 mod saml;
+#[path = "cli/secrets.rs"]
+mod secrets;
+#[path = "support/standin.rs"]
+mod standin;
 
 const CONFIG: &str = r#"
 issuer = "http://localhost:8080"

@@ -2,6 +2,7 @@
 
 use crate::Watch;
 use crate::house::*;
+use serde_json::json;
 use std::time::Duration;
 
 /// The provider says from now on that the person proved themselves at this second.
@@ -53,6 +54,35 @@ async fn oidc_070_an_old_proof_is_not_made_new_by_what_is_allowed_for_clocks() {
         assert!(comes_back(&house, &mut twin, &[demand]).await, "{demand:?}");
         house.wait(Duration::from_secs(5));
         alice = twin;
+    }
+}
+
+#[tokio::test]
+async fn oidc_070_what_is_no_time_meets_no_demand() {
+    let house = House::open().await;
+    let now = house.now().secs();
+    for demand in [("prompt", "login"), ("max_age", "600")] {
+        for shown in [
+            None,
+            Some(json!(null)),
+            Some(json!("now")),
+            Some(json!(now.to_string())),
+            Some(json!(now - 700)),
+        ] {
+            let said = format!("{demand:?} {shown:?}");
+            house.globex.script().claims = Box::new(move |claims| match &shown {
+                Some(value) => claims["auth_time"] = value.clone(),
+                None => drop(claims.as_object_mut().unwrap().remove("auth_time")),
+            });
+            let mut visitor = Visitor::new();
+            let watch = Watch::begin(&house, "oidc.auth_time").await;
+            assert!(!comes_back(&house, &mut visitor, &[demand]).await, "{said}");
+            watch.refused_once(&house).await;
+            assert!(visitor.session().is_none(), "{said}");
+            // the valid twin, in the same browser
+            says(&house, now);
+            assert!(comes_back(&house, &mut visitor, &[demand]).await, "{said}");
+        }
     }
 }
 

@@ -203,7 +203,7 @@ async fn link_035_no_sign_in_crosses_an_unlinking() {
 }
 
 /// Globex joins nobody silently, and an account with a proved address came by Friendbook.
-async fn asking() -> House {
+pub async fn asking() -> House {
     let house = House::with(|config, providers| {
         (
             config,

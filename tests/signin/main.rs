@@ -7,6 +7,8 @@
 mod house;
 #[path = "../support/mailbox.rs"]
 mod mailbox;
+#[path = "../support/oidc/mod.rs"]
+mod oidc;
 #[path = "../support/saml/mod.rs"]
 mod saml;
 #[path = "../support/standin.rs"]
@@ -23,6 +25,8 @@ mod front;
 mod invitation;
 mod linking;
 mod notices;
+mod oidc_attacks;
+mod oidc_mutations;
 mod overtaken;
 mod person;
 mod providers;

@@ -99,28 +99,77 @@ async fn a_provider_whose_address_was_not_known_is_left_for_by_a_page() {
     assert!(leaving.body.contains(&format!("{globex}/authorize?")));
 }
 
-#[tokio::test]
+/// The provider answers nobody until the test lets it; what others do must be over before that.
+#[tokio::test(flavor = "multi_thread")]
 async fn oidc_061_a_provider_that_hangs_holds_up_nobody_else() {
-    let house = House::with(|config, providers| {
-        (config, providers.replacen("kind = \"oidc\"", "kind = \"oidc\"\ntimeout = \"1s\"", 1))
-    })
-    .await;
-    let mut slow = Visitor::new();
-    let request = depart(&house, &mut slow, "globex", &authorize(&house, "first", &[])).await;
-    house.globex.script().token = Box::new(|reply| reply.pace = Pace::Hang);
-    let callback = approval(&house, &request);
-    let (hung, others) = tokio::join!(slow.get(&callback), async {
-        let mut done = 0;
-        for _ in 0..3 {
-            let mut other = Visitor::new();
-            sign_in(&house, &mut other, "friendbook", &authorize(&house, "first", &[])).await;
-            done += 1;
-        }
-        done
+    let mut house = House::open().await;
+    let url = authorize(&house, "first", &[("idp_hint", "globex")]);
+    // More than there are workers, and more than may be under way to one provider at once.
+    let (waiting, at_once) = (36, 32);
+    let mut slow = Vec::new();
+    for _ in 0..waiting {
+        let mut visitor = Visitor::new();
+        let request = visitor.get(&url).await.location();
+        slow.push((visitor, approval(&house, &request)));
+    }
+    house.globex.script().token = Box::new(|reply| reply.pace = Pace::Held);
+    let rows = house.rows().await;
+    let slow = hanging(slow);
+    reached(&house, "/token", at_once).await;
+    let back = sign_in(&house, &mut Visitor::new(), "friendbook", &authorize(&house, "first", &[])).await;
+    assert!(parameter(&back, "code").is_some());
+    assert!(slow.iter().all(|one| !one.is_finished()), "it was over before the other sign-in was");
+    house.globex.let_go();
+    for answer in futures_util::future::join_all(slow).await {
+        let (answer, visitor) = answer.unwrap();
+        assert!(answer.status >= 400 && visitor.session().is_none(), "{answer:#?}");
+    }
+    let after = house.rows().await;
+    assert_eq!(
+        (after.accounts, after.sessions),
+        (rows.accounts + 1, rows.sessions + 1),
+        "Friendbook's person"
+    );
+
+    // The same where not even its addresses are known yet.
+    house.globex = crate::standin::Standin::start(house.clock.clone());
+    let (old, new) = (url_of(&house), house.globex.origin().to_owned());
+    house.globex.script().discovery = Box::new(|reply| reply.pace = Pace::Held);
+    house.reload(|config, providers| (config, providers.replace(&old, &new))).await;
+    let slow = tokio::spawn({
+        let url = url.clone();
+        async move { Visitor::new().get(&url).await }
     });
-    assert_eq!(others, 3);
-    assert!(hung.status >= 400);
-    assert!(slow.session().is_none());
+    reached(&house, "/.well-known/openid-configuration", 1).await;
+    let back = sign_in(&house, &mut Visitor::new(), "friendbook", &authorize(&house, "first", &[])).await;
+    assert!(parameter(&back, "code").is_some());
+    assert!(!slow.is_finished(), "it was over before the other sign-in was");
+    house.globex.let_go();
+    assert!(slow.await.unwrap().status >= 400);
+    // The valid twin: it answers again.
+    house.globex.behave();
+    house.wait(std::time::Duration::from_secs(60));
+    house.warm().await;
+    sign_in(&house, &mut Visitor::new(), "globex", &authorize(&house, "first", &[])).await;
+}
+
+/// The issuer of Globex, as the settings have it.
+fn url_of(house: &House) -> String {
+    let providers = std::fs::read_to_string(house.folder.path().join("providers.toml")).unwrap();
+    providers.split("issuer = \"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+}
+
+/// Sends all of them on at once.
+fn hanging(visitors: Vec<(Visitor, String)>) -> Vec<tokio::task::JoinHandle<(Answer, Visitor)>> {
+    let go = |(mut visitor, url): (Visitor, String)| async move { (visitor.get(&url).await, visitor) };
+    visitors.into_iter().map(|one| tokio::spawn(go(one))).collect()
+}
+
+/// Waits until so many requests have come to Globex.
+async fn reached(house: &House, path: &str, count: usize) {
+    while house.globex.count(path) < count {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
 }
 
 /// OIDC Core §12.2: nobody refreshes at a provider here, so no refreshed token can name somebody else.

@@ -26,7 +26,8 @@ impl Canary {
     }
 }
 
-async fn refusals(house: &House) -> u64 {
+/// How often somebody was refused, in all.
+pub async fn refusals(house: &House) -> u64 {
     house.refusals().await.iter().map(|refusal| refusal.times).sum()
 }
 
@@ -55,7 +56,7 @@ fn without(text: &str, words: &[&str]) -> String {
 }
 
 /// What of an answer could tell one refusal from another, and the reason that the operator finds under its reference.
-async fn seen(house: &House, answer: &Answer) -> (String, String) {
+pub async fn seen(house: &House, answer: &Answer) -> (String, String) {
     let refusals = house.refusals().await;
     let kept = refusals.iter().find(|kept| answer.has_reference(kept.refusal.reference.as_str()));
     let refusal = &kept.unwrap_or_else(|| panic!("no reference: {answer:#?}")).refusal;

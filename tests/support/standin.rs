@@ -29,7 +29,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use url::Url;
 use wire::{read_request, write_reply};
@@ -135,6 +135,9 @@ struct Shared {
     pushed: Mutex<BTreeMap<String, BTreeMap<String, String>>>,
     objects: Mutex<Vec<Value>>,
     tokens: Mutex<BTreeMap<String, ()>>,
+    issued: Mutex<Vec<String>>,
+    /// Whether the requests that are held may go.
+    let_go: (Mutex<bool>, Condvar),
     count: Mutex<u64>,
 }
 
@@ -145,7 +148,7 @@ pub struct Standin {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Standin {
@@ -191,6 +194,8 @@ impl Standin {
             pushed: Mutex::default(),
             objects: Mutex::default(),
             tokens: Mutex::default(),
+            issued: Mutex::default(),
+            let_go: Default::default(),
             count: Mutex::default(),
         });
         let standin = Self { shared };
@@ -224,6 +229,23 @@ impl Standin {
     pub fn count(&self, path: &str) -> usize {
         lock(&self.shared.seen).iter().filter(|seen| seen.path == path).count()
     }
+    /// What nobody but the client may ever see: codes, access and ID tokens that were given out, and the secrets and
+    /// verifiers that the client sent.
+    pub fn secrets(&self) -> Vec<String> {
+        let mut secrets = lock(&self.shared.issued).clone();
+        secrets.push(self.script().secret.clone());
+        for seen in lock(&self.shared.seen).iter() {
+            secrets.extend(seen.form.get("code_verifier").cloned());
+            secrets.extend(seen.headers.get("authorization").cloned());
+        }
+        secrets
+    }
+    /// Lets go of all requests that are held ([`Pace::Held`]), now and from now on.
+    pub fn let_go(&self) {
+        let (mutex, told) = &self.shared.let_go;
+        *lock(mutex) = true;
+        told.notify_all();
+    }
     /// Forgets all requests so far.
     pub fn forget(&self) {
         lock(&self.shared.seen).clear();
@@ -253,6 +275,7 @@ impl Standin {
         if request.path() == "/authorize" {
             answer.insert("iss".to_owned(), self.shared.origin.clone());
         }
+        lock(&self.shared.issued).push(code.clone());
         lock(&self.shared.codes).insert(code, Pending { query });
         (self.script().response)(&mut answer);
         answer
@@ -273,6 +296,10 @@ impl Standin {
         let Some(seen) = read_request(stream) else { return };
         lock(&self.shared.seen).push(seen.clone());
         let reply = self.answer(&seen);
+        if reply.pace == Pace::Held {
+            let (mutex, told) = &self.shared.let_go;
+            drop(told.wait_while(lock(mutex), |go| !*go).unwrap_or_else(PoisonError::into_inner));
+        }
         let _ = write_reply(stream, &reply);
         let _ = stream.flush();
     }
@@ -407,6 +434,7 @@ impl Standin {
         }
         let access_token = self.next("access");
         lock(&self.shared.tokens).insert(access_token.clone(), ());
+        lock(&self.shared.issued).push(access_token.clone());
         let mut body = json!({"access_token": access_token, "token_type": "Bearer", "expires_in": 300});
         if asked("scope").is_some_and(|scope| scope.split(' ').any(|scope| scope == "openid")) {
             body["id_token"] = self.id_token(&pending, &access_token).into();
@@ -444,6 +472,7 @@ impl Standin {
             signer.token(&header.to_string(), &claims.to_string())
         };
         (script.id_token)(&mut token);
+        lock(&self.shared.issued).push(token.clone());
         token
     }
 }

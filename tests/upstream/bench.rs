@@ -1,5 +1,6 @@
 //! One provider built from its TOML, a stand-in to answer it, and what every case checks.
 
+use crate::oidc::{self, Case, Kind, Outcome, World};
 use crate::standin::{CLIENT_SECRET, Canary, Script, Standin};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -110,6 +111,29 @@ impl Bench {
         Self { standin, canary: Canary::start(), clock, context, entry }
     }
 
+    /// A provider of one of the two kinds with further settings.
+    pub fn of(kind: Kind, more: &str) -> Self {
+        match kind {
+            Kind::OpenId => Self::oidc(more),
+            Kind::OAuth2 => {
+                Self::new(|origin| format!("{}\n{more}", crate::oauth2::shaped_as_facebook(origin)))
+            }
+        }
+    }
+
+    /// What changes know of this provider.
+    pub fn world(&self) -> World {
+        let (issuer, canary) = (self.standin.origin().to_owned(), self.canary.origin.clone());
+        World { issuer, canary, now: self.context.now().secs() }
+    }
+
+    /// Without the change, the person is signed in.
+    async fn behaves(&self, case: &Case) {
+        self.standin.behave();
+        oidc::sound(case.settings, &mut self.standin.script(), &self.world());
+        self.signs_in().await;
+    }
+
     pub async fn begin(&self, change: impl FnOnce(&mut BeginRequest)) -> Result<Open, Failure> {
         let mut request = BeginRequest {
             state: "csst_state".to_owned(),
@@ -193,6 +217,52 @@ impl Bench {
     pub fn later(&self) {
         self.clock.advance(Duration::from_secs(31));
     }
+}
+
+/// Tries all changes of a row of the corpus, each between two sound sign-ins, and gives those that were refused.
+pub async fn row(row: &str) -> Vec<(Case, Failure)> {
+    let mut bench: Option<Bench> = None;
+    let mut settings = (Kind::OpenId, "");
+    let mut refusals = Vec::new();
+    for case in oidc::row(row) {
+        println!("{case}");
+        let kept = bench.take().filter(|_| !case.published && settings == (case.kind, case.settings));
+        settings = (case.kind, case.settings);
+        let here = kept.unwrap_or_else(|| Bench::of(case.kind, case.settings));
+        // What is published must not have been read before.
+        if !case.published {
+            here.behaves(&case).await;
+        }
+        here.later();
+        let (before, keys) = (here.standin.count("/token"), here.standin.count("/jwks"));
+        case.spoil(&mut here.standin.script(), &here.world());
+        let (outcome, trace) = here.sign_in().await;
+        // Once more on suspicion, at most.
+        let read = here.standin.count("/jwks") - keys;
+        assert!(read <= 1 + usize::from(case.published), "{case}: keys were read {read} times");
+        match case.outcome {
+            Outcome::Refused(reason) => {
+                let failure = refused(outcome, &trace, reason);
+                assert_eq!(here.standin.count("/token") > before, case.redeemed, "{case}: the code");
+                here.only_the_provider_was_asked();
+                if case.published {
+                    Bench::of(case.kind, case.settings).behaves(&case).await;
+                } else {
+                    here.behaves(&case).await;
+                }
+                refusals.push((case, failure));
+            }
+            Outcome::Accepted | Outcome::Unproved => {
+                let vouched = outcome.unwrap_or_else(|failure| panic!("{case}: {failure:?}"));
+                assert!(trace.steps().iter().all(|step| step.passed), "{case}: {:?}", trace.steps());
+                let claimed = vouched.identity.email().is_some();
+                let proved = vouched.identity.verified_email().is_some();
+                assert_eq!(proved, claimed && case.outcome == Outcome::Accepted, "{case}");
+            }
+        }
+        bench = Some(here);
+    }
+    refusals
 }
 
 /// The sign-in was refused for this reason, and the trace says so as its last step and only there.

@@ -9,6 +9,8 @@ mod jose;
 mod logout;
 mod network;
 mod oauth2;
+#[path = "../support/oidc/mod.rs"]
+mod oidc;
 mod outbound;
 mod people;
 mod presets;

@@ -18,6 +18,8 @@ pub enum Pace {
     Late(Duration),
     /// Accepted, and then nothing.
     Hang,
+    /// Accepted, and then nothing until the test lets go; nor anything afterwards.
+    Held,
     /// Accepted, and the connection then closed without a word.
     Drop,
     /// One byte at a time, slowly.
@@ -119,7 +121,7 @@ pub fn write_reply(stream: &mut (impl Read + Write), reply: &Reply) -> std::io::
         let _ = stream.read(&mut [0; 1]);
         return Ok(());
     }
-    if reply.pace == Pace::Drop {
+    if matches!(reply.pace, Pace::Drop | Pace::Held) {
         return Ok(());
     }
     if let Pace::Late(delay) = reply.pace {
