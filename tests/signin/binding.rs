@@ -2,6 +2,7 @@
 
 use crate::Watch;
 use crate::house::*;
+use crate::saml_mutations::refusals;
 use std::time::Duration;
 
 #[tokio::test]
@@ -149,10 +150,11 @@ async fn oidc_073_an_answer_is_taken_once() {
     // The old cookie put back: the state is used up in the database too.
     let mut replay = before;
     house.globex.forget();
-    let rows = house.rows().await;
+    let (rows, times) = (house.rows().await, refusals(&house).await);
     assert_eq!(replay.get(&callback).await.status, 400);
     assert!(replay.session().is_none());
     assert_eq!(house.rows().await, rows);
+    assert_eq!(refusals(&house).await, times + 1, "recorded once");
 }
 
 #[tokio::test]

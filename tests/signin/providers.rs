@@ -2,6 +2,7 @@
 
 use crate::Watch;
 use crate::house::*;
+use crate::saml_mutations::refusals;
 use crate::standin::Pace;
 use std::collections::BTreeMap;
 
@@ -239,7 +240,7 @@ async fn oidc_071_a_providers_token_is_no_grant() {
             ("refresh_token", "refresh_token"),
             ("authorization_code", "code"),
         ] {
-            let rows = house.rows().await;
+            let (rows, times) = (house.rows().await, refusals(&house).await);
             let form = [
                 ("grant_type", grant),
                 (name, token.as_str()),
@@ -256,6 +257,7 @@ async fn oidc_071_a_providers_token_is_no_grant() {
             let error = answer["error"].as_str().unwrap();
             assert!(["invalid_grant", "unsupported_grant_type"].contains(&error), "{grant}: {answer}");
             assert_eq!(house.rows().await, rows, "{grant}");
+            assert_eq!(refusals(&house).await, times + 1, "{grant}: recorded once");
         }
     }
     // The valid twin: the way in through the broker, once it is switched on again.
