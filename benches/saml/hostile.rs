@@ -25,8 +25,8 @@ pub struct Hostile {
 /// Something large: so many bytes at most.
 type Filling = fn(usize) -> String;
 
-/// Of what the provider signs, the canonical form may be longer than a message may be.
-const SIGNED: &str = "saml.audience|saml.xml.limits|saml.enc.failed";
+/// Of what the provider signs, all is read.
+const SIGNED: &str = "saml.audience";
 
 const X: &str = r#"xmlns:x="urn:x""#;
 
@@ -51,14 +51,14 @@ const FILLINGS: &[(&str, Filling)] = &[
     }),
     ("elements", |bytes| format!("<x:r {X}>{}</x:r>", repeated(bytes - 64, 2_900, |_| "<x:a/>".to_owned()))),
     ("text nodes", |bytes| {
-        format!("<x:r {X}>{}</x:r>", repeated(bytes - 64, 2_900, |_| "<x:a> t </x:a> t ".to_owned()))
+        format!("<x:r {X}>{}</x:r>", repeated(bytes - 64, 2_160, |_| "<x:a> t </x:a> t ".to_owned()))
     }),
     ("attributes", |bytes| {
         let names: String = (0..31).fold(String::new(), |mut all, n| {
             let _ = write!(all, " a{n}=\"\"");
             all
         });
-        format!("<x:r {X}>{}</x:r>", repeated(bytes - 64, 190, |_| format!("<x:a{names}/>")))
+        format!("<x:r {X}>{}</x:r>", repeated(bytes - 64, 202, |_| format!("<x:a{names}/>")))
     }),
     ("names of attributes", |bytes| {
         // the longest to sort when they are made canonical
@@ -66,12 +66,12 @@ const FILLINGS: &[(&str, Filling)] = &[
             let _ = write!(all, " {}{n:02}=\"\"", "a".repeat(60));
             all
         });
-        format!("<x:r {X}>{}</x:r>", repeated(bytes - 64, 190, |_| format!("<x:a{names}/>")))
+        format!("<x:r {X}>{}</x:r>", repeated(bytes - 64, 202, |_| format!("<x:a{names}/>")))
     }),
     ("namespaces", |bytes| {
         format!(
             "<x:r {X}>{}</x:r>",
-            repeated(bytes - 64, 2_010, |n| format!("<n:a xmlns:n=\"urn:{n}\" n:b=\"\"/>"))
+            repeated(bytes - 64, 1_500, |n| format!("<n:a xmlns:n=\"urn:{n}\" n:b=\"\"/>"))
         )
     }),
     ("namespaces in scope", |bytes| {
@@ -80,24 +80,66 @@ const FILLINGS: &[(&str, Filling)] = &[
             all
         });
         let one = |n: usize| format!("<s{}:a xmlns:n=\"urn:{}\"/>", n % 12, n % 10);
-        format!("<x:r {X}{scope}>{}</x:r>", repeated(bytes - 2_048, 2_010, one))
+        format!("<x:r {X}{scope}>{}</x:r>", repeated(bytes - 2_048, 1_500, one))
+    }),
+    ("namespaces again", |bytes| {
+        // the canonical form declares each at each element
+        let scope: String = (0..12).fold(String::new(), |mut all, n| {
+            let _ = write!(all, " xmlns:s{n}=\"urn:s{n}\"");
+            all
+        });
+        let uses: String = (0..11).fold(String::new(), |mut all, n| {
+            let _ = write!(all, " s{n}:a{n}=\"\"");
+            all
+        });
+        format!("<x:r {X}{scope}>{}</x:r>", repeated(bytes - 4_096, 185, |_| format!("<s11:a{uses}/>")))
+    }),
+    ("namespaces once", |bytes| {
+        let uses = repeated(bytes - 1_024, 2_240, |_| "<o:a/>".to_owned());
+        format!("<x:r {X} xmlns:o=\"urn:o\">{uses}</x:r>")
+    }),
+    ("namespaces of both kinds", |bytes| {
+        let scope: String = (0..12).fold(String::new(), |mut all, n| {
+            let _ = write!(all, " xmlns:s{n}=\"urn:s{n}\"");
+            all
+        });
+        let again = |n: usize| if n < 740 { format!(" s{}:b=\"\"", n % 12) } else { String::new() };
+        let one = |n: usize| format!("<n:a xmlns:n=\"urn:{}\" n:c=\"\"{}/>", n % 10, again(n));
+        format!("<x:r {X}{scope}>{}</x:r>", repeated(bytes - 4_096, 1_490, one))
     }),
     ("long namespaces", |bytes| {
         // declared once, and written at each element that uses them when it is made canonical
-        let (one, other) = ("a".repeat(250), "b".repeat(250));
-        let uses = repeated(bytes - 1_024, 2_900, |_| "<o:a/>".to_owned());
-        format!("<x:r {X} xmlns:o=\"urn:{one}\" xmlns:p=\"urn:{other}\">{uses}</x:r>")
+        let long = "a".repeat(248);
+        let scope: String = (0..12).fold(String::new(), |mut all, n| {
+            let _ = write!(all, " xmlns:l{n}=\"urn:{n}{long}\"");
+            all
+        });
+        let uses: String = (0..11).fold(String::new(), |mut all, n| {
+            let _ = write!(all, " l{n}:a{n}=\"\"");
+            all
+        });
+        let one = format!("<l11:a{uses}/>");
+        let times = (bytes - 4_096) / (one.len() + 12 * 270);
+        format!("<x:r {X}{scope}>{}</x:r>", one.repeat(times))
     }),
     ("everything", |bytes| {
-        let one = |n: usize| format!("<n:a xmlns:n=\"urn:{}\" b=\"\" c=\"\">t</n:a>", n % 10);
-        format!("<x:r {X}>{}</x:r>", repeated(bytes - 64, 2_010, one))
+        let more = |n: usize| if n < 500 { " c=\"\"" } else { "" };
+        let one = |n: usize| format!("<n:a xmlns:n=\"urn:{}\" b=\"\"{}>t</n:a>", n % 10, more(n));
+        format!("<x:r {X}>{}</x:r>", repeated(bytes - 64, 1_490, one))
     }),
     ("text", |bytes| format!("<x:r {X}>{}</x:r>", "a".repeat(bytes - 64))),
-    // each grows fourfold or more when it is made canonical
-    ("text that grows", |bytes| format!("<x:r {X}>{}</x:r>", ">".repeat(bytes - 64))),
-    ("a value that grows", |bytes| format!("<x:r {X} a='{}'/>", "\"".repeat(bytes - 64))),
+    // these become references when they are made canonical
+    ("text that grows", |bytes| {
+        let growing = ">".repeat(8_100);
+        format!("<x:r {X}>{growing}{}</x:r>", "a".repeat(bytes - 64 - growing.len() * 4))
+    }),
+    ("a value that grows", |bytes| {
+        let growing = "\"".repeat(8_100);
+        format!("<x:r {X} a='{growing}{}'/>", "a".repeat(bytes - 64 - growing.len() * 6))
+    }),
     ("references", |bytes| {
-        format!("<x:r {X}>{}</x:r>", repeated(bytes - 64, usize::MAX, |_| "&lt;".to_owned()))
+        let references = "&lt;".repeat(8_100);
+        format!("<x:r {X}>{references}{}</x:r>", "a".repeat(bytes - 64 - references.len()))
     }),
     ("ends of lines", |bytes| format!("<x:r {X}>{}</x:r>", "\r\n".repeat(bytes / 2 - 64))),
     ("white space in values", |bytes| {
@@ -105,7 +147,7 @@ const FILLINGS: &[(&str, Filling)] = &[
             let _ = write!(all, " a{n}=\"\t\"");
             all
         });
-        format!("<x:r {X}>{}</x:r>", repeated(bytes - 64, 190, |_| format!("<x:a{values}/>")))
+        format!("<x:r {X}>{}</x:r>", repeated(bytes - 64, 202, |_| format!("<x:a{values}/>")))
     }),
 ];
 
@@ -252,7 +294,7 @@ fn rubbish() -> Vec<Hostile> {
         wire("Base64 of a value without end", "saml.xml.malformed", || {
             STANDARD.encode(format!("<a b=\"{}", "'".repeat(MESSAGE - 6)))
         }),
-        wire("Base64 of `&`", "saml.xml.malformed", || {
+        wire("Base64 of `&`", "saml.xml.limits", || {
             STANDARD.encode(format!("<a>{}", "&".repeat(MESSAGE - 3)))
         }),
         wire("deeper than may be", "saml.xml.limits", || STANDARD.encode("<a>".repeat(MESSAGE / 3))),
@@ -296,7 +338,7 @@ fn signatures() -> Vec<Hostile> {
         }),
         changed("hundreds of assertions", "saml.assertion.count", |xml| {
             let bare = "<saml:Assertion ID=\"_NUMBER\"/>";
-            let many = repeated(ROOM, 2_800, |n| bare.replace("NUMBER", &n.to_string()));
+            let many = repeated(ROOM, 2_150, |n| bare.replace("NUMBER", &n.to_string()));
             xml.replacen("</samlp:Response>", &format!("{many}</samlp:Response>"), 1)
         }),
         changed("an audience many times", "saml.sig.invalid", |xml| {
@@ -367,7 +409,7 @@ fn signatures() -> Vec<Hostile> {
         one("encrypted for somebody else", "saml.enc.failed", |bench, open| {
             let mut script = bench.script(open);
             script.encrypt = Some(Encryption::to(Key::attacker().der()));
-            script.assertion.advice = advice(&FILLINGS[9].1(SEALED));
+            script.assertion.advice = advice(&FILLINGS[12].1(SEALED));
             message(script.xml())
         }),
     ]

@@ -99,7 +99,7 @@ impl Upstream for OAuth2 {
             let failure = Failure::invalid_request("oauth2.state", note);
             checks.fail(Failure { user: UserMessage::StartAgain, ..failure })
         })?;
-        let code = check_shape(callback, self.settings.response_issuer.as_deref(), checks)?;
+        let code = check_shape(callback, &self.settings, checks)?;
         check_demands(&callback.demanded, self.common.freshness, checks)?;
         let token = self.exchange(code, callback, &remembered, checks).await?;
         let profile = self.profile(&token, checks).await?;
@@ -142,7 +142,7 @@ impl Upstream for OAuth2 {
 /// RFC 6749 §4.1.2: a code, or an error. Facebook's `#_=_` is a fragment, which browsers keep to themselves.
 fn check_shape<'a>(
     callback: &'a Callback,
-    issuer: Option<&str>,
+    settings: &Settings,
     checks: &mut Checks<'_>,
 ) -> Result<&'a str, Failure> {
     let code = callback.parameters.get("code").map(String::as_str);
@@ -159,10 +159,11 @@ fn check_shape<'a>(
     checks.require("oauth2.response", passed, "either code or error", received)?;
     let by = callback.method;
     checks.require("oauth2.response_mode", by == CallbackMethod::Get, "Get", format!("{by:?}"))?;
-    if let Some(issuer) = issuer {
+    if let Some(issuer) = settings.response_issuer.as_deref() {
         // RFC 9207 §2.4: in an error too, and before the code goes anywhere
         let said = callback.parameters.get("iss").map(String::as_str);
-        checks.require("oauth2.iss_param", said == Some(issuer), issuer, said.unwrap_or("absent"))?;
+        let passed = said.map_or(!settings.response_issuer_required, |said| said == issuer);
+        checks.require("oauth2.iss_param", passed, issuer, said.unwrap_or("absent"))?;
     }
     match (usable, error) {
         (Some(code), _) => Ok(code),

@@ -25,6 +25,9 @@ pub struct Settings {
     /// what it should be.
     #[serde(default)]
     pub response_issuer: Option<String>,
+    /// Whether an answer without `iss` is refused where `response_issuer` is set. Off for a provider that sends it at times.
+    #[serde(default = "yes")]
+    pub response_issuer_required: bool,
     /// Our client id there.
     pub client_id: String,
     /// Our secret there.
@@ -112,6 +115,7 @@ impl Settings {
         "userinfo_url",
         "issuer",
         "response_issuer",
+        "response_issuer_required",
         "client_id",
         "client_secret",
         "client_auth",

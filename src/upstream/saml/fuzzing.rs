@@ -117,7 +117,7 @@ pub fn logout(data: &[u8]) {
 /// Where a law is broken.
 pub fn assertion(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    if xml::parse(text).is_err() {
+    if xml::parse_canonical(text).is_err() {
         // nothing else is ever signed and verified
         return;
     }

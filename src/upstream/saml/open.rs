@@ -128,14 +128,14 @@ pub(super) fn open_now(bytes: &[u8], trust: &Trust, keys: &DecryptionKeys) -> Re
     };
     let read = covered.as_deref().unwrap_or(text);
     let signed = covered.is_some();
-    let envelope = envelope(xml::parse(read)?.root_element(), signed)?;
+    let envelope = envelope(xml::parse_canonical(read)?.root_element(), signed)?;
     let assertion = match (&seen.holds, covered.as_deref()) {
         (Holds::Nothing, _) => return Ok(Answer::Declined(envelope)),
         (Holds::Plain, Some(covered)) => signature::assertion_of(covered)?,
         (Holds::Plain, None) => verified.next().ok_or_else(unsigned)?,
         (Holds::Encrypted, _) => {
             let inside = {
-                let document = xml::parse(read)?;
+                let document = xml::parse_canonical(read)?;
                 let node = xml::only_child(document.root_element(), ns::ASSERTION, "EncryptedAssertion")?;
                 encryption::decrypt(node, signed, keys)?
             };

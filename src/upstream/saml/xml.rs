@@ -17,7 +17,7 @@ use std::borrow::Cow;
 /// How much a text may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Limits {
-    /// Bytes of the text.
+    /// Bytes of the text, where what canonicalisation writes longer counts as long as it will be.
     pub bytes: usize,
     /// Elements within elements.
     pub depth: usize,
@@ -25,12 +25,16 @@ pub(super) struct Limits {
     pub elements: usize,
     /// Attributes of one element, declarations of namespaces not counted.
     pub attributes_per_element: usize,
-    /// Attributes in all.
-    pub attributes: usize,
+    /// Elements, attributes, declarations of namespaces, comments and pieces of text in all.
+    pub nodes: usize,
+    /// References to characters and to the five names of XML, in the text or in its canonical form.
+    pub references: usize,
     /// Declarations of namespaces that are in force at one element.
     pub namespaces_in_scope: usize,
     /// Declarations of namespaces in all.
     pub namespaces: usize,
+    /// Declarations of namespaces in the canonical form, which repeats one at each element that needs it again.
+    pub namespaces_written: usize,
     /// Bytes of one namespace. Canonicalisation repeats a namespace at each element that uses it, so a long one, declared
     /// once, would be digested thousands of times.
     pub namespace_bytes: usize,
@@ -41,19 +45,29 @@ pub(super) struct Limits {
 }
 
 /// What a message that a browser brings may hold. A response with 2,800 groups fits, and of values that each declare the
-/// two namespaces of their type fewer than 1,024. Readers copy or search what is in scope for each element that declares more, so the last
-/// two numbers decide most about what a stranger can make us compute.
+/// two namespaces of their type about 750. Readers copy or search what is in scope for each element that declares more, so
+/// the numbers of namespaces decide most about what a message can make us compute (docs/performance.md).
 pub(super) const MESSAGE: Limits = Limits {
     bytes: 256 * 1024,
     depth: 32,
     elements: 3_072,
     attributes_per_element: 32,
-    attributes: 6_144,
+    nodes: 6_656,
+    references: 8_192,
     namespaces_in_scope: 20,
-    namespaces: 2_048,
+    namespaces: 1_536,
+    namespaces_written: 2_304,
     namespace_bytes: 256,
     comments: false,
     byte_order_mark: false,
+};
+
+/// What the canonical form of a message may hold: a namespace that the message declares once stands at each element that
+/// needs it again.
+const CANONICAL: Limits = Limits {
+    nodes: MESSAGE.nodes + MESSAGE.namespaces_written,
+    namespaces: MESSAGE.namespaces_written,
+    ..MESSAGE
 };
 
 /// What metadata of one provider may hold. Large vendors write a byte order mark before theirs, and administrators write
@@ -63,9 +77,11 @@ pub(super) const METADATA: Limits = Limits {
     depth: 32,
     elements: 65_536,
     attributes_per_element: 64,
-    attributes: 131_072,
+    nodes: 262_144,
+    references: 262_144,
     namespaces_in_scope: 64,
     namespaces: 65_536,
+    namespaces_written: 131_072,
     namespace_bytes: 256,
     comments: true,
     byte_order_mark: true,
@@ -122,13 +138,21 @@ pub(super) fn parse(text: &str) -> Result<Document<'_>, Failure> {
     parse_within(text, &MESSAGE)
 }
 
+/// What a message's signature covers, in canonical form, as a tree.
+///
+/// # Errors
+/// As [`parse`].
+pub(super) fn parse_canonical(text: &str) -> Result<Document<'_>, Failure> {
+    parse_within(text, &CANONICAL)
+}
+
 /// A text as a tree, within limits.
 ///
 /// # Errors
 /// As [`parse`].
 pub(super) fn parse_within<'a>(text: &'a str, limits: &Limits) -> Result<Document<'a>, Failure> {
     scan::scan(text, limits)?;
-    let nodes = u32::try_from(limits.elements.saturating_mul(4).saturating_add(8)).unwrap_or(u32::MAX);
+    let nodes = u32::try_from(limits.nodes.saturating_add(8)).unwrap_or(u32::MAX);
     let options = ParsingOptions { allow_dtd: false, nodes_limit: nodes, ..ParsingOptions::default() };
     Document::parse_with_options(text, options).map_err(|error| match error {
         roxmltree::Error::NodesLimitReached => refused("saml.xml.limits", "the text has too many nodes"),

@@ -135,17 +135,34 @@ async fn an_address_that_github_has_not_verified_is_none() {
 #[tokio::test]
 async fn githubs_answer_names_githubs_issuer() {
     let contract = contract();
-    for iss in [None, Some("https://github.com"), Some("https://github.globex.example/login/oauth")] {
+    for iss in ["", "https://github.com", "https://github.globex.example/login/oauth"] {
         contract
             .refuses("oauth2.iss_param", |script| {
                 script.response = Box::new(move |answer| {
-                    answer.remove("iss");
-                    answer.extend(iss.map(|iss| ("iss".to_owned(), iss.to_owned())));
+                    answer.insert("iss".to_owned(), iss.to_owned());
                 });
             })
             .await;
     }
-    contract.declined("oauth2.iss_param", &[("error", "access_denied")]).await;
+    let wrong = [("error", "access_denied"), ("iss", "https://github.com")];
+    contract.declined("oauth2.iss_param", &wrong).await;
+}
+
+/// As they were from 11 April 2026 on, for some weeks: what tells of it is a preview.
+#[tokio::test]
+async fn githubs_answers_without_an_issuer() {
+    let contract = contract();
+    let silent = |script: &mut Script| {
+        script.response = Box::new(|answer| {
+            answer.remove("iss");
+        });
+    };
+    contract.signs_in_with(silent).await;
+    contract.declined("oauth2.cancelled", &[("error", "access_denied")]).await;
+    let strict =
+        Contract::oauth2("github", &format!("{SECRET}{OWN}\nresponse_issuer_required = true"), named);
+    strict.refuses("oauth2.iss_param", silent).await;
+    strict.declined("oauth2.iss_param", &[("error", "access_denied")]).await;
 }
 
 #[tokio::test]

@@ -168,15 +168,16 @@ impl Saml {
             let mut steps = Trace::default();
             let mut checks = Checks::new(&mut steps);
             let expected = Expected { issuer: &issuer, address: &address, now, skew };
-            let said = xml::parse(&text).map_err(|failure| checks.fail(failure)).and_then(|document| {
-                let root = document.root_element();
-                match remembered {
-                    Some(Remembered { id }) => {
-                        message::response(root, &id, &expected, &mut checks).map(Said::Answered)
+            let said =
+                xml::parse_canonical(&text).map_err(|failure| checks.fail(failure)).and_then(|document| {
+                    let root = document.root_element();
+                    match remembered {
+                        Some(Remembered { id }) => {
+                            message::response(root, &id, &expected, &mut checks).map(Said::Answered)
+                        }
+                        None => message::request(root, &expected, &mut checks).map(Said::Asked),
                     }
-                    None => message::request(root, &expected, &mut checks).map(Said::Asked),
-                }
-            });
+                });
             Ok((steps, said))
         });
         let (steps, said) = looked.await.map_err(|failure| checks.fail(failure))?;

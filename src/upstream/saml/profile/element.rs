@@ -11,7 +11,7 @@ pub(in crate::upstream::saml) struct Element<'a>(Node<'a, 'a>);
 
 /// Parses the signed text, as strictly as the message that it comes from.
 pub(super) fn parse<'a>(text: &'a str, checks: &mut Checks<'_>) -> Result<Document<'a>, Failure> {
-    let document = xml::parse(text).map_err(|failure| checks.fail(failure))?;
+    let document = xml::parse_canonical(text).map_err(|failure| checks.fail(failure))?;
     if !xml::is(document.root_element(), ns::ASSERTION, "Assertion") {
         return Err(checks.fail(refused("saml.assertion.type", "what was signed is not one assertion")));
     }

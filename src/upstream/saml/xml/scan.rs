@@ -30,6 +30,10 @@ pub(super) fn limit(what: &str, at_most: usize, found: usize) -> Failure {
         .expected(format!("at most {at_most} {what}"), found.to_string())
 }
 
+fn within(what: &str, at_most: usize, found: usize) -> Result<(), Failure> {
+    if found > at_most { Err(limit(what, at_most, found)) } else { Ok(()) }
+}
+
 /// Elements of a signature in which a comment would let readers see different values.
 const SIGNATURE_VALUES: [&str; 5] =
     ["SignedInfo", "Reference", "DigestValue", "SignatureValue", "CanonicalizationMethod"];
@@ -41,6 +45,18 @@ const XML: &str = "http://www.w3.org/XML/1998/namespace";
 const XMLNS: &str = "http://www.w3.org/2000/xmlns/";
 const XINCLUDE: &str = "http://www.w3.org/2001/XInclude";
 
+/// A declaration of a namespace that is in force.
+struct Declared<'a> {
+    /// Empty for the default one.
+    prefix: &'a str,
+    /// Bytes of the declaration.
+    bytes: usize,
+    /// Whether the canonical form has it once: so often it is in the text as well.
+    written: bool,
+    /// The depth of the open element at which the canonical form has it now.
+    at: Option<usize>,
+}
+
 struct Scan<'a> {
     text: &'a str,
     at: usize,
@@ -48,9 +64,14 @@ struct Scan<'a> {
     /// Local names and own declarations of the open elements.
     open: Vec<(&'a str, usize)>,
     elements: usize,
-    attributes: usize,
+    nodes: usize,
+    references: usize,
     namespaces: usize,
-    in_scope: usize,
+    namespaces_written: usize,
+    /// What is declared at the open elements.
+    scope: Vec<Declared<'a>>,
+    /// Bytes by which the canonical form is longer.
+    growth: usize,
     /// Values of attributes in which white space stands that reading turns into spaces.
     spaced: Vec<Range<usize>>,
 }
@@ -58,9 +79,7 @@ struct Scan<'a> {
 /// Refuses what a message may not hold. Gives where the values of attributes are in which a tab or the end of a line
 /// stands, in order.
 pub(super) fn scan(text: &str, limits: &Limits) -> Result<Vec<Range<usize>>, Failure> {
-    if text.len() > limits.bytes {
-        return Err(limit("bytes", limits.bytes, text.len()));
-    }
+    within("bytes", limits.bytes, text.len())?;
     // UTF-16 without its mark is UTF-8 with these.
     if text.contains('\0') {
         return Err(encoding("the text holds null characters"));
@@ -78,9 +97,12 @@ pub(super) fn scan(text: &str, limits: &Limits) -> Result<Vec<Range<usize>>, Fai
         limits,
         open: Vec::with_capacity(limits.depth),
         elements: 0,
-        attributes: 0,
+        nodes: 0,
+        references: 0,
         namespaces: 0,
-        in_scope: 0,
+        namespaces_written: 0,
+        scope: Vec::with_capacity(limits.namespaces_in_scope),
+        growth: 0,
         spaced: Vec::new(),
     };
     scan.declaration()?;
@@ -159,14 +181,45 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    /// Text between tags, or a value: no section end, and references to the five names and to characters only.
-    fn characters(&self, text: &str) -> Result<(), Failure> {
+    /// Text between tags: no section end, and references to the five names and to characters only.
+    fn characters(&mut self, text: &str) -> Result<(), Failure> {
         if self.open.is_empty() && !text.trim_matches(super::SPACES).is_empty() {
             return Err(malformed("there is text outside the root element"));
         }
         if text.contains("]]>") {
             return Err(malformed("the end of a CDATA section stands in text"));
         }
+        if !text.is_empty() {
+            self.node()?;
+        }
+        // Canonical XML 1.0 §2.3: `&gt;`
+        self.escaped(text, '>', 3)?;
+        self.referred(text)
+    }
+
+    /// Counts a node.
+    fn node(&mut self) -> Result<(), Failure> {
+        self.nodes += 1;
+        within("nodes", self.limits.nodes, self.nodes)
+    }
+
+    /// Counts what canonicalisation adds: the longest texts that readers hold are canonical ones.
+    fn grows(&mut self, bytes: usize) -> Result<(), Failure> {
+        self.growth = self.growth.saturating_add(bytes);
+        within("bytes in canonical form", self.limits.bytes, self.text.len().saturating_add(self.growth))
+    }
+
+    /// Counts what canonicalisation writes as a reference, so many bytes longer.
+    fn escaped(&mut self, text: &str, what: char, longer: usize) -> Result<(), Failure> {
+        let count = text.matches(what).count();
+        self.references = self.references.saturating_add(count);
+        self.grows(count.saturating_mul(longer))
+    }
+
+    /// Checks and counts the references of a text or a value.
+    fn referred(&mut self, text: &str) -> Result<(), Failure> {
+        self.references = self.references.saturating_add(text.matches('&').count());
+        within("references", self.limits.references, self.references)?;
         references(text)
     }
 
@@ -178,7 +231,7 @@ impl<'a> Scan<'a> {
                 return Err(malformed("an end tag does not end"));
             }
             let (local, own) = self.open.pop().ok_or_else(|| malformed("an end tag has no beginning"))?;
-            self.in_scope -= own;
+            self.forget(own);
             if local != local_name(name) {
                 return Err(malformed("an end tag has another name than the beginning"));
             }
@@ -223,7 +276,7 @@ impl<'a> Scan<'a> {
             return Err(malformed("there are two dashes in a comment"));
         }
         self.at += 4 + text.len() + 3;
-        Ok(())
+        self.node()
     }
 
     /// A start tag, behind its `<`.
@@ -236,11 +289,11 @@ impl<'a> Scan<'a> {
             return Err(malformed("an element has a reserved prefix"));
         }
         self.elements += 1;
-        if self.elements > self.limits.elements {
-            return Err(limit("elements", self.limits.elements, self.elements));
-        }
+        within("elements", self.limits.elements, self.elements)?;
+        self.node()?;
         let mut declared: Vec<&str> = Vec::new();
         let mut locals: Vec<&str> = Vec::new();
+        let mut prefixes: Vec<&str> = vec![prefix(name)];
         let empty = loop {
             let spaced = self.spaces();
             if self.take("/>") {
@@ -259,48 +312,71 @@ impl<'a> Scan<'a> {
             }
             self.spaces();
             let value = self.value()?;
+            self.node()?;
             if self.declares(attribute_name, value)? {
                 // roxmltree takes the second declaration of the default namespace.
                 if declared.contains(&attribute_name) {
                     return Err(malformed("a namespace is declared twice at one element"));
                 }
                 declared.push(attribute_name);
-                self.in_scope += 1;
+                self.scope.push(Declared {
+                    prefix: attribute_name.split_once(':').map_or("", |(_, prefix)| prefix),
+                    bytes: attribute_name.len() + value.len() + 4,
+                    written: false,
+                    at: None,
+                });
                 self.namespaces += 1;
-                if self.in_scope > self.limits.namespaces_in_scope {
-                    return Err(limit("namespaces", self.limits.namespaces_in_scope, self.in_scope));
-                }
-                if self.namespaces > self.limits.namespaces {
-                    return Err(limit("namespaces", self.limits.namespaces, self.namespaces));
-                }
+                within("namespaces in scope", self.limits.namespaces_in_scope, self.scope.len())?;
+                within("namespaces", self.limits.namespaces, self.namespaces)?;
                 continue;
-            }
-            self.attributes += 1;
-            if self.attributes > self.limits.attributes {
-                return Err(limit("attributes", self.limits.attributes, self.attributes));
             }
             let local = plain_attribute(attribute_name)?;
             if locals.contains(&local) {
                 return Err(attribute("two attributes of an element have the same local name"));
             }
             locals.push(local);
-            if locals.len() > self.limits.attributes_per_element {
-                return Err(limit(
-                    "attributes of an element",
-                    self.limits.attributes_per_element,
-                    locals.len(),
-                ));
+            // an attribute without a prefix has no namespace
+            if attribute_name != local {
+                prefixes.push(prefix(attribute_name));
             }
+            within("attributes of an element", self.limits.attributes_per_element, locals.len())?;
         };
+        self.declared_again(&prefixes)?;
         if empty {
-            self.in_scope -= declared.len();
+            // `<a/>` is written `<a></a>` (Canonical XML 1.0 §1.1)
+            self.grows(name.len() + 2)?;
+            self.forget(declared.len());
             return Ok(());
         }
         self.open.push((local_name(name), declared.len()));
-        if self.open.len() > self.limits.depth {
-            return Err(limit("elements within one another", self.limits.depth, self.open.len()));
+        within("elements within one another", self.limits.depth, self.open.len())
+    }
+
+    /// Counts the declarations that canonicalisation repeats at an element: those of its prefixes, where no open element has
+    /// them yet (Exclusive XML Canonicalization §3).
+    fn declared_again(&mut self, prefixes: &[&str]) -> Result<(), Failure> {
+        let depth = self.open.len();
+        let mut again = 0;
+        for prefix in prefixes {
+            let Some(declared) = self.scope.iter_mut().rev().find(|d| d.prefix == *prefix) else { continue };
+            if declared.at.is_none() {
+                declared.at = Some(depth);
+                self.namespaces_written += 1;
+                again += if declared.written { declared.bytes } else { 0 };
+                declared.written = true;
+            }
         }
-        Ok(())
+        within("namespaces in canonical form", self.limits.namespaces_written, self.namespaces_written)?;
+        self.grows(again)
+    }
+
+    /// Takes out of force what an element declared that ends, and what the canonical form has there.
+    fn forget(&mut self, own: usize) {
+        let depth = self.open.len();
+        self.scope.truncate(self.scope.len().saturating_sub(own));
+        for declared in self.scope.iter_mut().filter(|d| d.at == Some(depth)) {
+            declared.at = None;
+        }
     }
 
     /// A name of plain ASCII letters with at most one colon, which is narrower than XML 1.0 §2.3: names that change when
@@ -339,7 +415,9 @@ impl<'a> Scan<'a> {
         if value.contains('<') {
             return Err(malformed("there is a `<` in an attribute's value"));
         }
-        references(value)?;
+        // Canonical XML 1.0 §2.3: `&quot;`
+        self.escaped(value, '"', 5)?;
+        self.referred(value)?;
         if value.contains(['\t', '\n', '\r']) {
             self.spaced.push(self.at..self.at + value.len());
         }
@@ -359,9 +437,7 @@ impl<'a> Scan<'a> {
         if matches!(prefix, Some("xml" | "xmlns")) || matches!(value, XML | XMLNS) {
             return Err(malformed("a reserved prefix or namespace is declared"));
         }
-        if value.len() > self.limits.namespace_bytes {
-            return Err(limit("bytes of a namespace", self.limits.namespace_bytes, value.len()));
-        }
+        within("bytes of a namespace", self.limits.namespace_bytes, value.len())?;
         if value == XINCLUDE {
             return Err(content("the namespace of XInclude is declared"));
         }
@@ -383,6 +459,10 @@ impl<'a> Scan<'a> {
         }
         Ok(true)
     }
+}
+
+fn prefix(name: &str) -> &str {
+    name.split_once(':').map_or("", |(prefix, _)| prefix)
 }
 
 fn local_name(name: &str) -> &str {

@@ -225,14 +225,35 @@ fn everything_is_bounded_and_counted_no_further() {
     let hundred_thousand = (0..100_000).map(|i| format!(" a{i}=''")).collect::<String>();
     refuses("saml.xml.limits", &format!("<a{hundred_thousand}/>"));
     refuses("saml.xml.limits", &nested(1_000_000));
-    let attributes = |n: usize| format!("<a>{}</a>", "<b c='' d='' e='' f=''/>".repeat(n / 4));
-    takes(&attributes(MESSAGE.attributes / 2));
+    // the root with its declaration; an element, two attributes and a piece of text each
+    let nodes = |n: usize| {
+        let some = "<b c='' d=''>t</b>".repeat((n - 2) / 4);
+        format!("<a xmlns='urn:x'>{some}{}</a>", "<b/>".repeat((n - 2) % 4))
+    };
+    takes(&nodes(MESSAGE.nodes));
+    refuses_at_once("saml.xml.limits", &nodes(MESSAGE.nodes + 1));
+    let references = |n: usize| format!("<a b='{}'>{}</a>", "&lt;".repeat(n / 2), "&#65;".repeat(n - n / 2));
+    takes(&references(MESSAGE.references));
+    refuses_at_once("saml.xml.limits", &references(MESSAGE.references + 1));
+    // what becomes a reference in canonical form is one
+    let escaped = |n: usize| format!("<a b='{}'>{}</a>", "\"".repeat(n / 2), ">".repeat(n - n / 2));
+    takes(&escaped(MESSAGE.references));
+    refuses_at_once("saml.xml.limits", &escaped(MESSAGE.references + 1));
     let namespaces = |n: usize| format!("<a>{}</a>", "<b xmlns='urn:x' xmlns:p='urn:p'/>".repeat(n / 2));
     takes(&namespaces(MESSAGE.namespaces / 4));
+    let again = |n: usize| {
+        format!(
+            "<a xmlns:p='urn:p' xmlns:q='urn:q'>{}{}</a>",
+            "<p:b q:c=''/>".repeat(n / 2),
+            "<p:b/>".repeat(n % 2)
+        )
+    };
+    takes(&again(MESSAGE.namespaces_written));
+    refuses_at_once("saml.xml.limits", &again(MESSAGE.namespaces_written + 1));
     // what is declared at an element is forgotten behind it
     takes(&format!("<a>{}</a>", "<b xmlns='urn:x' xmlns:p='urn:p'></b>".repeat(MESSAGE.namespaces_in_scope)));
-    let narrow = Limits { attributes: 8, namespaces: 8, bytes: 300, ..MESSAGE };
-    for (make, most) in [(&attributes as Make<'_>, 8), (&namespaces, 8)] {
+    let narrow = Limits { nodes: 17, references: 8, namespaces: 8, bytes: 300, ..MESSAGE };
+    for (make, most) in [(&nodes as Make<'_>, 17), (&references, 8), (&namespaces, 8)] {
         assert!(parse_within(&make(most), &narrow).is_ok());
         assert_eq!(parse_within(&make(most + 4), &narrow).unwrap_err().reason, "saml.xml.limits");
     }
@@ -245,9 +266,40 @@ fn everything_is_bounded_and_counted_no_further() {
     assert!(decode(&[b' '; 300], &narrow).is_ok());
     // of comments there may be many, but not without end
     let comments = |n: usize| format!("<a>{}</a>", "<!---->".repeat(n));
-    assert!(parse_within(&comments(METADATA.elements), &METADATA).is_ok());
-    let failure = parse_within(&comments(METADATA.elements * 5), &METADATA).unwrap_err();
+    assert!(parse_within(&comments(METADATA.nodes - 1), &METADATA).is_ok());
+    let failure = parse_within(&comments(METADATA.nodes), &METADATA).unwrap_err();
     assert_eq!(failure.reason, "saml.xml.limits");
+}
+
+/// What canonicalisation writes longer counts as long as it will be, by the canonical form that a verifier makes.
+#[test]
+fn a_text_counts_by_the_length_of_its_canonical_form() {
+    for text in [
+        "<a>>>></a>",
+        "<a b='\"\"\"'></a>",
+        "<a><bcd/><bcd/></a>",
+        "<a xmlns:p='urn:x'><p:b></p:b><p:b></p:b><p:b><p:c></p:c></p:b></a>",
+        "<a xmlns:p='urn:x'><c p:b='1' p:d='2'></c><c p:b='1'></c></a>",
+        "<a xmlns:p='urn:x'><p:b xmlns:p='urn:long'></p:b><p:b></p:b></a>",
+        "<p:a xmlns:p='urn:x'><p:b></p:b><c><p:b></p:b></c></p:a>",
+        "<a xmlns:p='urn:x' xmlns:q='urn:y'><p:b><q:b><p:b></p:b></q:b><q:b></q:b></p:b><q:b p:c=''></q:b></a>",
+        "<p:a xmlns:p='urn:x'><b xmlns='urn:b'><c></c></b><b xmlns='urn:b'><c></c></b></p:a>",
+    ] {
+        let source = bergshamra::xml::XmlDocument::parse(text.to_owned()).unwrap();
+        let document = source.parse_doc().unwrap();
+        let canonical = bergshamra::c14n::canonicalize_doc::<String>(
+            &document,
+            bergshamra::c14n::C14nMode::Exclusive,
+            None,
+            &[],
+        )
+        .unwrap();
+        let most = |bytes| Limits { bytes, ..MESSAGE };
+        assert!(canonical.len() >= text.len(), "{text}");
+        assert!(scan::scan(text, &most(canonical.len())).is_ok(), "{text}");
+        let failure = scan::scan(text, &most(canonical.len() - 1)).unwrap_err();
+        assert_eq!(failure.reason, "saml.xml.limits", "{text}");
+    }
 }
 
 #[test]
