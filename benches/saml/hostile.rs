@@ -71,7 +71,7 @@ const FILLINGS: &[(&str, Filling)] = &[
     ("namespaces", |bytes| {
         format!(
             "<x:r {X}>{}</x:r>",
-            repeated(bytes - 64, 1_500, |n| format!("<n:a xmlns:n=\"urn:{n}\" n:b=\"\"/>"))
+            repeated(bytes - 64, 1_245, |n| format!("<n:a xmlns:n=\"urn:{n}\" n:b=\"\"/>"))
         )
     }),
     ("namespaces in scope", |bytes| {
@@ -80,7 +80,7 @@ const FILLINGS: &[(&str, Filling)] = &[
             all
         });
         let one = |n: usize| format!("<s{}:a xmlns:n=\"urn:{}\"/>", n % 12, n % 10);
-        format!("<x:r {X}{scope}>{}</x:r>", repeated(bytes - 2_048, 1_500, one))
+        format!("<x:r {X}{scope}>{}</x:r>", repeated(bytes - 2_048, 1_245, one))
     }),
     ("namespaces again", |bytes| {
         // the canonical form declares each at each element
@@ -103,9 +103,9 @@ const FILLINGS: &[(&str, Filling)] = &[
             let _ = write!(all, " xmlns:s{n}=\"urn:s{n}\"");
             all
         });
-        let again = |n: usize| if n < 740 { format!(" s{}:b=\"\"", n % 12) } else { String::new() };
+        let again = |n: usize| if n < 1_000 { format!(" s{}:b=\"\"", n % 12) } else { String::new() };
         let one = |n: usize| format!("<n:a xmlns:n=\"urn:{}\" n:c=\"\"{}/>", n % 10, again(n));
-        format!("<x:r {X}{scope}>{}</x:r>", repeated(bytes - 4_096, 1_490, one))
+        format!("<x:r {X}{scope}>{}</x:r>", repeated(bytes - 4_096, 1_235, one))
     }),
     ("long namespaces", |bytes| {
         // declared once, and written at each element that uses them when it is made canonical
@@ -125,7 +125,7 @@ const FILLINGS: &[(&str, Filling)] = &[
     ("everything", |bytes| {
         let more = |n: usize| if n < 500 { " c=\"\"" } else { "" };
         let one = |n: usize| format!("<n:a xmlns:n=\"urn:{}\" b=\"\"{}>t</n:a>", n % 10, more(n));
-        format!("<x:r {X}>{}</x:r>", repeated(bytes - 64, 1_490, one))
+        format!("<x:r {X}>{}</x:r>", repeated(bytes - 64, 1_235, one))
     }),
     ("text", |bytes| format!("<x:r {X}>{}</x:r>", "a".repeat(bytes - 64))),
     // these become references when they are made canonical

@@ -45,7 +45,7 @@ pub(super) struct Limits {
 }
 
 /// What a message that a browser brings may hold. A response with 2,800 groups fits, and of values that each declare the
-/// two namespaces of their type about 750. Readers copy or search what is in scope for each element that declares more, so
+/// two namespaces of their type about 620. Readers copy or search what is in scope for each element that declares more, so
 /// the numbers of namespaces decide most about what a message can make us compute (docs/performance.md).
 pub(super) const MESSAGE: Limits = Limits {
     bytes: 256 * 1024,
@@ -55,7 +55,7 @@ pub(super) const MESSAGE: Limits = Limits {
     nodes: 6_656,
     references: 8_192,
     namespaces_in_scope: 20,
-    namespaces: 1_536,
+    namespaces: 1_280,
     namespaces_written: 2_304,
     namespace_bytes: 256,
     comments: false,
