@@ -1,9 +1,11 @@
 //! What fuzzers call: each function takes anything and fails where a law is broken, not only where something
 //! panics. The tests run the same functions, over the seeds in `fuzz/seeds` and a few thousand changes of them.
 
+use super::Trace;
 use super::mapping::{Expression, Field, Mapping, ProfileSource, Rule};
 use crate::accounts::Target;
 use crate::context::{Context, ManualClock, SeededEntropy, Timestamp};
+use crate::failure::Failure;
 use crate::ids::{GroupName, RoleName};
 use crate::jose::{Alg, JwkSet, json, verify_foreign};
 use crate::outbound::{Network, Outbound, Transports};
@@ -83,6 +85,24 @@ pub(in crate::upstream) fn outbound() -> Outbound {
         timeout: Duration::from_secs(1),
     };
     Outbound::new(&network, context, &mut Transports::default()).unwrap_or_else(|_| unreachable!())
+}
+
+/// Every step of what passes has passed; a refusal is told by the last step, under its own name.
+pub(in crate::upstream) fn told<T>(run: impl FnOnce(&mut Trace) -> Result<T, Failure>) -> Result<T, Failure> {
+    let mut trace = Trace::default();
+    let outcome = run(&mut trace);
+    let failed = trace.steps().iter().find(|step| !step.passed);
+    match &outcome {
+        Ok(_) => assert!(failed.is_none()),
+        Err(failure) => {
+            assert!(failed.is_some_and(|step| step.check == failure.reason));
+            assert_eq!(failed, trace.steps().last());
+        }
+    }
+    for step in trace.steps() {
+        assert!(step.received.chars().count() <= 101 && !step.received.chars().any(char::is_control));
+    }
+    outcome
 }
 
 /// Equal claims give equal outcomes, and what is kept has bounds.

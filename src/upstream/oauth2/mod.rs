@@ -3,6 +3,8 @@
 //! only a stable id of theirs counts.
 
 mod exchange;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod profile;
 pub mod settings;
 mod signed_request;

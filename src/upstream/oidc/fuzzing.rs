@@ -9,9 +9,9 @@ use crate::failure::Failure;
 use crate::jose::{Alg, JwkSet, json, verify_foreign};
 use crate::outbound::Answer;
 use crate::upstream::checks::Checks;
-use crate::upstream::fuzzing::outbound;
+use crate::upstream::fuzzing::{self, outbound};
 use crate::upstream::settings::Common;
-use crate::upstream::{Demanded, Parts, Trace};
+use crate::upstream::{Demanded, Parts};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::time::Duration;
+use url::form_urlencoded::{self, Serializer};
 
 const ISSUER: &str = "https://id.example";
 const CLIENT: &str = "countersign";
@@ -152,12 +153,11 @@ pub fn userinfo(data: &[u8]) {
     }
 }
 
-/// A discovery document, or another that a provider's endpoint answers with: to a pushed request.
+/// A discovery document.
 ///
 /// # Panics
 /// Where a law is broken.
 pub fn discovery(data: &[u8]) {
-    pushed(data);
     assert!(PROVIDER.read_discovery(&answer("text/html", data)).is_err());
     let Ok(found) = PROVIDER.read_discovery(&answer("application/json", data)) else { return };
     let said: Value = serde_json::from_slice(data).unwrap_or_default();
@@ -172,35 +172,76 @@ pub fn discovery(data: &[u8]) {
     }
 }
 
-fn pushed(data: &[u8]) {
-    assert!(reference(&answer("application/json", data)).is_err(), "not under status 200");
-    let Ok(found) = reference(&Answer { status: 201, ..answer("application/json", data) }) else { return };
+/// The body of an answer to a pushed request (RFC 9126 §2.2, §2.3), under every sort of status and media type.
+///
+/// # Panics
+/// Where a law is broken.
+pub fn pushed(data: &[u8]) {
     let said: Value = serde_json::from_slice(data).unwrap_or_default();
-    assert_eq!(said["request_uri"], found);
-    assert!((1..=86400).contains(&said["expires_in"].as_u64().unwrap_or_default()));
-    assert!(found.len() <= 512 && found.bytes().all(|byte| byte.is_ascii_graphic()));
+    for (status, media, reason) in [
+        (201, "text/html", "oidc.pushed_response"),
+        (200, "application/json", "oidc.pushed_response"),
+        (302, "application/json", "oidc.pushed_response"),
+        (400, "application/json", "oidc.pushed_error"),
+        (401, "text/html", "oidc.pushed_error"),
+        (503, "application/json", "net.status"),
+    ] {
+        let refused = reference(&Answer { status, ..answer(media, data) }).map_err(|failure| {
+            assert_eq!(failure.reason, reason);
+            assert_silent(&failure, &said);
+        });
+        assert!(refused.is_err(), "an answer under status {status} as {media}");
+    }
+    let found = reference(&Answer { status: 201, ..answer("application/json", data) });
+    let other = reference(&Answer { status: 201, ..answer("application/x+json", data) });
+    assert_eq!(found.as_ref().ok(), other.as_ref().ok(), "one sort of JSON is not the other");
+    // by another reader
+    let lives = said["expires_in"].as_u64().is_some_and(|life| (1..=86400).contains(&life));
+    match found {
+        Ok(found) => {
+            assert!(json::object(data).is_ok() && lives);
+            assert_eq!(said["request_uri"], found);
+            assert!(found.len() <= 512 && found.bytes().all(|byte| byte.is_ascii_graphic()));
+            let start = found.to_ascii_lowercase();
+            assert!(start.starts_with("https:") || start.starts_with("urn:"), "a reference to nowhere");
+            // on its way it is one parameter, and whole
+            let sent = Serializer::new(String::new()).append_pair("request_uri", &found).finish();
+            let arrived: Vec<_> = form_urlencoded::parse(sent.as_bytes()).into_owned().collect();
+            assert_eq!(arrived, [("request_uri".to_owned(), found)]);
+        }
+        Err(failure) => {
+            assert_eq!(failure.reason, "oidc.pushed_response");
+            assert_silent(&failure, &said);
+            let urn = said["request_uri"].as_str().is_some_and(is_urn);
+            assert!(!(json::object(data).is_ok() && lives && urn), "an answer as it should be");
+        }
+    }
+}
+
+/// `urn:NID:NSS` (RFC 8141 §2) that is no longer than it may be.
+fn is_urn(text: &str) -> bool {
+    let mut parts = text.splitn(3, ':');
+    let (urn, nid, nss) = (parts.next(), parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let named = nid.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') && nid.len() >= 2;
+    let specific = !nss.is_empty() && nss.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    urn == Some("urn") && named && specific && text.len() <= 512
+}
+
+/// A refusal is short, and has no reference in it: whoever has one can use it.
+fn assert_silent(failure: &Failure, said: &Value) {
+    let received = failure.detail.received.as_deref().unwrap_or_default();
+    assert!(received.len() <= 512 && !received.chars().any(char::is_control));
+    let Some(given) = said["request_uri"].as_str().filter(|given| is_urn(given)) else { return };
+    let elsewhere = |name: &str| said[name].as_str().is_some_and(|text| text.contains(given));
+    assert!(!failure.for_operator().contains(given) || elsewhere("error") || elsewhere("expires_in"));
 }
 
 fn answer(media: &str, body: &[u8]) -> Answer {
     Answer { status: 200, content_type: Some(media.to_owned()), max_age: None, body: body.to_vec() }
 }
 
-/// Every step of what passes has passed; a refusal is told by the last step, under its own name.
 fn told<T>(run: impl FnOnce(&mut Checks<'_>) -> Result<T, Failure>) -> Result<T, Failure> {
-    let mut trace = Trace::default();
-    let outcome = run(&mut Checks::new(&mut trace));
-    let failed = trace.steps().iter().find(|step| !step.passed);
-    match &outcome {
-        Ok(_) => assert!(failed.is_none()),
-        Err(failure) => {
-            assert!(failed.is_some_and(|step| step.check == failure.reason));
-            assert_eq!(failed, trace.steps().last());
-        }
-    }
-    for step in trace.steps() {
-        assert!(step.received.chars().count() <= 101 && !step.received.chars().any(char::is_control));
-    }
-    outcome
+    fuzzing::told(|trace| run(&mut Checks::new(trace)))
 }
 
 #[cfg(test)]
@@ -218,5 +259,9 @@ mod tests {
     #[test]
     fn anything_as_a_discovery_document() {
         brief("discovery", 3000, super::discovery);
+    }
+    #[test]
+    fn anything_as_an_answer_to_a_pushed_request() {
+        brief("pushed", 3000, super::pushed);
     }
 }
