@@ -249,6 +249,17 @@ fn ended(provider: &ProviderId, name: &str, session: Option<&str>) -> Digest {
     Digest::of(&session.map_or_else(|| all.clone(), |session| format!("{all}\n{session}")))
 }
 
+/// The same, where people have a subject, and not a name that their proof noted. Whoever is meant by both is meant by neither
+/// alone.
+fn ended_at(
+    provider: &ProviderId,
+    issuer: &str,
+    subject: Option<(&str, &str)>,
+    session: Option<&str>,
+) -> Digest {
+    Digest::of(&serde_json::json!([provider.as_str(), issuer, subject, session]).to_string())
+}
+
 /// Notes what has ended, for sign-ins that are still on their way here (SAML Core §3.7.3.1).
 fn remember(
     tx: &mut Tx<'_>,
@@ -256,9 +267,17 @@ fn remember(
     notice: &LogoutNotice,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let Some(Named { key, issued, until }) = &notice.name else { return Ok(()) };
+    let moment = notice.issued.plus(REMEMBERED);
+    let Some(Named { key, until }) = &notice.name else {
+        let subject = notice.identity.as_ref().map(|key| (key.subject.as_str(), key.format.as_str()));
+        let sessions = notice.sessions.iter().map(|session| Some(session.as_str()));
+        let all = notice.sessions.is_empty().then_some(None);
+        for session in sessions.chain(all) {
+            tx.remember_until(ENDED_BEFORE, &ended_at(provider, &notice.issuer, subject, session), moment)?;
+        }
+        return Ok(());
+    };
     let longest = now.plus(REMEMBERED);
-    let moment = issued.plus(REMEMBERED);
     for session in &notice.sessions {
         // As long as the request has not expired, it means whatever is said of this session.
         let until = until.map_or(notice.replay.until, |until| until.min(longest).max(notice.replay.until));
@@ -274,7 +293,7 @@ fn remember(
 
 /// Whether a logout of the provider's session behind this identity, or of all the person's, came before the sign-in was
 /// finished (SAML Core §3.7.3.1). What the provider said after a logout of all is of a new session: whoever signs in
-/// there anew is let in at once.
+/// there anew is let in at once. With OpenID Connect that is whoever leaves for the provider after the logout.
 ///
 /// # Errors
 /// When the store fails.
@@ -284,14 +303,29 @@ pub fn ended_already(
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let (provider, said) = (identity.provider(), identity.authentication());
-    let Some(name) = &said.upstream_name else { return Ok(false) };
-    let session = said.upstream_session.as_deref().map(|session| ended(provider, &name.key, Some(session)));
-    if let Some(session) = &session
-        && tx.is_used(ENDED, session, now)?
-    {
-        return Ok(true);
-    }
-    for what in session.into_iter().chain([ended(provider, &name.key, None)]) {
+    let session = said.upstream_session.as_deref();
+    let meant = match &said.upstream_name {
+        Some(name) => {
+            let session = session.map(|session| ended(provider, &name.key, Some(session)));
+            if let Some(session) = &session
+                && tx.is_used(ENDED, session, now)?
+            {
+                return Ok(true);
+            }
+            session.into_iter().chain([ended(provider, &name.key, None)]).collect::<Vec<_>>()
+        }
+        None => {
+            let key = identity.key();
+            let subject = Some((key.subject.as_str(), key.format.as_str()));
+            let mut meant = vec![ended_at(provider, &key.issuer, subject, None)];
+            if session.is_some() {
+                meant.push(ended_at(provider, &key.issuer, subject, session));
+                meant.push(ended_at(provider, &key.issuer, None, session));
+            }
+            meant
+        }
+    };
+    for what in meant {
         // The moment is counted back from the end of its memory.
         let moment = tx.remembered_until(ENDED_BEFORE, &what, now)?.map(|end| end.minus(REMEMBERED));
         if moment.is_some_and(|moment| identity.when_said().is_none_or(|said| said <= moment)) {

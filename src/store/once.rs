@@ -46,20 +46,15 @@ impl Tx<'_> {
         expires_at: Timestamp,
     ) -> Result<(), StoreError> {
         let key = format!("{purpose}:{}", digest.as_str());
-        let known: Option<i64> = on!(self, c => used_once::table
-            .find(&key)
-            .select(used_once::expires_at)
-            .first(c)
-            .optional())?;
-        if known.is_some_and(|known| known >= expires_at.0) {
-            return Ok(());
-        }
-        on!(self, c => diesel::insert_into(used_once::table)
-            .values((used_once::key.eq(&key), used_once::expires_at.eq(expires_at.0)))
-            .on_conflict(used_once::key)
-            .do_update()
-            .set(used_once::expires_at.eq(expires_at.0))
-            .execute(c))?;
+        // One statement, which compares with the row that it waited for: another may be writing it.
+        on!(self, c => {
+            let kept = diesel::insert_into(used_once::table)
+                .values((used_once::key.eq(&key), used_once::expires_at.eq(expires_at.0)))
+                .on_conflict(used_once::key)
+                .do_update()
+                .set(used_once::expires_at.eq(expires_at.0));
+            diesel::query_dsl::methods::FilterDsl::filter(kept, used_once::expires_at.lt(expires_at.0)).execute(c)
+        })?;
         Ok(())
     }
 

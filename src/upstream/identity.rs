@@ -155,7 +155,7 @@ impl ExternalIdentity {
     ) -> Self {
         Self { key, email, profile, assignments, authentication, said_at: None }
     }
-    /// With the moment at which the provider said so, by its own clock.
+    /// With the moment at which the provider said so, at the earliest.
     pub(in crate::upstream) fn said_at(self, moment: Timestamp) -> Self {
         Self { said_at: Some(moment), ..self }
     }
@@ -190,7 +190,8 @@ impl ExternalIdentity {
     pub fn authentication(&self) -> &Authentication {
         &self.authentication
     }
-    /// When the provider said so, by its own clock, where its logouts are told by that clock too.
+    /// When the provider said so, at the earliest, by the clock by which its logouts are told: its own (SAML), or ours,
+    /// when the person left for it (OpenID Connect).
     pub fn when_said(&self) -> Option<Timestamp> {
         self.said_at
     }

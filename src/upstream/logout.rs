@@ -50,6 +50,11 @@ pub struct LogoutNotice {
     pub identity: Option<IdentityKey>,
     /// The person, by a name that their proof noted.
     pub name: Option<Named>,
+    /// Who says so: its issuer identifier or entity ID.
+    pub issuer: String,
+    /// What was said of those who are meant at this moment or before counts no more; by the clock of
+    /// [`ExternalIdentity::when_said`](crate::upstream::identity::ExternalIdentity::when_said).
+    pub issued: Timestamp,
     /// The provider's own sessions; all of the person's if empty.
     pub sessions: Vec<String>,
     /// What must never be accepted twice from this provider, until when.
@@ -59,13 +64,11 @@ pub struct LogoutNotice {
     pub reply: Option<Vec<u8>>,
 }
 
-/// Whom a logout means by a name, and of when it is.
+/// Whom a logout means by a name, and for how long.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Named {
     /// The name's key ([`UpstreamName`](crate::sessions::UpstreamName)).
     pub key: String,
-    /// When the provider said so, by its own clock: the one by which it says when somebody proved who they are.
-    pub issued: Timestamp,
     /// Until when it wants that to be heard, if it says so (`NotOnOrAfter`).
     pub until: Option<Timestamp>,
 }

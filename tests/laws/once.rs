@@ -23,6 +23,8 @@ laws!(
     consumption_is_remembered_past_expiry,
     what_has_expired_is_not_consumed,
     the_purpose_is_part_of_what_is_used_once,
+    a_mark_is_never_shortened,
+    of_two_marks_at_once_the_later_stays,
 );
 
 async fn oauth_code_is_redeemed_by_one_of_fifty(place: Place) {
@@ -312,4 +314,54 @@ async fn the_purpose_is_part_of_what_is_used_once(place: Place) {
     })
     .await
     .unwrap();
+}
+
+async fn a_mark_is_never_shortened(place: Place) {
+    let store = place.store();
+    let thing = digest();
+    let hours = |n: u64| NOW.plus(HOUR * u32::try_from(n).unwrap());
+    let seen = write(&store, move |tx| {
+        let mut seen = vec![tx.remembered_until("ended", &thing, NOW)?];
+        for n in [2, 1, 2, 3] {
+            tx.remember_until("ended", &thing, hours(n))?;
+            seen.push(tx.remembered_until("ended", &thing, NOW)?);
+        }
+        assert!(tx.is_used("ended", &thing, Timestamp(hours(3).0 - 1))?);
+        assert_eq!(tx.remembered_until("ended", &thing, hours(3))?, None, "over");
+        assert_eq!(tx.remembered_until("begun", &thing, NOW)?, None, "another purpose");
+        Ok(seen)
+    })
+    .await
+    .unwrap();
+    assert_eq!(seen, [None, Some(hours(2)), Some(hours(2)), Some(hours(2)), Some(hours(3))]);
+}
+
+/// One has written and not committed when the other comes, which cannot see it.
+async fn of_two_marks_at_once_the_later_stays(place: Place) {
+    let store = place.store();
+    let place = std::sync::Arc::new(place);
+    for (first, second) in [(2, 1), (1, 2)] {
+        let thing = digest();
+        let (written, seen) = std::sync::mpsc::channel();
+        let (one, two) = (thing.clone(), thing.clone());
+        let watched = place.clone();
+        let (earlier, later) = (store.clone(), store.clone());
+        let holds = tokio::spawn(async move {
+            write(&earlier, move |tx| {
+                tx.remember_until("ended", &one, NOW.plus(HOUR * first))?;
+                written.send(()).unwrap();
+                // SQLite lets nobody else write meanwhile.
+                while !watched.is_sqlite() && !watched.somebody_waits() {
+                    std::thread::yield_now();
+                }
+                Ok(())
+            })
+            .await
+        });
+        tokio::task::spawn_blocking(move || seen.recv()).await.unwrap().unwrap();
+        let comes = write(&later, move |tx| tx.remember_until("ended", &two, NOW.plus(HOUR * second))).await;
+        assert_eq!((holds.await.unwrap(), comes), (Ok(()), Ok(())));
+        let kept = read(&store, move |tx| tx.remembered_until("ended", &thing, NOW)).await.unwrap();
+        assert_eq!(kept, Some(NOW.plus(HOUR * 2)));
+    }
 }

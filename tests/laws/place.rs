@@ -61,6 +61,20 @@ impl Place {
         }
     }
 
+    /// Whether a transaction on this PostgreSQL database waits for another.
+    pub fn somebody_waits(&self) -> bool {
+        use diesel::RunQueryDsl as _;
+        use secrecy::ExposeSecret as _;
+        let Database::Postgres { url, .. } = &self.database else {
+            panic!("SQLite lets one write at a time")
+        };
+        let mut conn = PgConnection::establish(url.expose_secret()).unwrap();
+        let sql = "SELECT a.pid::text AS line FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid \
+                   WHERE NOT l.granted AND a.datname = current_database()";
+        let waiting: Vec<Line> = diesel::sql_query(sql).load(&mut conn).unwrap();
+        !waiting.is_empty()
+    }
+
     /// Opens the database as it is.
     pub fn open(&self) -> Store {
         Store::open(&self.database).unwrap()

@@ -107,7 +107,7 @@ async fn who_signs_out_there_is_named() {
         assert!(notice.replay.until.secs() >= bench.now().secs() + 300);
         let name = notice.name.unwrap();
         assert!(name.key.contains("alice"));
-        assert_eq!(name.issued, bench.now());
+        assert_eq!(notice.issued, bench.now());
         assert_eq!(name.until.map(|until| until.secs()), Some(bench.now().secs() + 300));
         assert!(notice.reply.is_some());
     }

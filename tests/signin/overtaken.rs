@@ -1,11 +1,12 @@
 //! Sign-ins that a logout at the provider overtakes, and logouts of another provider, through the whole broker.
 
 use crate::Watch;
-use crate::house::{Answer, Visitor, authorize};
+use crate::house::{Answer, House, Visitor, approval, authorize, depart, sign_in};
 use crate::saml;
 use crate::saml::{Idp, Key, LogoutRequest, NameId, redirect};
 use crate::saml_logout::Acme;
 use countersign::upstream::Departure;
+use serde_json::json;
 use std::time::Duration;
 
 /// What the provider does not tell, so that each sign-in is held at the page that asks for it.
@@ -125,4 +126,89 @@ async fn saml_110_another_provider_ends_nothing_of_this_one() {
     let request = acme.request("alice", &["_s1"]);
     assert_eq!(Visitor::new().get(&acme.link(&request, None)).await.status, 303);
     assert!(!acme.is_in(&alice).await);
+}
+
+/// The provider's server says that somebody's sessions there have ended (OIDC Back-Channel Logout 1.0 §2.4).
+async fn tells(house: &House, iat: i64, whom: &[(&str, &str)]) {
+    let event = "http://schemas.openid.net/event/backchannel-logout";
+    let mut claims = json!({
+        "iss": house.globex.origin(), "aud": "countersign", "iat": iat, "exp": house.now().secs() + 120,
+        "jti": saml::new_id(), "events": { event: {} },
+    });
+    for (name, value) in whom {
+        claims[*name] = json!(value);
+    }
+    let key = house.globex.script().signer.clone();
+    let header = json!({ "alg": key.alg(), "kid": key.kid, "typ": "logout+jwt" });
+    let token = key.token(&header.to_string(), &claims.to_string());
+    let to = house.at("/upstream/globex/logout");
+    let answer = Visitor::new().post_from(&to, &[("logout_token", token.as_str())], None, None).await;
+    assert_eq!(answer.status, 200, "{answer:#?}");
+}
+
+async fn with_sessions() -> House {
+    let house = House::open().await;
+    house.globex.script().claims = Box::new(|claims| claims["sid"] = json!("their-session"));
+    house
+}
+
+/// By the session, by the person, by both; and what is said once the code is redeemed is no later word of the
+/// provider about the sign-in, for the token is made only then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_logout_token_that_overtakes_the_sign_in_counts() {
+    const ALICE: (&str, &str) = ("sub", "alice-subject");
+    const BOB: (&str, &str) = ("sub", "bob-subject");
+    const THEIRS: (&str, &str) = ("sid", "their-session");
+    const ANOTHER: (&str, &str) = ("sid", "another-session");
+    let cases: [(&[(&str, &str)], bool); 8] = [
+        (&[THEIRS], true),
+        (&[ALICE], true),
+        (&[ALICE, THEIRS], true),
+        (&[ANOTHER], false),
+        (&[BOB], false),
+        (&[ALICE, ANOTHER], false),
+        (&[BOB, THEIRS], false),
+        (&[], false),
+    ];
+    let house = with_sessions().await;
+    for (whom, refused) in cases {
+        let mut alice = Visitor::new();
+        let request = depart(&house, &mut alice, "globex", &authorize(&house, "first", &[])).await;
+        house.wait(Duration::from_secs(10));
+        let callback = approval(&house, &request);
+        if !whom.is_empty() {
+            tells(&house, house.now().secs(), whom).await;
+        }
+        // longer than the token could be sent again
+        house.wait(Duration::from_secs(7 * 60));
+        let watch = Watch::begin(&house, "upstream.session_ended").await;
+        let answer = alice.get(&callback).await;
+        if refused {
+            assert_eq!(answer.status, 400, "{whom:?} {answer:#?}");
+            assert!(alice.session().is_none());
+            watch.refused_once(&house).await;
+        } else {
+            assert_eq!(answer.location().path(), "/continue", "the valid twin {whom:?}: {answer:#?}");
+            assert!(alice.session().is_some());
+        }
+        // Whoever departs after it is let in, even if the provider goes on with a session of that name.
+        sign_in(&house, &mut alice, "globex", &authorize(&house, "first", &[("prompt", "select_account")]))
+            .await;
+        assert!(alice.session().is_some(), "{whom:?}");
+    }
+}
+
+/// A provider may be slow to tell, or tell again: what it says is of the moment at which the token was made.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_logout_token_that_comes_late_stops_only_what_began_before_it_was_made() {
+    let house = with_sessions().await;
+    for (age, refused) in [(300, false), (100, true)] {
+        let mut alice = Visitor::new();
+        let request = depart(&house, &mut alice, "globex", &authorize(&house, "first", &[])).await;
+        house.wait(Duration::from_secs(150));
+        tells(&house, house.now().secs() - age, &[("sub", "alice-subject")]).await;
+        let answer = alice.get(&approval(&house, &request)).await;
+        assert_eq!(answer.status == 400, refused, "{age}: {answer:#?}");
+        assert_eq!(alice.session().is_none(), refused);
+    }
 }

@@ -23,6 +23,9 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 pub(super) struct Remembered {
     pub nonce: String,
     pub verifier: Option<String>,
+    /// When it began: whoever proves themselves in answer may do it as early as that. In milliseconds.
+    #[serde(default)]
+    pub begun_at: Option<i64>,
 }
 
 impl Remembered {
@@ -49,6 +52,7 @@ impl Oidc {
         let remembered = Remembered {
             nonce: context.secret_text(),
             verifier: self.settings.pkce.then(|| context.secret_text()),
+            begun_at: Some(context.now().0),
         };
         let mut parameters = self.parameters(request, &remembered, &discovered.authorization_endpoint)?;
         // Signed first: a pushed request may be an object too (RFC 9126 §3). Whatever is not left is in there, and

@@ -6,7 +6,7 @@ use super::id_token::{self, Expectations};
 use super::metadata::Discovered;
 use super::settings::ResponseMode;
 use super::userinfo::merge;
-use crate::context::Context;
+use crate::context::{Context, Timestamp};
 use crate::failure::{Failure, OAuthCode, UserMessage};
 use crate::jose::json::Object;
 use crate::jose::{VerifiedJws, verify_foreign, verify_shared};
@@ -107,7 +107,14 @@ impl Oidc {
             authentication: proven.authentication,
             replay: Some(once),
         };
-        vouch(&self.common, &self.mapping, facts, checks)
+        let vouched = vouch(&self.common, &self.mapping, facts, checks)?;
+        // Not the token's `iat`: the token is made when the code is redeemed, and the person may have been signed out
+        // since they proved themselves.
+        let identity = match remembered.begun_at {
+            Some(moment) => vouched.identity.said_at(Timestamp(moment)),
+            None => vouched.identity,
+        };
+        Ok(Vouched { identity, ..vouched })
     }
 
     /// RFC 6749 §4.1.2: a code, or an error, and nothing that we did not ask for, by the way we asked for.

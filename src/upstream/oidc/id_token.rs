@@ -161,7 +161,7 @@ pub(super) fn show_all(value: Option<&Value>) -> String {
 }
 
 /// A NumericDate (RFC 7519 §2) of whole, non-negative seconds. A text, a fraction or null is none.
-fn seconds(value: Option<&Value>) -> Option<i64> {
+pub(super) fn seconds(value: Option<&Value>) -> Option<i64> {
     value.and_then(Value::as_i64).filter(|seconds| *seconds >= 0)
 }
 

@@ -2,9 +2,9 @@
 //! says; every check is total, and what is absent or malformed fails like what is wrong.
 
 use super::Oidc;
-use super::id_token::{Clock, audiences, is_subject, is_word, show_all, times};
+use super::id_token::{Clock, audiences, is_subject, is_word, seconds, show_all, times};
 use crate::accounts::IdentityKey;
-use crate::context::Context;
+use crate::context::{Context, Timestamp};
 use crate::failure::{Failure, OAuthCode};
 use crate::ids::ProviderId;
 use crate::jose::json::Object;
@@ -88,6 +88,13 @@ impl Oidc {
     }
 }
 
+/// When it was said, by our clock, by which we know when somebody left for the provider. Not when it came: it may have been
+/// long on its way, or be sent again. The provider's clock may be behind ours by what is allowed.
+fn made_at(claims: &Object, clock: &Clock) -> Timestamp {
+    let iat = seconds(claims.get("iat")).map(Timestamp::from_secs);
+    iat.map_or(clock.now, |iat| iat.plus(clock.skew).min(clock.now))
+}
+
 /// A token that says to be of another kind is none (RFC 8725 §3.11). §2.4 recommends a type and does not
 /// demand it; the rest tells a logout token from others.
 fn check_type(typ: Option<&str>, checks: &mut Checks<'_>) -> Result<(), Failure> {
@@ -143,6 +150,8 @@ fn check(claims: &Object, expected: &Expected<'_>, checks: &mut Checks<'_>) -> R
             format: String::new(),
         }),
         name: None,
+        issuer: expected.issuer.to_owned(),
+        issued: made_at(claims, &expected.clock),
         sessions: session.map(str::to_owned).into_iter().collect(),
         reply: None,
         replay: Replay {
@@ -156,7 +165,6 @@ fn check(claims: &Object, expected: &Expected<'_>, checks: &mut Checks<'_>) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::context::Timestamp;
     use proptest::prelude::*;
     use serde_json::json;
     use std::time::Duration;
@@ -201,6 +209,13 @@ mod tests {
             reason: "upstream.replay",
         };
         assert_eq!(notice.replay, replay);
+        assert_eq!(notice.issuer, "https://id.test");
+        // as late as it may have been, and no later than it came
+        for (iat, moment) in [(NOW, NOW), (NOW + 30, NOW), (NOW - 29, NOW), (NOW - 31, NOW - 1)] {
+            let mut claims = valid();
+            claims.insert("iat".to_owned(), json!(iat));
+            assert_eq!(run(&claims).unwrap().issued, Timestamp::from_secs(moment), "{iat}");
+        }
         for only in ["sub", "sid"] {
             let mut claims = valid();
             claims.remove(only);

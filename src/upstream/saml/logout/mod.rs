@@ -104,9 +104,11 @@ impl Saml {
             identity: None,
             name: Some(Named {
                 key: message::key(&asked.name, &self.settings.entity_id, &entity_id),
-                issued: asked.issued,
                 until: asked.ends,
             }),
+            issuer: self.settings.entity_id.clone(),
+            // by the clock by which it says when somebody proved who they are
+            issued: asked.issued,
             sessions: asked.sessions,
             replay: Replay {
                 what: format!("logout:{}", asked.id),
