@@ -444,6 +444,7 @@ pub fn limits(root: &Section<'_>) -> Limits {
         refusals_kept: 10_000,
         pushed_per_client: 5000,
         pushed_per_address: 500,
+        large_per_address: 500,
         codes_per_address: 5,
         codes_per_network: 100,
     };
@@ -460,6 +461,7 @@ pub fn limits(root: &Section<'_>) -> Limits {
     };
     let pushed_per_client = count("pushed_per_client", default.pushed_per_client);
     let pushed_per_address = count("pushed_per_address", default.pushed_per_address);
+    let large_per_address = count("large_per_address", default.large_per_address);
     let codes_per_address = count("codes_per_address", default.codes_per_address);
     let codes_per_network = count("codes_per_network", default.codes_per_network);
     section.finish();
@@ -469,6 +471,7 @@ pub fn limits(root: &Section<'_>) -> Limits {
         refusals_kept: kept.and_then(|at| u32::try_from(at.value).ok()).unwrap_or(default.refusals_kept),
         pushed_per_client,
         pushed_per_address,
+        large_per_address,
         codes_per_address,
         codes_per_network,
     }

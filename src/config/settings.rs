@@ -310,6 +310,8 @@ pub struct Limits {
     pub pushed_per_client: u32,
     /// Pushed requests from one address that wait at the same time.
     pub pushed_per_address: u32,
+    /// Sign-ins and logouts from one address in an hour that are too large for a cookie and become rows.
+    pub large_per_address: u32,
     /// Codes that are mailed to one address in an hour.
     pub codes_per_address: u32,
     /// Codes that are mailed in an hour because people of one network ask (an IPv4 /24 or IPv6 /48).

@@ -37,6 +37,8 @@ const FLOW: Purpose = Purpose { cookie: "flow", row: "flow.pending" };
 const LARGEST: usize = 3 * 1024;
 /// For how long after its end a flow still leads back to the application.
 const LATE: Duration = Duration::from_secs(24 * 3600);
+/// Within which so many rows may be made for one address; no row lives longer.
+const WINDOW: Duration = Duration::from_secs(3600);
 /// What stands before the key of a flow that was too large for a cookie.
 const ROW: &str = "row.";
 
@@ -358,10 +360,11 @@ pub(super) async fn unsealed(
 }
 
 /// Seals something for this browser under a short name; the cookie's value. What is too large for a cookie
-/// becomes a row.
+/// becomes a row, of which an address may make so many in an hour: whoever sends large requests on and on fills no database,
+/// and stops nobody at another address.
 ///
 /// # Errors
-/// When sealing fails, or the row cannot be stored.
+/// `flow.address_full`; when sealing fails, or the row cannot be stored.
 pub(super) async fn sealed(
     app: &App,
     browser: &Browser,
@@ -375,14 +378,33 @@ pub(super) async fn sealed(
     if value.len() <= LARGEST {
         return Ok(value);
     }
-    // One row for a name: a later state takes the place of the earlier one.
+    // One row for a name: a later state takes the place of the earlier one, if it is still there.
     let earlier = browser.flows.get(short).and_then(|value| value.strip_prefix(ROW)).map(str::to_owned);
-    let key = earlier.unwrap_or_else(|| app.context.secret_text());
+    let earlier = earlier.map(|key| (Digest::of(&key), key));
+    let replaced = earlier.as_ref().map(|(digest, _)| digest.clone());
+    let key = earlier.map_or_else(|| app.context.secret_text(), |(_, key)| key);
     let digest = Digest::of(&key);
     let sealed = app.sealer.seal(purpose.row, key.as_bytes(), plain, &app.context)?;
-    app.store
-        .write(move |tx| -> Result<_, StoreError> { tx.put_pending(&digest, &sealed, expires_at) })
+    let (source, now) = (Digest::of(&browser.source), app.context.now());
+    let most = app.now().settings.limits.large_per_address;
+    let kept = app
+        .store
+        .write(move |tx| -> Result<_, StoreError> {
+            let replaces = match &replaced {
+                Some(earlier) => tx.pending(earlier, now)?.is_some(),
+                None => false,
+            };
+            if !replaces && !tx.spend("flow.row", &source, most, WINDOW, now)? {
+                return Ok(false);
+            }
+            tx.put_pending(&digest, &sealed, expires_at)?;
+            Ok(true)
+        })
         .await?;
+    if !kept {
+        let note = "as many large sign-ins began at this address as may in an hour";
+        return Err(Failure::new(OAuthCode::SlowDown, "flow.address_full", UserMessage::TooMany, note));
+    }
     Ok(format!("{ROW}{key}"))
 }
 

@@ -319,6 +319,34 @@ async fn a_request_too_large_for_a_cookie_waits_in_a_row() {
     assert!(alice.cookies.values().all(|value| value.len() <= 3 * 1024));
 }
 
+/// Rows are bounded for each address, in an hour; what fits a cookie is not held up, nor a sign-in that has its row.
+#[tokio::test]
+async fn one_address_makes_only_so_many_rows() {
+    let house = House::with(|config, providers| {
+        (config.replacen("[limits]", "[limits]\nlarge_per_address = 3", 1), providers)
+    })
+    .await;
+    let (state, nonce) = ("s".repeat(2000), "n".repeat(1500));
+    let large = authorize(&house, "first", &[("state", &state), ("nonce", &nonce)]);
+    let mut alice = Visitor::new();
+    let request = depart(&house, &mut alice, "globex", &large).await;
+    for _ in 0..2 {
+        assert_eq!(Visitor::new().get(&large).await.location().path(), "/sign-in");
+    }
+    let watch = Watch::begin(&house, "flow.address_full").await;
+    let mut late = Visitor::new();
+    let refused = late.get(&large).await;
+    assert!(refused.status == 429 || parameter(&refused.location(), "error").is_some(), "{refused:#?}");
+    assert!(late.flows().is_empty());
+    watch.refused_once(&house).await;
+    sign_in(&house, &mut Visitor::new(), "globex", &authorize(&house, "first", &[])).await;
+    assert_eq!(alice.get(&approval(&house, &request)).await.location().path(), "/continue");
+    assert!(alice.session().is_some());
+    house.wait(Duration::from_secs(3600));
+    let back = sign_in(&house, &mut late, "globex", &large).await;
+    assert_eq!(parameter(&back, "state").unwrap(), state);
+}
+
 #[tokio::test]
 async fn a_browser_keeps_few_sign_ins_and_the_oldest_gives_way() {
     let house = House::open().await;
