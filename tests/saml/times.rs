@@ -366,6 +366,17 @@ async fn a_session_of_ours_ends_with_the_first_end_that_the_provider_gave() {
     }
 }
 
+/// A logout that overtakes the sign-in is told by the provider's clock, and so is what it overtook (SAML Core §2.3.3).
+#[tokio::test]
+async fn what_was_said_has_the_providers_time() {
+    let bench = Bench::new();
+    let now = bench.now();
+    for age in [0, 7] {
+        let vouched = bench.accepts(|script| script.assertion.issue_instant = Some(instant(now, -age))).await;
+        assert_eq!(vouched.identity.when_said().map(|said| said.secs()), Some(now.secs() - age));
+    }
+}
+
 #[tokio::test]
 async fn an_old_message_is_not_taken() {
     let bench = Bench::new();
