@@ -394,7 +394,7 @@ pub(super) async fn sealed(
                 Some(earlier) => tx.pending(earlier, now)?.is_some(),
                 None => false,
             };
-            if !replaces && !tx.spend("flow.row", &source, most, WINDOW, now)? {
+            if !replaces && !tx.spend("flow_row", &source, most, WINDOW, now)? {
                 return Ok(false);
             }
             tx.put_pending(&digest, &sealed, expires_at)?;
