@@ -240,7 +240,8 @@ fn everything_is_bounded_and_counted_no_further() {
     takes(&escaped(MESSAGE.references));
     refuses_at_once("saml.xml.limits", &escaped(MESSAGE.references + 1));
     let namespaces = |n: usize| format!("<a>{}</a>", "<b xmlns='urn:x' xmlns:p='urn:p'/>".repeat(n / 2));
-    takes(&namespaces(MESSAGE.namespaces / 4));
+    takes(&namespaces(MESSAGE.namespaces));
+    refuses_at_once("saml.xml.limits", &namespaces(MESSAGE.namespaces + 2));
     let again = |n: usize| {
         format!(
             "<a xmlns:p='urn:p' xmlns:q='urn:q'>{}{}</a>",
@@ -262,6 +263,9 @@ fn everything_is_bounded_and_counted_no_further() {
         parse_within(&format!("<a>{}</a>", "x".repeat(294)), &narrow).unwrap_err().reason,
         "saml.xml.limits"
     );
+    // before a byte is looked at
+    assert_eq!(scan::scan(&"\0".repeat(301), &narrow).unwrap_err().reason, "saml.xml.limits");
+    assert_eq!(scan::scan(&"\0".repeat(300), &narrow).unwrap_err().reason, "saml.xml.encoding");
     assert_eq!(decode(&[b' '; 301], &narrow).unwrap_err().reason, "saml.xml.limits");
     assert!(decode(&[b' '; 300], &narrow).is_ok());
     // of comments there may be many, but not without end
