@@ -13,7 +13,7 @@ use crate::flow::refusals::Refused;
 use crate::flow::sessions::{self, AtProvider, Ended};
 use crate::flow::{App, Snapshot};
 use crate::ids::{ProviderId, SessionId};
-use crate::store::{StoreError, Tx};
+use crate::store::{StoreError, Turn, Tx};
 use crate::tokens::handle::Digest;
 use crate::upstream::identity::ExternalIdentity;
 use crate::upstream::{
@@ -260,40 +260,44 @@ fn ended_at(
     Digest::of(&serde_json::json!([provider.as_str(), issuer, subject, session]).to_string())
 }
 
-/// Notes what has ended, for sign-ins that are still on their way here (SAML Core §3.7.3.1).
+/// Notes what has ended, for sign-ins that are still on their way here (SAML Core §3.7.3.1). One that is being finished is
+/// waited for, so that its session can be found.
 fn remember(
     tx: &mut Tx<'_>,
     provider: &ProviderId,
     notice: &LogoutNotice,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let moment = notice.issued.plus(REMEMBERED);
-    let Some(Named { key, until }) = &notice.name else {
-        let subject = notice.identity.as_ref().map(|key| (key.subject.as_str(), key.format.as_str()));
-        let sessions = notice.sessions.iter().map(|session| Some(session.as_str()));
-        let all = notice.sessions.is_empty().then_some(None);
-        for session in sessions.chain(all) {
-            tx.remember_until(ENDED_BEFORE, &ended_at(provider, &notice.issuer, subject, session), moment)?;
-        }
-        return Ok(());
+    let subject = notice.identity.as_ref().map(|key| (key.subject.as_str(), key.format.as_str()));
+    let mark = |session: Option<&str>| match &notice.name {
+        Some(Named { key, .. }) => ended(provider, key, session),
+        None => ended_at(provider, &notice.issuer, subject, session),
     };
-    let longest = now.plus(REMEMBERED);
-    for session in &notice.sessions {
-        // As long as the request has not expired, it means whatever is said of this session.
-        let until = until.map_or(notice.replay.until, |until| until.min(longest).max(notice.replay.until));
-        let session = ended(provider, key, Some(session));
-        tx.remember_until(ENDED, &session, until)?;
-        tx.remember_until(ENDED_BEFORE, &session, moment)?;
+    let mut marks: Vec<Digest> = notice.sessions.iter().map(|session| mark(Some(session))).collect();
+    if marks.is_empty() {
+        marks.push(mark(None));
     }
-    if notice.sessions.is_empty() {
-        tx.remember_until(ENDED_BEFORE, &ended(provider, key, None), moment)?;
+    tx.take_turn(&marks, Turn::Alone)?;
+    let moment = notice.issued.plus(REMEMBERED);
+    for mark in &marks {
+        if let Some(Named { until, .. }) = &notice.name
+            && !notice.sessions.is_empty()
+        {
+            // As long as the request has not expired, it means whatever is said of this session.
+            let longest = now.plus(REMEMBERED);
+            let until =
+                until.map_or(notice.replay.until, |until| until.min(longest).max(notice.replay.until));
+            tx.remember_until(ENDED, mark, until)?;
+        }
+        tx.remember_until(ENDED_BEFORE, mark, moment)?;
     }
     Ok(())
 }
 
 /// Whether a logout of the provider's session behind this identity, or of all the person's, came before the sign-in was
 /// finished (SAML Core §3.7.3.1). What the provider said after a logout of all is of a new session: whoever signs in
-/// there anew is let in at once. With OpenID Connect that is whoever leaves for the provider after the logout.
+/// there anew is let in at once. With OpenID Connect that is whoever leaves for the provider after the logout. One that
+/// comes now waits for the end of the transaction.
 ///
 /// # Errors
 /// When the store fails.
@@ -304,30 +308,33 @@ pub fn ended_already(
 ) -> Result<bool, StoreError> {
     let (provider, said) = (identity.provider(), identity.authentication());
     let session = said.upstream_session.as_deref();
-    let meant = match &said.upstream_name {
+    let mut marks = Vec::new();
+    match &said.upstream_name {
         Some(name) => {
-            let session = session.map(|session| ended(provider, &name.key, Some(session)));
-            if let Some(session) = &session
-                && tx.is_used(ENDED, session, now)?
-            {
-                return Ok(true);
-            }
-            session.into_iter().chain([ended(provider, &name.key, None)]).collect::<Vec<_>>()
+            marks.extend(session.map(|session| ended(provider, &name.key, Some(session))));
+            marks.push(ended(provider, &name.key, None));
         }
         None => {
             let key = identity.key();
             let subject = Some((key.subject.as_str(), key.format.as_str()));
-            let mut meant = vec![ended_at(provider, &key.issuer, subject, None)];
+            marks.push(ended_at(provider, &key.issuer, subject, None));
             if session.is_some() {
-                meant.push(ended_at(provider, &key.issuer, subject, session));
-                meant.push(ended_at(provider, &key.issuer, None, session));
+                marks.push(ended_at(provider, &key.issuer, subject, session));
+                marks.push(ended_at(provider, &key.issuer, None, session));
             }
-            meant
         }
-    };
-    for what in meant {
+    }
+    tx.take_turn(&marks, Turn::Together)?;
+    if said.upstream_name.is_some()
+        && session.is_some()
+        && let Some(session) = marks.first()
+        && tx.is_used(ENDED, session, now)?
+    {
+        return Ok(true);
+    }
+    for mark in marks {
         // The moment is counted back from the end of its memory.
-        let moment = tx.remembered_until(ENDED_BEFORE, &what, now)?.map(|end| end.minus(REMEMBERED));
+        let moment = tx.remembered_until(ENDED_BEFORE, &mark, now)?.map(|end| end.minus(REMEMBERED));
         if moment.is_some_and(|moment| identity.when_said().is_none_or(|said| said <= moment)) {
             return Ok(true);
         }

@@ -51,6 +51,7 @@ pub use email_codes::NewCode;
 pub use epoch::Ended;
 pub use error::StoreError;
 pub use logouts::{LOGOUTS_KEPT, LogoutReport};
+pub use once::Turn;
 pub use pushed::{Bounds, Pushed};
 pub use registration::{RegistrationChange, RegistrationRecord};
 pub use sweep::{GRANT_KEPT, REMEMBERED, REMOVAL_KEPT, Swept};

@@ -2,12 +2,47 @@
 
 use super::error::StoreError;
 use super::schema::{pending, used_once};
-use super::tx::{Tx, on};
+use super::tx::{Conn, Tx, on};
 use crate::context::Timestamp;
 use crate::tokens::handle::Digest;
 use diesel::prelude::*;
+use diesel::sql_types::{Array, Text};
+
+/// Who else may be at a mark meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// Nobody: it is about to be set.
+    Alone,
+    /// Others who look, and nobody who sets it.
+    Together,
+}
 
 impl Tx<'_> {
+    /// Waits for its turn at these marks and keeps it to the end of the transaction, so that whoever sets one comes wholly
+    /// before or wholly after those who look for it, whether it is there yet or not. Before the first look at any of them.
+    pub fn take_turn(&mut self, marks: &[Digest], turn: Turn) -> Result<(), StoreError> {
+        self.usable()?;
+        let result = match &mut self.conn {
+            // There is one writer, and this is its transaction.
+            Conn::Sqlite(_) => Ok(0),
+            Conn::Postgres(conn) => {
+                // In one order for everybody, or two could wait for each other.
+                let mut marks: Vec<&str> = marks.iter().map(Digest::as_str).collect();
+                marks.sort_unstable();
+                let locks = match turn {
+                    Turn::Alone => {
+                        "SELECT pg_advisory_xact_lock(hashtextextended(mark, 0)) FROM unnest($1) AS mark"
+                    }
+                    Turn::Together => {
+                        "SELECT pg_advisory_xact_lock_shared(hashtextextended(mark, 0)) FROM unnest($1) AS mark"
+                    }
+                };
+                diesel::sql_query(locks).bind::<Array<Text>, _>(marks).execute(*conn)
+            }
+        };
+        self.settle(result, false).map(drop)
+    }
+
     /// Uses up a thing of this purpose. True for exactly one of those who try, if its transaction is
     /// committed. It is remembered until `expires_at`, which must lie past the end of the thing's own life
     /// by the leeway that is given to clocks.

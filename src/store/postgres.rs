@@ -1,7 +1,7 @@
 //! PostgreSQL: a fixed number of connections, each owned by a thread, one transaction for each closure.
 //!
-//! Writers use READ COMMITTED, and every rule that must hold under concurrency is one conditional statement
-//! or a unique index. Readers see one state from beginning to end. `synchronous_commit` is at least `on`.
+//! Writers use READ COMMITTED, and every rule that must hold under concurrency is one conditional statement,
+//! a unique index, or a turn that is waited for (`hold_account`, `take_turn`). Readers see one state from beginning to end. `synchronous_commit` is at least `on`.
 
 use super::error::StoreError;
 use super::tx::Tx;

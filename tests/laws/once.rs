@@ -5,7 +5,7 @@ use crate::laws;
 use crate::place::Place;
 use countersign::accounts::{EmailProof, Invitation};
 use countersign::context::Timestamp;
-use countersign::store::{CodeOutcome, REMEMBERED, StoreError};
+use countersign::store::{CodeOutcome, REMEMBERED, StoreError, Turn, Tx};
 use std::time::Duration;
 
 laws!(
@@ -25,6 +25,7 @@ laws!(
     the_purpose_is_part_of_what_is_used_once,
     a_mark_is_never_shortened,
     of_two_marks_at_once_the_later_stays,
+    a_mark_is_set_before_or_after_those_who_look,
 );
 
 async fn oauth_code_is_redeemed_by_one_of_fifty(place: Place) {
@@ -363,5 +364,57 @@ async fn of_two_marks_at_once_the_later_stays(place: Place) {
         assert_eq!((holds.await.unwrap(), comes), (Ok(()), Ok(())));
         let kept = read(&store, move |tx| tx.remembered_until("ended", &thing, NOW)).await.unwrap();
         assert_eq!(kept, Some(NOW.plus(HOUR * 2)));
+    }
+}
+
+/// Two transactions at once: one looks for a mark and writes, one sets the mark and looks for what was written.
+async fn a_mark_is_set_before_or_after_those_who_look(place: Place) {
+    const HELD: Duration = Duration::from_millis(300);
+    let store = place.store();
+    for looks_first in [true, false] {
+        let [mark, written] = [digest(), digest()];
+        let until = NOW.plus(HOUR);
+        let (began, begun) = tokio::sync::oneshot::channel();
+        let (mut began, mut hold) = (Some(began), Some(HELD));
+        // Whoever comes first dallies, with what it looked for already known.
+        let mut dally = move || {
+            if let Some(began) = began.take() {
+                let _ = began.send(());
+            }
+            std::thread::sleep(hold.take().unwrap_or_default());
+        };
+        let (m, w) = (mark.clone(), written.clone());
+        let looks = move |tx: &mut Tx<'_>, dally: &mut dyn FnMut()| {
+            tx.take_turn(&[w.clone(), m.clone()], Turn::Together)?;
+            let ended = tx.is_used("mark", &m, NOW)?;
+            dally();
+            if !ended {
+                tx.use_once("written", &w, until)?;
+            }
+            Ok::<_, StoreError>(ended)
+        };
+        let sets = move |tx: &mut Tx<'_>, dally: &mut dyn FnMut()| {
+            tx.take_turn(&[mark.clone()], Turn::Alone)?;
+            tx.remember_until("mark", &mark, until)?;
+            dally();
+            tx.is_used("written", &written, NOW)
+        };
+        let (ended, found) = if looks_first {
+            tokio::join!(write(&store, move |tx| looks(tx, &mut dally)), async {
+                begun.await.unwrap();
+                write(&store, move |tx| sets(tx, &mut || ())).await
+            })
+        } else {
+            let (found, ended) = tokio::join!(write(&store, move |tx| sets(tx, &mut dally)), async {
+                begun.await.unwrap();
+                write(&store, move |tx| looks(tx, &mut || ())).await
+            });
+            (ended, found)
+        };
+        assert_eq!(
+            (ended.unwrap(), found.unwrap()),
+            (!looks_first, looks_first),
+            "one of them saw the other"
+        );
     }
 }

@@ -5,6 +5,7 @@ use crate::house::{Answer, House, Visitor, approval, authorize, depart, sign_in}
 use crate::saml;
 use crate::saml::{Idp, Key, LogoutRequest, NameId, redirect};
 use crate::saml_logout::Acme;
+use countersign::store::StoreError;
 use countersign::upstream::Departure;
 use serde_json::json;
 use std::time::Duration;
@@ -210,5 +211,32 @@ async fn a_logout_token_that_comes_late_stops_only_what_began_before_it_was_made
         let answer = alice.get(&approval(&house, &request)).await;
         assert_eq!(answer.status == 400, refused, "{age}: {answer:#?}");
         assert_eq!(alice.session().is_none(), refused);
+    }
+}
+
+/// A sign-in and a logout of its person at once: whichever comes first, nobody is left signed in.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_sign_in_crosses_a_logout() {
+    let mut houses = vec![House::open().await];
+    houses.extend(House::on_postgres(|config, providers| (config, providers)).await);
+    for house in houses {
+        house.globex.script().claims = Box::new(|claims| claims["sid"] = json!("their-session"));
+        let whom: [&[(&str, &str)]; 2] = [&[("sub", "alice-subject")], &[("sid", "their-session")]];
+        for round in 0..24 {
+            let mut alice = Visitor::new();
+            let request = depart(&house, &mut alice, "globex", &authorize(&house, "first", &[])).await;
+            let callback = approval(&house, &request);
+            tokio::join!(alice.get(&callback), async {
+                tokio::time::sleep(Duration::from_millis(round / 2)).await;
+                tells(&house, house.now().secs(), whom[usize::from(round % 2 == 1)]).await;
+            });
+            for account in house.accounts().await {
+                let sessions =
+                    house.app.store.read::<_, StoreError, _>(move |tx| tx.sessions_of(&account.id));
+                let live = sessions.await.unwrap().into_iter().filter(|session| session.revoked_at.is_none());
+                assert_eq!(live.count(), 0, "round {round}: signed in after the logout");
+            }
+            house.wait(Duration::from_secs(1));
+        }
     }
 }
