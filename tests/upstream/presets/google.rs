@@ -57,6 +57,55 @@ async fn a_sign_in_at_google() {
     assert_eq!(contract.bench.standin.count("/userinfo"), 0, "the ID token says it all");
 }
 
+/// "Google is authoritative" for addresses of gmail.com, and for those that are verified and come with `hd`; a
+/// consumer account keeps the address that its owner once had at any other domain.
+/// <https://developers.google.com/identity/gsi/web/guides/verify-google-id-token>
+#[tokio::test]
+async fn an_address_is_a_proof_only_where_google_speaks_for_it() {
+    let authority = "authoritative_for = [\"globex.example\", \"gmail.com\", \"googlemail.com\"]";
+    let contract = contract(authority);
+    for (address, hd, verified, proved) in [
+        ("jane@globex.example", json!("globex.example"), json!(true), true),
+        // an address of a domain beside the main one of the same Workspace
+        ("jane@globex.example", json!("initech.example"), json!(true), true),
+        ("jane@gmail.com", Value::Null, json!(true), true),
+        ("Jane@GMail.com", Value::Null, json!(true), true),
+        ("jane@googlemail.com", Value::Null, json!(true), true),
+        // a consumer account that was made with an address of the company
+        ("jane@globex.example", Value::Null, json!(true), false),
+        ("jane@globex.example", json!(""), json!(true), false),
+        ("jane@globex.example", json!(true), json!(true), false),
+        ("jane@notgmail.com.globex.example", Value::Null, json!(true), false),
+        // and its own word is wanted in each case
+        ("jane@globex.example", json!("globex.example"), json!(false), false),
+        ("jane@globex.example", json!("globex.example"), json!("true"), false),
+        ("jane@globex.example", json!("globex.example"), json!(1), false),
+        ("jane@globex.example", json!("globex.example"), Value::Null, false),
+        ("jane@gmail.com", Value::Null, json!(false), false),
+        ("jane@gmail.com", Value::Null, json!("true"), false),
+    ] {
+        for null in [false, true] {
+            let shown = format!("{address} {hd} {verified}");
+            let person = json!({"email": address, "hd": hd, "email_verified": verified});
+            let vouched = contract
+                .signs_in_with(move |google| {
+                    let known = google.person.as_object_mut().unwrap();
+                    for (name, value) in person.as_object().unwrap() {
+                        match value {
+                            // absent, or there and nothing
+                            Value::Null if !null => drop(known.remove(name)),
+                            value => drop(known.insert(name.clone(), value.clone())),
+                        }
+                    }
+                })
+                .await;
+            let told = email(&vouched).map(|(_, proved)| proved);
+            assert_eq!(told, Some(proved), "{shown}");
+            assert_eq!(contract.bench.standin.count("/userinfo"), 0, "{shown}: the ID token says it all");
+        }
+    }
+}
+
 /// The discovery document says that answers name their issuer, and then they must.
 /// <https://accounts.google.com/.well-known/openid-configuration>
 #[tokio::test]
