@@ -65,7 +65,7 @@ pub enum Decision {
 
 /// Decides. A hint for something that is not a candidate counts as no hint.
 pub fn decide(facts: &Facts<'_>) -> Decision {
-    if facts.session == Fit::Fits {
+    if matches!(facts.session, Fit::Fits(_)) {
         return Decision::Reuse;
     }
     if facts.silent {

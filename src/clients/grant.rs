@@ -79,7 +79,7 @@ impl Grant {
     /// of its session.
     pub fn proof(&self, session: Option<&Session>) -> Option<GrantProof> {
         let remembered = self.details.proof.clone();
-        remembered.or_else(|| session.and_then(Session::proof).map(GrantProof::from))
+        remembered.or_else(|| session.and_then(Session::latest).map(GrantProof::from))
     }
 }
 

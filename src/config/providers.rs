@@ -315,7 +315,13 @@ fn report(
     hide_secret(section, &span);
     let top_level = table.iter().any(|(key, _)| inside(&span, &key.span()));
     let problem = if let Some(key) = missing(message) {
-        Problem::error("config.missing", place, format!("`{key}` is missing")).label("here")
+        let problem = Problem::error("config.missing", place, format!("`{key}` is missing")).label("here");
+        match key {
+            "provisioning" => problem.help(
+                "write, for example: provisioning = \"open\" (everybody of that provider gets an account)",
+            ),
+            _ => problem,
+        }
     } else if let Some(rest) = message.strip_prefix("unknown field `") {
         let name = rest.split('`').next().unwrap_or("");
         let problem = Problem::error("config.unknown_key", place, format!("there is no key `{name}` here"))

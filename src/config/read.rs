@@ -395,7 +395,11 @@ impl<'a> Section<'a> {
             let mut problem =
                 Problem::error("config.unknown_key", place, format!("there is no key `{name}`{of}"))
                     .label("unknown key");
-            problem = match nearest(name, asked.iter().copied()) {
+            // `client_id` in [[client]], as protocols write it, is `id` here.
+            let own = self.name.trim_matches(['[', ']']);
+            let bare = name.strip_prefix(own).and_then(|rest| rest.strip_prefix('_'));
+            let bare = bare.filter(|bare| asked.contains(bare));
+            problem = match bare.or_else(|| nearest(name, asked.iter().copied())) {
                 Some(near) => problem.help(format!("did you mean `{near}`?")),
                 None if asked.is_empty() => problem,
                 None => problem.help(format!("the keys here are: {}", asked.join(", "))),

@@ -396,6 +396,23 @@ fn one_look_shows_mistakes_of_every_kind() {
     }
 }
 
+/// Keys as protocols write them, and the one of which people must think.
+#[test]
+fn keys_under_their_names_in_protocols_lead_to_ours() {
+    let folder = tempfile::tempdir().unwrap();
+    let wanting = "[[provider]]\nid = \"globex\"\nkind = \"oidc\"\nname = \"Globex\"\nissuer = \"https://globex.test\"\n\
+        client_id = \"a\"\nclient_secret = \"env:STRONG\"\n";
+    std::fs::write(folder.path().join("providers.toml"), wanting).unwrap();
+    let client =
+        "[[client]]\nclient_id = \"app\"\nclient_name = \"App\"\nredirect_uris = [\"https://app.test/\"]\n";
+    let said = read(folder.path(), &format!("{HEAD}{client}")).unwrap_err().render(false);
+    for complaint in
+        ["did you mean `id`?", "did you mean `name`?", "`provisioning` is missing", "provisioning = \"open\""]
+    {
+        assert!(said.contains(complaint), "{complaint}\n{said}");
+    }
+}
+
 #[test]
 fn providers_are_read_with_their_secrets() {
     let loaded = good(HEAD);

@@ -118,11 +118,12 @@ pub(super) async fn signed_in(
     let how = if session.renewed { "renewed" } else { "started" };
     metrics::counter!("countersign_sign_ins_total", "provider" => provider.to_string(), "session" => how)
         .increment(1);
-    flow.stage = Stage::Settled { session: session.session, consented: false };
+    flow.settle(session.session, session.identity);
     flow.joining = None;
+    let invited = flow.invitation.take().is_some() || browser.invitation.is_some();
     let mut changes = state::keep(app, browser, flow, false).await?;
     changes.session = Some(SessionCookie::Keep(secret));
-    if browser.invitation.is_some() {
+    if invited {
         // Used up by this sign-in, or of no use to somebody who has an account.
         changes.invitation = Some(InvitationCookie::Forget);
     }

@@ -123,6 +123,6 @@ pub async fn answer(
             tx.append_audit(&event.account(&account).client(&id).data(data))
         })
         .await?;
-    flow.stage = Stage::Settled { session: current.session.id, consented: true };
+    flow.agree();
     resume::dispatch(app, &snapshot, browser, flow, true).await
 }

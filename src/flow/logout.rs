@@ -14,7 +14,6 @@ use crate::ids::{AccountId, ClientId, SessionId};
 use crate::jose::{Expected, Expiry, TokenType};
 use crate::protocol::LogoutRequest;
 use crate::protocol::logout::{CurrentSession, Ending, Hint, LogoutFacts, Wrong, decide};
-use crate::sessions::Proof;
 use crate::store::StoreError;
 use crate::tokens::claims::HintClaims;
 use crate::upstream::Departure;
@@ -131,7 +130,7 @@ pub async fn logout(
             return Ok(LoggedOut { step, client, wrong, trouble: None, changes: Changes::none() });
         }
         (_, Some(current)) => {
-            proof = Proof::latest(&current.session.proofs).cloned();
+            proof = current.session.latest().cloned();
             let (session, told) = end(app, current).await?;
             frames = told.iter().filter_map(|id| frame(&snapshot, id, &session)).collect();
         }

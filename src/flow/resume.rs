@@ -4,7 +4,7 @@
 //! The code is bound to the browser that began the sign-in, because only that browser brings the flow.
 
 use crate::accounts::{AccountStatus, EmailAddress};
-use crate::assurance::{self, Demand, Fit, SessionFacts};
+use crate::assurance::{self, Demand, Fit, ProofFacts, SessionFacts};
 use crate::chooser::{self, Candidate, Catalogue, Decision, Offer};
 use crate::clients::redirect::ValidatedRedirect;
 use crate::clients::{Client, Grant, GrantDetails, GrantProof};
@@ -15,6 +15,7 @@ use crate::flow::sessions::{self, Current};
 use crate::flow::state::{self, FlowState, Stage, start_again};
 use crate::flow::{App, Outcome, Snapshot, Step, sign_in};
 use crate::protocol::AuthorizationRequest;
+use crate::sessions::Proof;
 use crate::sessions::notice::Party;
 use crate::store::StoreError;
 use crate::tokens::CodeRecord;
@@ -83,9 +84,14 @@ pub fn catalogue(upstreams: &Registry) -> Catalogue {
     Catalogue::new(candidates.collect())
 }
 
+/// Whether a client's people may use a provider.
+fn lets(client: &Client, candidate: &Candidate) -> bool {
+    client.providers.is_empty() || client.providers.contains(&candidate.id)
+}
+
 /// Whether a client's people may use a provider now, and it can meet the demand.
 pub fn admits(snapshot: &Snapshot, client: &Client, demand: &Demand, candidate: &Candidate) -> bool {
-    if !client.providers.is_empty() && !client.providers.contains(&candidate.id) {
+    if !lets(client, candidate) {
         return false;
     }
     if !demand.needs_freshness() && demand.acr.is_none() {
@@ -125,7 +131,7 @@ pub async fn dispatch(
     let demand = demand(&flow);
     let fit = assurance::weigh(facts.as_ref(), &demand, app.context.now());
     let nobody = demand.subjects.as_ref().is_some_and(BTreeSet::is_empty);
-    if nobody || (fit == Fit::OtherPerson && facts.is_some_and(|facts| facts.proved_in_flow)) {
+    if nobody || (fit == Fit::OtherPerson && facts.is_some_and(|facts| facts.proved_in_flow.is_some())) {
         // OIDC Core §3.1.2.1, §3.1.2.2: the person who was meant did not sign in, even when asked.
         let refused = client_error(OAuthCode::LoginRequired, "authorize.subject", "another person signed in");
         return Err(refused.in_flow(&flow).to_client(&redirect));
@@ -154,9 +160,14 @@ pub async fn dispatch(
         default_provider: client.default_provider.as_ref(),
         list_wanted: flow.list_wanted,
     });
-    match (decision, current) {
-        (Decision::Reuse, Some(current)) => {
-            flow.settle(&current.session.id);
+    // The application is told of the proof that meets its demand, and of no other.
+    let proof = match (fit, &current) {
+        (Fit::Fits(place), Some(current)) => current.session.proofs.get(place).cloned(),
+        _ => None,
+    };
+    match (decision, current.zip(proof)) {
+        (Decision::Reuse, Some((current, proof))) => {
+            flow.settle(current.session.id.clone(), proof.identity.clone());
             if consent_is_due(app, &client, &flow, &current).await? {
                 if silent {
                     let refused = client_error(
@@ -169,7 +180,7 @@ pub async fn dispatch(
                 let changes = state::keep(app, browser, &flow, false).await?;
                 return Ok(Outcome { step: Step::Consent(flow.handle()?), changes });
             }
-            issue(app, snapshot, browser, &redirect, flow, &current, kept).await
+            issue(app, snapshot, browser, &redirect, flow, (&current, &proof), kept).await
         }
         (Decision::Go(provider), _) => sign_in::depart(app, snapshot, browser, flow, &provider).await,
         (Decision::Choose, _) => {
@@ -221,12 +232,19 @@ fn session_facts(
     flow: &FlowState,
     current: &Current,
 ) -> Result<SessionFacts, Failure> {
-    let proof = current.session.proof();
+    let session = &current.session;
+    let lets = |candidate: &Candidate| lets(client, candidate);
+    let offer = Offer::new(&snapshot.catalogue, &lets);
+    let proofs = session.proofs.iter().map(|proof| ProofFacts {
+        open: offer.of_id(proof.provider.as_str()).is_some(),
+        acr: snapshot.acr(&proof.provider, proof.acr.as_deref()),
+        auth_time: proof.auth_time_asserted.then_some(proof.auth_time),
+    });
+    let by = flow.settled_by(&session.id);
     Ok(SessionFacts {
         subject: snapshot.subjects.of(client, &current.account.id)?,
-        acr: proof.and_then(|proof| snapshot.acr(&proof.provider, proof.acr.as_deref())),
-        auth_time: current.session.asserted_auth_time(),
-        proved_in_flow: flow.settled_with(&current.session.id),
+        proofs: proofs.collect(),
+        proved_in_flow: by.and_then(|by| session.proofs.iter().rposition(|proof| proof.identity == *by)),
     })
 }
 
@@ -273,7 +291,7 @@ async fn issue(
     browser: &Browser,
     redirect: &ValidatedRedirect,
     mut flow: FlowState,
-    current: &Current,
+    (current, proof): (&Current, &Proof),
     kept: bool,
 ) -> Result<Outcome, Refused> {
     let settings = &snapshot.settings;
@@ -287,13 +305,10 @@ async fn issue(
         session: current.session.id.clone(),
         scope: request.scope.clone(),
         resources: request.resources.clone(),
-        auth_time: current.session.auth_time(),
+        auth_time: proof.auth_time,
         created_at: now,
         revoked_at: None,
-        details: GrantDetails {
-            claims: request.claims.clone(),
-            proof: current.session.proof().map(GrantProof::from),
-        },
+        details: GrantDetails { claims: request.claims.clone(), proof: Some(GrantProof::from(proof)) },
     };
     let record = CodeRecord {
         digest: code.digest(),

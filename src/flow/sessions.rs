@@ -5,7 +5,7 @@ use crate::audit::{Actor, AuditEvent, AuditKind};
 use crate::context::Timestamp;
 use crate::flow::App;
 use crate::flow::browser::Browser;
-use crate::ids::{AccountId, ClientId, ProviderId, SessionId};
+use crate::ids::{AccountId, ClientId, IdentityId, ProviderId, SessionId};
 use crate::sessions::{Proof, Session};
 use crate::store::{StoreError, Tx};
 use crate::tokens::handle::{Digest, Handle, SessionSecret};
@@ -99,7 +99,7 @@ pub struct SignIn {
     pub now: Timestamp,
     /// How long a session may idle.
     pub idle: Duration,
-    /// How long it lives.
+    /// How long it lives at most, from now.
     pub absolute: Duration,
 }
 
@@ -108,8 +108,16 @@ pub struct SignIn {
 pub struct SignedIn {
     /// The session.
     pub session: SessionId,
+    /// By which identity it was proved now.
+    pub identity: IdentityId,
     /// It is the same person's session from before, with a new secret.
     pub renewed: bool,
+}
+
+impl SignedIn {
+    fn of(who: &SignIn, session: SessionId, renewed: bool) -> Self {
+        Self { session, identity: who.proof.identity.clone(), renewed }
+    }
 }
 
 /// Signs somebody in. The secret is always a new one (CWE-384). A session of the same person goes on with
@@ -125,7 +133,7 @@ pub fn sign_in(tx: &mut Tx<'_>, who: &SignIn) -> Result<SignedIn, StoreError> {
         if session.account != who.account {
             replace(tx, who, &session)?;
         } else if renew(tx, who, &session, secret)? {
-            return Ok(SignedIn { session: session.id, renewed: true });
+            return Ok(SignedIn::of(who, session.id, true));
         }
     }
     // An answer by POST from another site brings no session cookie; then the flow, which only this browser
@@ -138,7 +146,7 @@ pub fn sign_in(tx: &mut Tx<'_>, who: &SignIn) -> Result<SignedIn, StoreError> {
             && session.is_live(who.now, who.idle)
             && renew(tx, who, &session, &secret)?
         {
-            return Ok(SignedIn { session: session.id, renewed: true });
+            return Ok(SignedIn::of(who, session.id, true));
         }
         replace(tx, who, &session)?;
     }
@@ -152,7 +160,7 @@ pub fn sign_in(tx: &mut Tx<'_>, who: &SignIn) -> Result<SignedIn, StoreError> {
         revoked_at: None,
     };
     tx.insert_session(&session, &who.new_secret)?;
-    Ok(SignedIn { session: session.id, renewed: false })
+    Ok(SignedIn::of(who, session.id, false))
 }
 
 /// Gives the session a new secret and the new proof. False if somebody else did meanwhile, or it ended.
@@ -161,7 +169,9 @@ fn renew(tx: &mut Tx<'_>, who: &SignIn, session: &Session, secret: &Digest) -> R
     // The latest proof by an identity says all that matters of it.
     proofs.retain(|proof| proof.identity != who.proof.identity);
     proofs.push(who.proof.clone());
-    tx.renew_session(&session.id, secret, &who.new_secret, &proofs, who.now)
+    // A provider may have said how long its own session lasts (SAML Core §2.7.2).
+    let ends = session.expires_at.min(who.now.plus(who.absolute));
+    tx.renew_session(&session.id, secret, &who.new_secret, &proofs, ends, who.now)
 }
 
 /// Ends the session that the browser had before, and what was granted in it; its clients are told.
@@ -208,7 +218,7 @@ pub struct AtProvider<'a> {
 impl AtProvider<'_> {
     /// Whether a session stands on what has ended there: by its latest proof.
     fn means(&self, session: &Session) -> bool {
-        Proof::latest(&session.proofs).is_some_and(|proof| {
+        session.latest().is_some_and(|proof| {
             let there = proof.upstream_session.as_ref();
             proof.provider == *self.provider
                 && self.identity.is_none_or(|identity| proof.identity == identity.id)

@@ -166,6 +166,7 @@ pub async fn depart(
         .await;
     // From now on the person picks the way: never leave by ourselves again.
     flow.list_wanted = true;
+    flow.invitation = flow.invited(browser).map(|digest| digest.as_str().to_owned());
     let begun = match begun {
         Ok(begun) => begun,
         Err(failure) => {

@@ -9,7 +9,7 @@ use crate::context::Timestamp;
 use crate::failure::{Failure, OAuthCode, UserMessage};
 use crate::flow::App;
 use crate::flow::browser::{Browser, Changes, FlowCookie};
-use crate::ids::{AccountId, ProviderId, SessionId};
+use crate::ids::{AccountId, IdentityId, ProviderId, SessionId};
 use crate::protocol::{AuthorizationRequest, ClaimsRequest};
 use crate::store::StoreError;
 use crate::tokens::handle::{Digest, Flow, Handle};
@@ -62,6 +62,10 @@ pub struct FlowState {
     /// The session that the browser had when it began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_before: Option<SessionId>,
+    /// Digest of the invitation that the browser had when it left for a provider: an answer by POST from another site
+    /// brings no cookie of ours but the flow's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invitation: Option<String>,
     /// A provider was tried, or the person wants the list.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub list_wanted: bool,
@@ -102,6 +106,9 @@ pub enum Stage {
     Settled {
         /// The session.
         session: SessionId,
+        /// By which identity the proof in it was made that meets the demand.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<IdentityId>,
         /// Whether they agreed to the request.
         consented: bool,
     },
@@ -219,6 +226,7 @@ impl FlowState {
             begun_at: now,
             expires_at: now.plus(lifetime),
             session_before: None,
+            invitation: None,
             list_wanted: false,
             joining: None,
             pushed: None,
@@ -234,14 +242,32 @@ impl FlowState {
     pub fn digest(&self) -> Digest {
         Digest::of(&self.handle)
     }
+    /// Digest of the invitation that was brought, now or when the browser left for the provider.
+    pub fn invited(&self, browser: &Browser) -> Option<Digest> {
+        let left_with = || self.invitation.clone().map(Digest::from_stored);
+        browser.invitation.as_ref().map(Handle::digest).or_else(left_with)
+    }
     /// Whether this session was found to meet its demand.
     pub fn settled_with(&self, session: &SessionId) -> bool {
         matches!(&self.stage, Stage::Settled { session: with, .. } if with == session)
     }
-    /// This session meets its demand. Consent that was given with it stands; with another one, it is due anew.
-    pub fn settle(&mut self, session: &SessionId) {
-        if !self.settled_with(session) {
-            self.stage = Stage::Settled { session: session.clone(), consented: false };
+    /// By which identity this session was found to meet its demand.
+    pub fn settled_by(&self, session: &SessionId) -> Option<&IdentityId> {
+        match &self.stage {
+            Stage::Settled { session: with, by, .. } if with == session => by.as_ref(),
+            _ => None,
+        }
+    }
+    /// This session meets its demand, by a proof of this identity. Consent that was given with it stands; with another
+    /// one, it is due anew.
+    pub fn settle(&mut self, session: SessionId, by: IdentityId) {
+        let consented = self.settled_with(&session) && self.consented();
+        self.stage = Stage::Settled { session, by: Some(by), consented };
+    }
+    /// The person agreed to the request.
+    pub fn agree(&mut self) {
+        if let Stage::Settled { consented, .. } = &mut self.stage {
+            *consented = true;
         }
     }
     /// Whether the person agreed to the request within this flow.
@@ -252,6 +278,7 @@ impl FlowState {
     pub fn finish(&mut self) {
         self.stage = Stage::Finished;
         self.joining = None;
+        self.invitation = None;
         self.request.state = None;
         self.request.nonce = None;
         self.request.challenge = None;

@@ -74,7 +74,7 @@ pub(super) fn vouching(
         vouched,
         policy: entry.policy.clone(),
         client: flow.request.client.clone(),
-        invitation: browser.invitation.as_ref().map(Handle::digest),
+        invitation: flow.invited(browser),
         joining: flow.joining.clone(),
         attempt: (attempt.clone(), flow.expires_at.plus(settings.sign_in.skew)),
         required: required(snapshot, &entry.policy),

@@ -20,7 +20,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A client may take this long to send the head of a request; then 408.
+/// A client may take this long for the handshake of TLS, and as long to send the head of a request; then 408.
 pub const HEAD: Duration = Duration::from_secs(5);
 /// An idle connection is closed after this.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -70,7 +70,9 @@ where
             .and_then(http!())
         }),
         Some(tls) => server.listen("public", listener, move || {
-            Acceptor::new(tls.clone())
+            let mut acceptor = Acceptor::new(tls.clone());
+            acceptor.set_handshake_timeout(HEAD);
+            acceptor
                 .map_err(drop)
                 .map_init_err(|_| ())
                 .and_then(fn_service(|io: TlsStream<TcpStream>| async move {

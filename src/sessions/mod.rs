@@ -42,13 +42,6 @@ pub struct UpstreamName {
     pub written: String,
 }
 
-impl Proof {
-    /// The latest of them.
-    pub fn latest(proofs: &[Self]) -> Option<&Self> {
-        proofs.iter().max_by_key(|proof| proof.auth_time)
-    }
-}
-
 /// An SSO session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
@@ -56,7 +49,8 @@ pub struct Session {
     pub id: SessionId,
     /// Whose it is.
     pub account: AccountId,
-    /// What was proved, oldest first; never empty.
+    /// What was proved, in the order in which we learnt it; never empty. A provider may say of a later one that the
+    /// person proved themselves longer ago.
     pub proofs: Vec<Proof>,
     /// When it began.
     pub created_at: Timestamp,
@@ -69,17 +63,9 @@ pub struct Session {
 }
 
 impl Session {
-    /// The proof that counts: the latest whose time a provider vouched for, or if there is none the latest.
-    pub fn proof(&self) -> Option<&Proof> {
-        self.proofs.iter().max_by_key(|proof| (proof.auth_time_asserted, proof.auth_time))
-    }
-    /// When the person last proved themselves, by that proof.
-    pub fn auth_time(&self) -> Timestamp {
-        self.proof().map_or(self.created_at, |proof| proof.auth_time)
-    }
-    /// When the person last proved themselves by a provider's own word.
-    pub fn asserted_auth_time(&self) -> Option<Timestamp> {
-        self.proofs.iter().filter(|p| p.auth_time_asserted).map(|p| p.auth_time).max()
+    /// The latest proof, on which the session stands.
+    pub fn latest(&self) -> Option<&Proof> {
+        self.proofs.last()
     }
     /// Whether it may be used at `now`, given how long it may idle.
     pub fn is_live(&self, now: Timestamp, idle: Duration) -> bool {

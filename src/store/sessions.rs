@@ -39,13 +39,13 @@ impl Row {
 
 /// The provider's own session behind the latest proof.
 fn upstream(proofs: &[Proof]) -> Option<String> {
-    let latest = Proof::latest(proofs)?;
+    let latest = proofs.last()?;
     latest.upstream_session.as_deref().map(|session| upstream_key(&latest.provider, session))
 }
 
 /// The person's name at the provider behind the latest proof.
 fn upstream_name(proofs: &[Proof]) -> Option<String> {
-    let latest = Proof::latest(proofs)?;
+    let latest = proofs.last()?;
     latest.upstream_name.as_ref().map(|name| upstream_key(&latest.provider, &name.key))
 }
 
@@ -124,7 +124,7 @@ impl Tx<'_> {
         Ok(changed == 1)
     }
 
-    /// Gives the session a new secret and the proofs of a new sign-in. True for exactly one of those who try
+    /// Gives the session a new secret and the proofs of a new sign-in, and another end. True for exactly one of those who try
     /// with the same `current` secret, and never for a session that is revoked or has expired.
     pub fn renew_session(
         &mut self,
@@ -132,6 +132,7 @@ impl Tx<'_> {
         current: &Digest,
         renewed: &Digest,
         proofs: &[Proof],
+        ends: Timestamp,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let text = to_json(proofs, "sessions.proofs")?;
@@ -144,6 +145,7 @@ impl Tx<'_> {
                 sessions::proofs.eq(&text),
                 sessions::upstream.eq(upstream(proofs)),
                 sessions::upstream_name.eq(upstream_name(proofs)),
+                sessions::expires_at.eq(ends.0),
                 sessions::last_seen_at.eq(now.0),
             ))
             .execute(c))?;

@@ -65,7 +65,8 @@ async function drive(client, module, id) {
   }
   if (module.includes('backchannel')) {
     const entries = await suite.log(id);
-    const hint = entries.filter((entry) => entry.outgoing_path === 'token').pop().outgoing_body.id_token;
+    const hint = entries.filter((entry) => entry.outgoing_path === 'token').pop()?.outgoing_body.id_token;
+    if (!hint) return [...wrong, 'the broker has redeemed no code, so that nobody can sign out'];
     const { exposed } = await suite.runner(id);
     await driver.signOutAt(exposed.end_session_endpoint, { hint, back: 'https://localhost:9443/' });
     const still = await driver.stillSignedIn(client);
@@ -77,6 +78,17 @@ async function drive(client, module, id) {
 // --- Running ------------------------------------------------------------------------------------
 
 async function runModule(plan, planId, entry) {
+  const provides = plan.config.startsWith('rp');
+  // A request that comes before the module waits for one is its end.
+  if (provides) await house.stopBroker();
+  try {
+    return await runWith(plan, planId, entry, provides);
+  } finally {
+    if (!house.running()) await house.startBroker();
+  }
+}
+
+async function runWith(plan, planId, entry, provides) {
   const { id } = await suite.createModule(planId, entry);
   let info = await suite.until(id, ['CONFIGURED', 'WAITING', ...ENDED]);
   if (info.status === 'CONFIGURED') {
@@ -84,8 +96,9 @@ async function runModule(plan, planId, entry) {
     await suite.start(id);
   }
   let wrong = [];
-  if (plan.config.startsWith('rp')) {
-    await house.restartBroker();
+  if (provides) {
+    await suite.until(id, ['WAITING', ...ENDED]);
+    await house.startBroker();
     wrong = await drive(plan.config === 'rp' ? 'driver' : 'driver-form', entry.testModule, id)
       .catch((error) => [error.message]);
   }

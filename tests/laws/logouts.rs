@@ -338,7 +338,7 @@ async fn a_session_is_found_by_the_provider_s_name_for_its_person(place: Place) 
         let mut later = proof(&identity(&a.id, key.provider.as_str(), "2"));
         later.auth_time = LATER;
         let proofs = [s.proofs.clone(), vec![later]].concat();
-        assert!(tx.renew_session(&s.id, &secret, &digest(), &proofs, LATER)?);
+        assert!(tx.renew_session(&s.id, &secret, &digest(), &proofs, s.expires_at, LATER)?);
         assert_eq!(by(tx, "globex", "alice")?, []);
         let (mut ended, secret) = (session(&a.id), digest());
         ended.proofs[0].upstream_name = named("bob");
@@ -371,7 +371,7 @@ async fn a_session_is_found_by_the_provider_s_own(place: Place) {
         let mut later = proof(&identity(&a.id, key.provider.as_str(), "2"));
         later.auth_time = LATER;
         let proofs = [s.proofs.clone(), vec![later]].concat();
-        assert!(tx.renew_session(&s.id, &secret, &digest(), &proofs, LATER)?);
+        assert!(tx.renew_session(&s.id, &secret, &digest(), &proofs, s.expires_at, LATER)?);
         assert_eq!(by(tx, "globex", "their-sid")?, []);
         let (mut ended, secret) = (session(&a.id), digest());
         ended.proofs[0].upstream_session = Some("ended".to_owned());

@@ -144,7 +144,8 @@ async fn a_session_is_renewed_by_one_of_fifty(place: Place) {
     .unwrap();
     let renewed: Vec<_> = (0..RACERS).map(|_| digest()).collect();
     let (all, current) = (renewed.clone(), old.clone());
-    let answers = race(&store, move |tx, i| tx.renew_session(&id, &current, &all[i], &[], NOW)).await;
+    let answers =
+        race(&store, move |tx, i| tx.renew_session(&id, &current, &all[i], &[], NOW.plus(HOUR), NOW)).await;
     assert_eq!(count(&answers, |won| *won), 1);
     let winner = answers.iter().position(|a| *a == Ok(true)).unwrap();
     assert_eq!(read(&store, move |tx| tx.session_by_secret(&old)).await.unwrap(), None, "the old cookie");
@@ -289,7 +290,7 @@ async fn what_has_expired_is_not_consumed(place: Place) {
         tx.insert_session(&session, &secret)?;
         assert!(!tx.rotate_refresh(&token.digest, &digest(), None, end)?);
         assert_eq!(tx.consume_invitation(&invited.digest, end)?, None);
-        assert!(!tx.renew_session(&session.id, &secret, &digest(), &[], end)?);
+        assert!(!tx.renew_session(&session.id, &secret, &digest(), &[], session.expires_at, end)?);
         let waiting = pushed(&client(), "192.0.2.0/24");
         tx.insert_pushed(&waiting, BOUNDS, NOW)?;
         assert_eq!(tx.pushed(&waiting.digest, waiting.expires_at)?, None);
@@ -297,7 +298,7 @@ async fn what_has_expired_is_not_consumed(place: Place) {
         // the valid twins, a millisecond before
         assert!(tx.rotate_refresh(&token.digest, &digest(), None, before)?);
         assert!(tx.consume_invitation(&invited.digest, before)?.is_some());
-        assert!(tx.renew_session(&session.id, &secret, &digest(), &[], before)?);
+        assert!(tx.renew_session(&session.id, &secret, &digest(), &[], session.expires_at, before)?);
         Ok(())
     })
     .await

@@ -104,11 +104,11 @@ async fn a_revoked_session_is_neither_touched_nor_renewed(place: Place) {
         tx.insert_session(&s, &secret)?;
         assert!(tx.end_session(&s.id, NOW)?.is_some());
         assert!(!tx.touch_session(&s.id, LATER)?);
-        assert!(!tx.renew_session(&s.id, &secret, &digest(), &s.proofs, LATER)?);
+        assert!(!tx.renew_session(&s.id, &secret, &digest(), &s.proofs, s.expires_at, LATER)?);
         // a caller that does not know the present secret renews nothing
         let (live, secret) = (session(&a.id), digest());
         tx.insert_session(&live, &secret)?;
-        assert!(!tx.renew_session(&live.id, &digest(), &digest(), &s.proofs, LATER)?);
+        assert!(!tx.renew_session(&live.id, &digest(), &digest(), &s.proofs, s.expires_at, LATER)?);
         assert_eq!(tx.session_by_secret(&secret)?, Some(live));
         Ok(())
     })

@@ -12,7 +12,7 @@ fn claims(request: Value) -> String {
 }
 
 /// Redeems the code that an app got, and reads its ID token.
-async fn id_token(house: &House, visitor: &mut Visitor, back: &url::Url) -> (Value, String) {
+pub async fn id_token(house: &House, visitor: &mut Visitor, back: &url::Url) -> (Value, String) {
     let code = parameter(back, "code").unwrap_or_else(|| panic!("{back}"));
     let form = [
         ("grant_type", "authorization_code"),

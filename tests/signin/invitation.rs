@@ -15,7 +15,7 @@ async fn closed() -> House {
     .await
 }
 
-async fn invite(house: &House, change: impl FnOnce(&mut Invitation)) -> String {
+pub async fn invite(house: &House, change: impl FnOnce(&mut Invitation)) -> String {
     let secret = Handle::<handle::Invitation>::new(&house.app.context);
     let mut invitation = Invitation {
         digest: secret.digest(),
@@ -33,7 +33,7 @@ async fn invite(house: &House, change: impl FnOnce(&mut Invitation)) -> String {
 }
 
 /// Opens the link and presses the button.
-async fn accept(house: &House, visitor: &mut Visitor, token: &str) -> Answer {
+pub async fn accept(house: &House, visitor: &mut Visitor, token: &str) -> Answer {
     let page = visitor.get(&house.at(&format!("/invitation?token={token}"))).await;
     assert_eq!(page.status, 200, "{page:#?}");
     assert!(visitor.cookies.is_empty(), "reading it changes nothing");

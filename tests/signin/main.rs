@@ -29,6 +29,7 @@ mod oidc_attacks;
 mod oidc_mutations;
 mod overtaken;
 mod person;
+mod proofs;
 mod providers;
 mod refresh;
 mod request;

@@ -5,10 +5,18 @@ use crate::tls::{Certificates, connect, over_tls};
 use serde_json::json;
 
 async fn secure() -> House {
+    secure_with(|providers| providers).await
+}
+
+async fn secure_with(change: impl FnOnce(String) -> String) -> House {
     House::with(|config, providers| {
         (
             config.replace("issuer = \"http://localhost", "issuer = \"https://localhost"),
-            providers.replacen("kind = \"oidc\"", "kind = \"oidc\"\nresponse_mode = \"form_post\"", 1),
+            change(providers.replacen(
+                "kind = \"oidc\"",
+                "kind = \"oidc\"\nresponse_mode = \"form_post\"",
+                1,
+            )),
         )
     })
     .await
@@ -21,11 +29,17 @@ async fn posted(house: &House, visitor: &mut Visitor, request: &url::Url) -> Ans
     let form: Vec<(String, String)> = callback.query_pairs().into_owned().collect();
     let form: Vec<(&str, &str)> = form.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
     let address = callback.as_str().split('?').next().unwrap();
-    let session = visitor.cookies.remove("__Host-cs_session");
+    let mut kept = visitor.cookies.clone();
+    visitor.cookies.retain(|name, _| name.starts_with("__Host-cs_flow_"));
+    let flows = visitor.cookies.clone();
     let answer = visitor.post_from(address, &form, Some("http://provider.test"), Some("cross-site")).await;
-    if let Some(session) = session {
-        visitor.cookies.entry("__Host-cs_session".to_owned()).or_insert(session);
-    }
+    // Those that stayed at home are there again, but for what the answer forgot or set anew.
+    kept.retain(|name, _| {
+        !flows.contains_key(name)
+            && !answer.all("set-cookie").any(|line| line.starts_with(&format!("{name}=")))
+    });
+    kept.extend(std::mem::take(&mut visitor.cookies));
+    visitor.cookies = kept;
     answer
 }
 
@@ -148,4 +162,29 @@ async fn a_new_certificate_comes_into_force_and_a_bad_one_does_not() {
         assert!(report.contains(complaint) && report.contains("countersign.toml:"), "{report}");
         assert!(connect(&house, &second, &[]).is_ok(), "the one in force stays");
     }
+}
+
+/// The invitation's cookie does not come along either: the flow remembers it.
+#[tokio::test]
+async fn an_invitation_is_known_when_the_answer_comes_by_post_from_another_site() {
+    let closed =
+        |providers: String| providers.replacen("provisioning = \"open\"", "provisioning = \"invitation\"", 1);
+    let house = secure_with(closed).await;
+    let mut stranger = Visitor::new();
+    let request = depart(&house, &mut stranger, "globex", &authorize(&house, "first", &[])).await;
+    assert_eq!(posted(&house, &mut stranger, &request).await.status, 403);
+    let token = crate::invitation::invite(&house, |_| {}).await;
+    let mut alice = Visitor::new();
+    crate::invitation::accept(&house, &mut alice, &token).await;
+    assert!(alice.cookies.contains_key("__Host-cs_invitation"));
+    let request = depart(&house, &mut alice, "globex", &authorize(&house, "first", &[])).await;
+    assert_eq!(posted(&house, &mut alice, &request).await.location().path(), "/continue");
+    assert!(!alice.cookies.contains_key("__Host-cs_invitation"), "used up");
+    // Used once: whoever had left with it as well is told.
+    house.globex.script().person =
+        json!({"sub": "bob", "email": "bob@globex.example", "email_verified": true});
+    let mut bob = Visitor::new();
+    bob.cookies.insert("__Host-cs_invitation".to_owned(), token);
+    let request = depart(&house, &mut bob, "globex", &authorize(&house, "first", &[])).await;
+    assert_eq!(posted(&house, &mut bob, &request).await.status, 403);
 }

@@ -62,19 +62,24 @@ export class House {
       PORT: String(GLOBEX_PORT), BROKER_URL: BROKER,
     });
     await this.#until(`http://localhost:${GLOBEX_PORT}/.well-known/openid-configuration`, globex, 'globex');
-    await this.#startBroker();
+    await this.startBroker();
   }
 
-  async #startBroker() {
+  /** Starts the broker, which knows nothing of a provider that has been replaced meanwhile. */
+  async startBroker() {
     this.broker = this.#spawn('broker', this.binary, ['serve', '--config', 'countersign.toml']);
     await this.#until(READY, this.broker, 'broker');
   }
 
-  /** Starts the broker anew, so that it knows nothing of a provider that has been replaced. */
-  async restartBroker() {
+  /** Stops the broker, which asks for the provider's documents by itself, until the provider is there. */
+  async stopBroker() {
     this.broker.kill('SIGTERM');
     await this.broker.gone;
-    await this.#startBroker();
+  }
+
+  /** Whether the broker runs. */
+  running() {
+    return this.broker.exitCode === null && this.broker.signalCode === null;
   }
 
   /**
