@@ -20,8 +20,9 @@ use crate::sessions::Proof;
 use crate::store::{StoreError, Tx};
 use crate::tokens::handle::{Digest, Handle, SessionSecret};
 use crate::upstream::identity::ExternalIdentity;
-use crate::upstream::{Entry, Linking, ProfileRefresh, ProviderPolicy, Vouched};
+use crate::upstream::{Entry, Linking, ProfileRefresh, ProviderPolicy, Upstream, Vouched};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 mod facts;
 
@@ -30,6 +31,8 @@ mod facts;
 pub(super) struct Vouching {
     vouched: Vouched,
     policy: ProviderPolicy,
+    /// The provider, for what its settings say of names.
+    upstream: Arc<dyn Upstream>,
     client: ClientId,
     /// An invitation that the browser brings.
     invitation: Option<Digest>,
@@ -73,6 +76,7 @@ pub(super) fn vouching(
     Vouching {
         vouched,
         policy: entry.policy.clone(),
+        upstream: entry.upstream.clone(),
         client: flow.request.client.clone(),
         invitation: flow.invited(browser),
         joining: flow.joining.clone(),

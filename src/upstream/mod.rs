@@ -258,6 +258,11 @@ pub trait Upstream: Send + Sync {
         callback: &Callback,
         trace: &mut Trace,
     ) -> Result<Vouched, Failure>;
+    /// Whether its answers may name people in this format of an identity's key. Where they may not, since its settings
+    /// have changed, another name says nothing about whom the old one meant.
+    fn still_names(&self, _format: &str) -> bool {
+        true
+    }
     /// What an answer is taken for that names no departure of ours: `None` for one whose state was lost; else the
     /// client for which a sign-in of our own is to begin, or why not. Nothing of the message is trusted.
     fn unsolicited(&self, _parameters: &BTreeMap<String, String>) -> Option<Result<ClientId, Failure>> {

@@ -29,6 +29,7 @@ async fn a_kind_that_says_nothing_else_does_nothing_else() {
     assert!(plain.answers_by_get() && !plain.answers_by_post());
     assert!(plain.proves_freshness() && !plain.lets_choose());
     assert!(!plain.logs_out_by_browser());
+    assert!(plain.still_names(""));
     assert!(plain.unsolicited(&BTreeMap::new()).is_none());
     let context = Context::system();
     let wish = LogoutWish { state: String::new(), address: String::new(), session: None, name: None };

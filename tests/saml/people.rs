@@ -70,10 +70,65 @@ async fn saml_094_transient_names() {
             })
             .await;
     }
+    // the format that was asked for, and no other (SAML Core §3.4.1.1, E15)
+    for (word, format) in
+        [("persistent", uri::PERSISTENT), ("email", uri::EMAIL), ("urn:acme:x", "urn:acme:x")]
+    {
+        let bench = Bench::with(Key::rsa(), &format!("nameid_format = \"{word}\""));
+        let sound = |script: &mut Script| name(script).format = Some(format.to_owned());
+        bench.accepts(sound).await;
+        for other in [Some(uri::PERSISTENT), Some(uri::EMAIL), None] {
+            if other != Some(format) {
+                bench
+                    .refuses_beside("saml.nameid.format", sound, |script| {
+                        name(script).format = other.map(str::to_owned);
+                    })
+                    .await;
+            }
+        }
+    }
+    // what is not specified leaves it to the provider
+    let bench = Bench::with(Key::rsa(), "nameid_format = \"unspecified\"");
+    bench.accepts(|script| name(script).format = Some(uri::EMAIL.to_owned())).await;
+    bench.accepts(|script| name(script).format = None).await;
+    // unless the settings say what else is accepted
+    let both = "nameid_format = \"persistent\"\nnameid_formats = [\"persistent\", \"email\"]";
+    let bench = Bench::with(Key::rsa(), both);
+    bench.accepts(|script| name(script).format = Some(uri::EMAIL.to_owned())).await;
+    bench.refuses("saml.nameid.format", |script| name(script).format = None).await;
     // only one format is accepted
     let bench = Bench::with(Key::rsa(), "nameid_formats = [\"persistent\"]");
     bench.refuses("saml.nameid.format", |script| name(script).format = Some(uri::EMAIL.to_owned())).await;
     bench.refuses("saml.nameid.format", |script| name(script).format = None).await;
+}
+
+#[test]
+fn a_provider_names_people_still_in_the_formats_that_are_accepted() {
+    let still = |more: &str, format: &str| Bench::with(Key::rsa(), more).entry.upstream.still_names(format);
+    let qualified = format!("{} sp_name_qualifier=https%3A%2F%2Fx.example", uri::PERSISTENT);
+    for (more, yes, no) in [
+        ("", &[uri::PERSISTENT, uri::EMAIL, uri::UNSPECIFIED, &qualified][..], &["attribute:uid", ""][..]),
+        ("nameid_format = \"persistent\"", &[uri::PERSISTENT, &qualified], &[uri::EMAIL, "attribute:uid"]),
+        ("nameid_format = \"email\"", &[uri::EMAIL], &[uri::PERSISTENT, &qualified]),
+        ("nameid_format = \"unspecified\"", &[uri::EMAIL, uri::PERSISTENT], &["attribute:uid"]),
+        (
+            "nameid_format = \"email\"\nnameid_formats = [\"email\", \"persistent\"]",
+            &[uri::EMAIL, uri::PERSISTENT, &qualified],
+            &[uri::UNSPECIFIED],
+        ),
+        (
+            "subject_attribute = \"uid\"",
+            &["attribute:uid"],
+            &[uri::PERSISTENT, &qualified, "attribute:mail", "attribute:uid2", ""],
+        ),
+    ] {
+        for format in yes {
+            assert!(still(more, format), "{more}: {format}");
+        }
+        for format in no {
+            assert!(!still(more, format), "{more}: {format}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use crate::Watch;
 use crate::house::*;
-use crate::saml::{Idp, Key, Message, Request, uri};
+use crate::saml::{Idp, Key, Message, NameId, Request, uri};
 use countersign::flow::App;
 use countersign::store::Store;
 use countersign::upstream::Departure;
@@ -298,6 +298,76 @@ async fn saml_087_one_name_at_two_providers_is_two_people() {
     // and the same one again is nobody new
     signs_in(&house, "acme", &acme()).await;
     assert_eq!(house.rows().await.accounts, 2);
+}
+
+/// Acme says which mailboxes are whose, with these settings about names.
+async fn owning(names: &str) -> House {
+    let owns = format!("authoritative_for = [\"acme.example\"]\nemail_verified = \"true\"\n{names}\n");
+    House::with(move |config, providers| {
+        (config, format!("{providers}{}", provider("acme", ACME, &Key::rsa(), &owns)))
+    })
+    .await
+}
+
+/// Somebody who has Alice's mailbox comes from Acme under this name.
+async fn comes(house: &House, format: &str, name: &str, for_whom: Option<&str>) -> (Answer, Visitor) {
+    let mut visitor = Visitor::new();
+    let request = depart(house, &mut visitor, "acme", &authorize(house, "first", &[])).await;
+    let request = Request::of(&Departure::RedirectTo(request));
+    // whoever carries it can ask for another format
+    assert!(!request.parameters.contains_key("Signature") && !request.xml.contains("Signature"));
+    let mut script = acme().script(house.now(), &request, &callback(house, "acme"));
+    script.assertion.name_id = Some(NameId {
+        format: Some(format.to_owned()),
+        sp_name_qualifier: for_whom.map(str::to_owned),
+        ..NameId::persistent(name)
+    });
+    let message = Message::new(script.xml(), request.relay_state.as_deref().unwrap());
+    let answer = bring(house, &mut visitor, "acme", &message).await;
+    (answer, visitor)
+}
+
+#[tokio::test]
+async fn oidc_045_a_new_owner_of_a_mailbox_gains_nothing_by_asking_for_another_format() {
+    const ALICE: &str = "alice@acme.example";
+    let both = "nameid_format = \"persistent\"\nnameid_formats = [\"persistent\", \"email\"]";
+    for (names, reason) in [
+        ("nameid_format = \"persistent\"", "saml.nameid.format"),
+        (both, "link.other_subject"),
+        // no format is asked for, and all that last are taken
+        ("", "link.other_subject"),
+    ] {
+        let mut house = owning(names).await;
+        assert_eq!(comes(&house, uri::PERSISTENT, "alice", None).await.0.status, 303);
+        let before = house.rows().await;
+        // the mailbox is Mallory's now
+        for (format, name, for_whom, reason) in [
+            (uri::PERSISTENT, "mallory", None, "link.other_subject"),
+            (uri::PERSISTENT, "mallory", Some("https://affiliation.example"), "link.other_subject"),
+            (uri::EMAIL, ALICE, None, reason),
+        ] {
+            let watch = Watch::begin(&house, reason).await;
+            let (answer, visitor) = comes(&house, format, name, for_whom).await;
+            assert!(answer.status == 403 || answer.status == 400, "{answer:#?}");
+            assert!(visitor.session().is_none());
+            watch.refused_once(&house).await;
+            let rows = house.rows().await;
+            assert_eq!((rows.accounts, rows.identities), (before.accounts, before.identities), "{names}");
+        }
+        // The valid twins: Alice by the name that she has, and by another once that one is given no more.
+        assert_eq!(comes(&house, uri::PERSISTENT, "alice", None).await.0.status, 303);
+        let entity = format!("entity_id = \"{ACME}\"\n");
+        house
+            .reload(|config, providers| {
+                let without = if names.is_empty() { providers } else { providers.replace(names, "") };
+                let by_address = format!("{entity}nameid_format = \"email\"\n");
+                (config, without.replace(&entity, &by_address))
+            })
+            .await;
+        assert_eq!(comes(&house, uri::EMAIL, ALICE, None).await.0.status, 303, "{names}");
+        let rows = house.rows().await;
+        assert_eq!((rows.accounts, rows.identities), (1, 2), "{names}");
+    }
 }
 
 #[tokio::test]

@@ -31,20 +31,23 @@ pub(super) fn holders(tx: &mut Tx<'_>, request: &Vouching) -> Result<Vec<Holder>
     let identity = &request.vouched.identity;
     let said = identity.email().map(|email| email.address());
     let Some(address) = request.proved().or(said) else { return Ok(Vec::new()) };
+    let still_names = |format: &str| request.upstream.still_names(format);
     let mut holders = Vec::new();
     for (id, proof) in tx.holders_of_email(address.canonical(), CLAIMS)? {
         let Some(account) = tx.account(&id)? else { continue };
-        let other_subject =
-            proof.is_some() && tx.identities_of(&id)?.iter().any(|one| is_another(&one.key, identity.key()));
+        let other_subject = proof.is_some()
+            && tx.identities_of(&id)?.iter().any(|one| is_another(&one.key, identity.key(), still_names));
         holders.push(Holder { account: id, status: account.status, proof, other_subject });
     }
     Ok(holders)
 }
 
-/// Whether a provider has spoken of somebody else by this name. A name of another format says nothing about that: where
-/// a SAML provider's `nameid_format` is changed, all its people get other names at once.
-fn is_another(known: &IdentityKey, now: &IdentityKey) -> bool {
-    known.provider == now.provider && (known.issuer != now.issuer || known.format == now.format)
+/// Whether a provider has spoken of somebody else by this name, as far as anybody can tell. A name of a format that it can
+/// no longer give says nothing about that: where a SAML provider's `nameid_format` is changed, all its people get other
+/// names at once. While both formats are accepted, one person's second name and another person look alike.
+fn is_another(known: &IdentityKey, now: &IdentityKey, still_names: impl Fn(&str) -> bool) -> bool {
+    known.provider == now.provider
+        && (known.issuer != now.issuer || known.format == now.format || still_names(&known.format))
 }
 
 /// So many of those who claim an address without proof are looked at.
@@ -87,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_of_another_format_is_no_other_person() {
+    fn a_name_of_a_format_that_is_given_no_more_is_no_other_person() {
         let key = |provider: &str, issuer: &str, subject: &str, format: &str| IdentityKey {
             provider: provider.parse().unwrap(),
             issuer: issuer.to_owned(),
@@ -95,14 +98,17 @@ mod tests {
             format: format.to_owned(),
         };
         let known = key("acme", "https://acme.example", "a", "persistent");
-        for (now, another) in [
-            (key("acme", "https://acme.example", "b", "persistent"), true),
-            (key("acme", "https://acme.example", "a@x.example", "email"), false),
-            (key("acme", "https://other.example", "a@x.example", "email"), true),
-            (key("acme", "https://other.example", "a", "persistent"), true),
-            (key("globex", "https://acme.example", "b", "persistent"), false),
+        // the last two: the old format is given still, and no more
+        for (now, still, no_more) in [
+            (key("acme", "https://acme.example", "b", "persistent"), true, true),
+            (key("acme", "https://acme.example", "b", "persistent name_qualifier=x"), true, false),
+            (key("acme", "https://acme.example", "a@x.example", "email"), true, false),
+            (key("acme", "https://other.example", "a@x.example", "email"), true, true),
+            (key("acme", "https://other.example", "a", "persistent"), true, true),
+            (key("globex", "https://acme.example", "b", "persistent"), false, false),
         ] {
-            assert_eq!(is_another(&known, &now), another, "{now:?}");
+            assert_eq!(is_another(&known, &now, |format| format == "persistent"), still, "{now:?}");
+            assert_eq!(is_another(&known, &now, |_| false), no_more, "{now:?}");
         }
     }
 }

@@ -226,6 +226,10 @@ impl Upstream for Provider {
         self.0.finish(context, state, callback, trace).await
     }
 
+    fn still_names(&self, format: &str) -> bool {
+        self.0.subject.gives(format)
+    }
+
     fn unsolicited(&self, parameters: &BTreeMap<String, String>) -> Option<Result<ClientId, Failure>> {
         parameters.contains_key("SAMLResponse").then(|| self.0.unsolicited())
     }

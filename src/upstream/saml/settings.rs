@@ -73,7 +73,7 @@ pub struct Settings {
     /// The NameID format that is asked for; by default the provider's own choice.
     #[serde(default)]
     pub nameid_format: Option<NameIdFormat>,
-    /// NameID formats that are accepted; by default all, but transient ones only with `subject_attribute`.
+    /// NameID formats that are accepted; by default the one that is asked for, or all that last.
     #[serde(default)]
     pub nameid_formats: Option<BTreeSet<NameIdFormat>>,
     /// The attribute that names the person, in place of the NameID.
@@ -172,11 +172,15 @@ impl Settings {
         self.encryption.unwrap_or(if self.key.is_some() { Encryption::Optional } else { Encryption::Off })
     }
 
-    /// What may be somebody's key. By default every format that names one person for good.
+    /// What may be somebody's key. By default the format that is asked for, which an answer must have (SAML Core
+    /// §3.4.1.1, E15); where none is, every format that names one person for good. The request may not be signed, so
+    /// whoever carries it can ask for another.
     pub(super) fn subject(&self) -> SubjectPolicy {
-        let formats = match &self.nameid_formats {
-            Some(formats) => formats.clone(),
-            None => NameIdFormat::usual(),
+        let asked = self.nameid_format.as_ref().filter(|asked| !asked.is_unspecified());
+        let formats = match (&self.nameid_formats, asked) {
+            (Some(formats), _) => formats.clone(),
+            (None, Some(asked)) => BTreeSet::from([asked.clone()]),
+            (None, None) => NameIdFormat::usual(),
         };
         SubjectPolicy {
             formats: formats.iter().map(|format| format.uri().to_owned()).collect(),

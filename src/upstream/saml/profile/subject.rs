@@ -37,6 +37,20 @@ pub(in crate::upstream::saml) struct SubjectPolicy {
     pub attribute: Option<String>,
 }
 
+impl SubjectPolicy {
+    /// Whether answers may have keys of this format, which `key` wrote. Qualifiers do not count: whoever carries an
+    /// unsigned request can ask for others (Core §3.4.1.1).
+    pub fn gives(&self, format: &str) -> bool {
+        match &self.attribute {
+            Some(name) => format == attribute_format(name),
+            None => {
+                let (bare, _) = format.split_once(' ').unwrap_or((format, ""));
+                self.formats.contains(bare)
+            }
+        }
+    }
+}
+
 /// A name identifier, as it was written (SAML Core §2.2.3).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::upstream::saml) struct NameId {
@@ -215,7 +229,12 @@ pub(super) fn key(
         several => format!("{} values", several.len()),
     };
     checks.require("saml.subject_attribute", value.is_some(), format!("one name in {name}"), received)?;
-    Ok((value.unwrap_or_default().to_owned(), format!("attribute:{name}")))
+    Ok((value.unwrap_or_default().to_owned(), attribute_format(name)))
+}
+
+/// The format of a key that is no NameID.
+fn attribute_format(name: &str) -> String {
+    format!("attribute:{name}")
 }
 
 /// The format with its qualifiers, so that names which different parties gave never meet. Core §8.3.7: a

@@ -140,6 +140,10 @@ impl NameIdFormat {
     pub fn uri(&self) -> &str {
         &self.0
     }
+    /// Whether it leaves the choice to the provider (SAML Core §3.4.1.1, §8.3.1).
+    pub fn is_unspecified(&self) -> bool {
+        self.0 == UNSPECIFIED
+    }
     /// Whether it names a person for one session only (SAML Core §8.3.8).
     pub fn is_transient(&self) -> bool {
         self.0 == TRANSIENT
