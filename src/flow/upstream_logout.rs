@@ -50,7 +50,8 @@ pub enum Heard {
         /// What the browser takes along.
         changes: Changes,
     },
-    /// It was the answer to a logout that this browser took there: where the person goes now.
+    /// It was the answer to a logout that this browser took there, or our own answer cannot be taken back: where the
+    /// person goes now.
     Returned(Box<LoggedOut>),
 }
 
@@ -174,18 +175,34 @@ async fn taken(
                     LogoutOutcome::Failed
                 }
             };
-            let departure =
-                entry.upstream.answer_logout(&app.context, &reply, outcome).await.map_err(refused)?;
+            let departure = entry.upstream.answer_logout(&app.context, &reply, outcome).await;
+            let (departure, name) = (departure.map_err(refused), entry.display.name.clone());
             let (mut frames, mut changes) = (Vec::new(), Changes::none());
-            if let Ok(settled) = settled {
-                for Ended { session, joined, .. } in &settled.ended {
-                    frames.extend(joined.iter().filter_map(|client| frame(snapshot, client, session)));
+            match settled {
+                Ok(settled) => {
+                    for Ended { session, joined, .. } in &settled.ended {
+                        frames.extend(joined.iter().filter_map(|client| frame(snapshot, client, session)));
+                    }
+                    if settled.this_browser {
+                        changes.session = Some(SessionCookie::Forget);
+                    }
                 }
-                if settled.this_browser {
-                    changes.session = Some(SessionCookie::Forget);
-                }
+                Err(_) => return departure.map(|departure| back(name, frames, Ok(departure), changes)),
             }
-            Ok(Heard::Browser { name: entry.display.name.clone(), frames, departure, changes })
+            Ok(back(name, frames, departure, changes))
+        }
+    }
+}
+
+/// Back to the provider with our answer. Where none can be made, what has ended has ended all the same: applications
+/// are to notice, and the person reads that the provider may not know.
+fn back(name: String, frames: Vec<Frame>, departure: Result<Departure, Refused>, changes: Changes) -> Heard {
+    match departure {
+        Ok(departure) => Heard::Browser { name, frames, departure, changes },
+        Err(refused) => {
+            let step = LogoutStep::Done { onward: None, frames, provider: Some(name) };
+            let trouble = Some(Trouble::Unconfirmed(Box::new(refused)));
+            Heard::Returned(Box::new(LoggedOut { step, client: None, wrong: None, trouble, changes }))
         }
     }
 }
@@ -349,4 +366,34 @@ fn told(snapshot: &Snapshot, settled: &Settled) -> bool {
     clients
         .filter_map(|id| snapshot.find(id.as_str()))
         .all(|client| client.logout.backchannel_uri.is_some() || client.logout.frontchannel_uri.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_ended_is_shown_though_the_provider_cannot_be_answered() {
+        let frames = || {
+            let url = url::Url::parse("https://app.example/out").unwrap();
+            vec![Frame { name: "App".to_owned(), url }]
+        };
+        let changes = || Changes { session: Some(SessionCookie::Forget), ..Changes::none() };
+        let failure = Failure::invalid_request("saml.metadata.expired", "over");
+        let Heard::Returned(shown) = back("Acme".to_owned(), frames(), Err(failure.into()), changes()) else {
+            panic!("a page");
+        };
+        let LogoutStep::Done { onward: None, frames: loaded, provider: Some(name) } = shown.step else {
+            panic!("{:?}", shown.step);
+        };
+        assert_eq!((loaded, name.as_str()), (frames(), "Acme"));
+        assert!(matches!(shown.changes.session, Some(SessionCookie::Forget)));
+        let Some(Trouble::Unconfirmed(refused)) = shown.trouble else { panic!("{:?}", shown.trouble) };
+        assert_eq!(refused.0.failure.reason, "saml.metadata.expired");
+        // the valid twin
+        let departure = Departure::RedirectTo(url::Url::parse("https://id.acme.example/slo").unwrap());
+        let heard = back("Acme".to_owned(), frames(), Ok(departure.clone()), changes());
+        let Heard::Browser { departure: to, frames: loaded, .. } = heard else { panic!("{heard:?}") };
+        assert_eq!((to, loaded), (departure, frames()));
+    }
 }

@@ -97,6 +97,20 @@ fn sound(bench: &Bench) -> [LogoutMessage; 2] {
 }
 
 #[tokio::test]
+async fn a_request_that_cannot_be_answered_is_refused() {
+    let slo = "slo_url = \"https://id.acme.example/slo\"\n";
+    let bench = Bench::new(&SLO.replace(slo, ""));
+    for message in sound(&bench) {
+        assert_eq!(refused(&bench, &message).await, "saml.metadata.role");
+    }
+    // the valid twin
+    let bench = Bench::new(SLO);
+    for message in sound(&bench) {
+        notice(&bench, &message).await;
+    }
+}
+
+#[tokio::test]
 async fn who_signs_out_there_is_named() {
     let bench = Bench::new(SLO);
     for message in sound(&bench) {

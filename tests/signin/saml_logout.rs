@@ -202,6 +202,29 @@ async fn saml_109_a_forged_word_ends_no_session() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_request_to_which_no_answer_could_go_ends_nothing_and_is_not_used_up() {
+    let mut acme = Acme::open("").await;
+    let mut alice = Visitor::new();
+    acme.sign_in(&mut alice, "alice", "_s1").await;
+    let address = format!("slo_url = \"{ORIGIN}/slo\"\n");
+    acme.house.reload(|config, providers| (config, providers.replace(&address, ""))).await;
+    let link = acme.link(&acme.request("alice", &["_s1"]), None);
+    let watch = Watch::begin(&acme.house, "saml.metadata.role").await;
+    let page = alice.get(&link).await;
+    assert_eq!(page.status, 400, "{page:#?}");
+    assert!(page.body.contains("We could not accept this sign-out"), "{}", page.body);
+    watch.refused_once(&acme.house).await;
+    assert!(acme.is_in(&alice).await && alice.session().is_some());
+    // The valid twin: the same request, once its answer has somewhere to go.
+    let bare = format!("sso_url = \"{ORIGIN}/sso\"\n");
+    acme.house
+        .reload(|config, providers| (config, providers.replace(&bare, &format!("{bare}{address}"))))
+        .await;
+    assert_eq!(alice.get(&link).await.status, 303);
+    assert!(!acme.is_in(&alice).await && alice.session().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn saml_098_a_parameter_that_comes_twice_is_refused() {
     let acme = Acme::open("").await;
     let mut alice = Visitor::new();

@@ -93,6 +93,9 @@ impl Saml {
             Said::Asked(asked) => asked,
             Said::Answered(outcome) => return Ok(LogoutHeard::Answer(outcome)),
         };
+        // Profiles §4.4.4.2: a request is answered. One that cannot be ends nothing.
+        let described = self.describe(context).await.map_err(|failure| checks.fail(failure))?;
+        self.answer_address(&described).map_err(|failure| checks.fail(failure))?;
         let reply = Reply {
             in_response_to: asked.id.clone(),
             relay_state: received.relay_state,
@@ -197,10 +200,7 @@ impl Saml {
         let reply: Reply = serde_json::from_slice(reply)
             .map_err(|error| Failure::internal("saml.state", "a reply cannot be read").caused_by(error))?;
         let described = self.describe(context).await?;
-        let address = self.logout_address(&described).ok_or_else(|| {
-            refused("saml.metadata.role", "the provider has no address for answers to its logouts")
-                .expected("a SingleLogoutService", "none")
-        })?;
+        let address = self.answer_address(&described)?;
         // SAML Metadata §2.2.2: answers may go elsewhere
         let location = address.response_location.as_ref().unwrap_or(&address.location);
         let head = Head {
@@ -251,6 +251,14 @@ impl Saml {
     /// Where logouts go at the provider: by the binding of the settings if it has that, else by the other one.
     fn logout_address<'a>(&self, described: &'a Described) -> Option<&'a Address> {
         described.slo_by(self.settings.request_binding).or_else(|| described.slo_by(None))
+    }
+
+    /// The same for our answers, which must go somewhere.
+    fn answer_address<'a>(&self, described: &'a Described) -> Result<&'a Address, Failure> {
+        self.logout_address(described).ok_or_else(|| {
+            refused("saml.metadata.role", "the provider has no address for answers to its logouts")
+                .expected("a SingleLogoutService in its metadata, or `slo_url`", "none")
+        })
     }
 
     /// What a session remembers of the name that an answer gave.
