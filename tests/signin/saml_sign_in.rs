@@ -371,6 +371,34 @@ async fn oidc_045_a_new_owner_of_a_mailbox_gains_nothing_by_asking_for_another_f
 }
 
 #[tokio::test]
+async fn saml_090_a_wish_for_a_context_is_no_demand_and_an_essential_one_is() {
+    let map = format!("[provider.acr_map]\n\"{}\" = \"pwd\"\n\"urn:acme:mfa\" = \"mfa\"\n", uri::PASSWORD);
+    let house = House::with(move |config, providers| {
+        (config, format!("{providers}{}", provider("acme", ACME, &Key::rsa(), &map)))
+    })
+    .await;
+    let essential =
+        |value: &str| format!(r#"{{"id_token":{{"acr":{{"essential":true,"value":"{value}"}}}}}}"#);
+    let (mfa, pwd) = (essential("mfa"), essential("pwd"));
+    for (wish, asked, error) in [
+        (("acr_values", "mfa"), "urn:acme:mfa", None),
+        (("claims", mfa.as_str()), "urn:acme:mfa", Some("unmet_authentication_requirements")),
+        (("claims", pwd.as_str()), uri::PASSWORD, None),
+    ] {
+        let mut visitor = Visitor::new();
+        let request = depart(&house, &mut visitor, "acme", &authorize(&house, "first", &[wish])).await;
+        let departure = Departure::RedirectTo(request);
+        assert!(Request::of(&departure).xml.contains(&format!(">{asked}</saml:AuthnContextClassRef>")));
+        // it shows a password
+        let message = acme().answer(house.now(), &departure);
+        let back = bring(&house, &mut visitor, "acme", &message).await.location();
+        let to = visitor.get(back.as_str()).await.location();
+        assert_eq!(parameter(&to, "error").as_deref(), error, "{wish:?} {to}");
+        assert_eq!(parameter(&to, "code").is_some(), error.is_none(), "{wish:?} {to}");
+    }
+}
+
+#[tokio::test]
 async fn saml_097_an_answer_by_get_is_none() {
     let house = house().await;
     let mut visitor = Visitor::new();

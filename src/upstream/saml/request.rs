@@ -32,7 +32,7 @@ pub(super) struct Remembered {
     pub made_at: Timestamp,
     /// A new proof was demanded.
     pub force_authn: bool,
-    /// Contexts of which the answer must show one; any where there is none.
+    /// Contexts of the settings of which the answer must show one; any where there is none.
     pub contexts: Vec<String>,
 }
 
@@ -146,8 +146,9 @@ impl Saml {
         })
     }
 
-    /// The contexts to ask for, and those that an answer may show. What an application wishes goes on only where
-    /// `acr_map` knows what the provider calls it.
+    /// The contexts to ask for, and those of which an answer must show one: those of the settings. What an application
+    /// wishes goes on only where `acr_map` knows what the provider calls it, and is no demand (OIDC Core §3.1.2.1,
+    /// §5.5.1.1); an essential one is held against the session, whatever kind of provider it is from.
     fn contexts(&self, request: &BeginRequest) -> (Vec<String>, Vec<String>) {
         let settings = &self.settings;
         if !settings.authn_context.is_empty() {
@@ -161,7 +162,7 @@ impl Saml {
             |text: &&String| !text.is_empty() && text.len() <= 255 && !text.chars().any(char::is_control);
         let wished: Vec<String> =
             request.acr_values.iter().filter(plain).take(MOST_CONTEXTS).cloned().collect();
-        (wished.clone(), wished)
+        (wished, Vec::new())
     }
 
     /// Whom the application has in mind (`Subject`, SAML Core §3.4.1), where the settings let it be told.
