@@ -4,6 +4,7 @@
 //!
 //! Whose sessions are meant is said by the notice alone, never by the browser that carries it.
 
+use crate::accounts::IdentityKey;
 use crate::context::Timestamp;
 use crate::failure::{Failure, UserMessage};
 use crate::flow::browser::{Browser, Changes, SessionCookie};
@@ -311,9 +312,21 @@ fn remember(
     Ok(())
 }
 
+/// Notes that all which the provider said of a person before this moment counts no more, for sign-ins that are still on
+/// their way here. One that is being finished is waited for, so that what it made can be found.
+///
+/// # Errors
+/// When the store fails.
+pub(super) fn end_before(tx: &mut Tx<'_>, person: &IdentityKey, moment: Timestamp) -> Result<(), StoreError> {
+    let subject = Some((person.subject.as_str(), person.format.as_str()));
+    let mark = ended_at(&person.provider, &person.issuer, subject, None);
+    tx.take_turn(std::slice::from_ref(&mark), Turn::Alone)?;
+    tx.remember_until(ENDED_BEFORE, &mark, moment.plus(REMEMBERED))
+}
+
 /// Whether a logout of the provider's session behind this identity, or of all the person's, came before the sign-in was
 /// finished (SAML Core §3.7.3.1). What the provider said after a logout of all is of a new session: whoever signs in
-/// there anew is let in at once. With OpenID Connect that is whoever leaves for the provider after the logout. One that
+/// there anew is let in at once. With OpenID Connect and OAuth that is whoever leaves for the provider after the logout. One that
 /// comes now waits for the end of the transaction.
 ///
 /// # Errors

@@ -14,6 +14,7 @@ use crate::context::Timestamp;
 use crate::failure::Failure;
 use crate::flow::refusals::Refused;
 use crate::flow::sessions::{self, AtProvider};
+use crate::flow::upstream_logout::end_before;
 use crate::flow::{App, Snapshot};
 use crate::ids::{AccountId, ProviderId};
 use crate::store::{StoreError, Tx};
@@ -83,6 +84,7 @@ fn end(
     if !tx.use_once("replay", &digest, notice.replay.until)? {
         return Ok(None);
     }
+    end_before(tx, &notice.identity, now)?;
     let Some(identity) = tx.identity(&notice.identity)? else { return Ok(None) };
     // Held until the commit: a sign-in comes wholly before or wholly after.
     tx.hold_account(&identity.account)?;
@@ -166,6 +168,8 @@ fn settle(tx: &mut Tx<'_>, request: &Request) -> Result<Option<DeletionOutcome>,
     if !tx.insert_deletion(&request.digest, &receipt)? {
         return Ok(None);
     }
+    // Nor may a sign-in that is still on its way bring back what is deleted now.
+    end_before(tx, &request.notice.identity, request.now)?;
     let Some(linked) = tx.identity(&request.notice.identity)? else { return Ok(Some(receipt.outcome)) };
     let status = tx.hold_account(&linked.account)?;
     // Once more, now that nobody else changes the account.

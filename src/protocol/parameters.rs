@@ -3,7 +3,7 @@
 //! A strict reading of `application/x-www-form-urlencoded` (RFC 6749 appendix B): a broken escape or broken
 //! UTF-8 is refused and never repaired, because two readers that repair differently are an attack.
 
-use crate::failure::Failure;
+use crate::failure::{Failure, RECORDED, shown};
 use std::borrow::Cow;
 
 /// The longest encoded query or body that is read, in bytes.
@@ -34,6 +34,21 @@ const LONG: &[&str] = &[
     "scope",
     "token",
 ];
+
+/// What providers say in other words than an app does, each as long as its own check can judge: a logout token
+/// (OIDC Back-Channel Logout §2.5) as long as any token, the others by the kind's own rule.
+const LONG_OF_PROVIDERS: &[(&str, usize)] =
+    &[("logout_token", 64 * 1024), ("signed_request", MAX_LONG_VALUE), ("user", 64 * 1024)];
+/// What providers write for people who look into errors (RFC 6749 §4.1.2.1): no decision stands on it, so it is
+/// cut and cleaned and never a reason to refuse the error that it explains. Microsoft's has line breaks.
+const TOLD_BY_PROVIDERS: &[&str] = &["error_description", "error_reason", "error_uri"];
+
+/// Whose parameters are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sender {
+    App,
+    Provider,
+}
 
 /// Parameters that may be sent more than once (RFC 8707 §2, RFC 8693 §2.1).
 const REPEATABLE: &[&str] = &["resource", "audience"];
@@ -80,18 +95,23 @@ impl<'a> Parameters<'a> {
     /// `request.too_large`: more than [`MAX_ENCODED`] bytes or [`MAX_COUNT`] parameters;
     /// `request.encoding`: a broken percent escape or broken UTF-8.
     pub fn decode(encoded: &'a str) -> Result<Self, Failure> {
-        Self::decode_within(encoded, MAX_ENCODED)
+        Self::decode_from(Sender::App, encoded)
     }
 
-    /// The same for the form of a provider's message, which may be as long as [`MAX_MESSAGE`].
+    /// The same for a provider's message, which may be as long as [`MAX_MESSAGE`]. What it writes to explain an error
+    /// is cut and cleaned here, whatever stands in it.
     ///
     /// # Errors
     /// As [`Parameters::decode`].
     pub fn decode_message(encoded: &'a str) -> Result<Self, Failure> {
-        Self::decode_within(encoded, MAX_MESSAGE)
+        Self::decode_from(Sender::Provider, encoded)
     }
 
-    fn decode_within(encoded: &'a str, most: usize) -> Result<Self, Failure> {
+    fn decode_from(sender: Sender, encoded: &'a str) -> Result<Self, Failure> {
+        let most = match sender {
+            Sender::App => MAX_ENCODED,
+            Sender::Provider => MAX_MESSAGE,
+        };
         if encoded.len() > most {
             return Err(Failure::invalid_request("request.too_large", "the request is too long"));
         }
@@ -106,7 +126,7 @@ impl<'a> Parameters<'a> {
             let (Some(name), Some(value)) = (form_decode(name), form_decode(value)) else {
                 return Err(Failure::invalid_request("request.encoding", "a broken escape or broken UTF-8"));
             };
-            add(&mut pairs, name, value);
+            add(&mut pairs, sender, name, value);
         }
         Ok(Self { pairs })
     }
@@ -122,7 +142,7 @@ impl<'a> Parameters<'a> {
         }
         let mut pairs = Vec::with_capacity(sent.len());
         for (name, value) in sent {
-            add(&mut pairs, Cow::Owned(name), Cow::Owned(value));
+            add(&mut pairs, Sender::App, Cow::Owned(name), Cow::Owned(value));
         }
         Ok(Parameters { pairs })
     }
@@ -185,11 +205,13 @@ impl std::fmt::Debug for Parameters<'_> {
     }
 }
 
-fn add<'a>(pairs: &mut Vec<Pair<'a>>, name: Cow<'a, str>, value: Cow<'a, str>) {
+fn add<'a>(pairs: &mut Vec<Pair<'a>>, sender: Sender, name: Cow<'a, str>, value: Cow<'a, str>) {
     if value.is_empty() {
         return;
     }
-    let defect = defect_of(&name, &value);
+    let told = sender == Sender::Provider && TOLD_BY_PROVIDERS.contains(&&*name);
+    let value = if told { Cow::Owned(shown(&value, RECORDED)) } else { value };
+    let defect = defect_of(sender, &name, &value);
     let earlier = pairs.iter_mut().find(|pair| pair.name == name);
     match earlier {
         Some(earlier) if !REPEATABLE.contains(&&*name) => earlier.defect = Some(Defect::Repeated),
@@ -197,10 +219,12 @@ fn add<'a>(pairs: &mut Vec<Pair<'a>>, name: Cow<'a, str>, value: Cow<'a, str>) {
     }
 }
 
-fn defect_of(name: &str, value: &str) -> Option<Defect> {
-    let limit = match name {
-        name if MESSAGES.contains(&name) => MAX_MESSAGE,
-        name if LONG.contains(&name) => MAX_LONG_VALUE,
+fn defect_of(sender: Sender, name: &str, value: &str) -> Option<Defect> {
+    let of_provider = LONG_OF_PROVIDERS.iter().find(|(long, _)| sender == Sender::Provider && *long == name);
+    let limit = match (name, of_provider) {
+        (_, Some((_, limit))) => *limit,
+        (name, None) if MESSAGES.contains(&name) => MAX_MESSAGE,
+        (name, None) if LONG.contains(&name) => MAX_LONG_VALUE,
         _ => MAX_VALUE,
     };
     if value.len() > limit || name.len() > 256 {
@@ -312,6 +336,48 @@ mod tests {
         assert_eq!(reason(&format!("SAMLResponse={}", "x".repeat(MAX_MESSAGE))), "request.too_large");
         assert_eq!(super::tests::reason(&format!("SAMLRequest={long}")), "request.too_large");
         assert_eq!(reason("SAMLResponse=a&SAMLResponse=b"), "request.duplicate_parameter");
+    }
+
+    #[test]
+    fn what_a_provider_says_of_an_error_is_cut_and_cleaned_and_refuses_nothing() {
+        let read = |encoded: &str| {
+            let parameters = Parameters::decode_message(encoded).unwrap();
+            parameters.check().map_err(|failure| failure.reason)?;
+            Ok(parameters.iter().map(|(_, value)| value.to_owned()).collect::<Vec<_>>())
+        };
+        let long = "x".repeat(3000);
+        for name in ["error_description", "error_reason", "error_uri"] {
+            assert_eq!(read(&format!("{name}=a%0d%0ab")), Ok(vec!["a\u{fffd}\u{fffd}b".to_owned()]));
+            assert_eq!(read(&format!("{name}={long}")), Ok(vec![format!("{}…", "x".repeat(RECORDED))]));
+            assert_eq!(read(&format!("{name}=a&{name}=b")), Err("request.duplicate_parameter"));
+            // the valid twins: nothing else of theirs, and nothing of an app's
+            assert_eq!(reason(&format!("{name}=a%0d%0ab")), "request.control_character");
+            assert_eq!(reason(&format!("{name}={long}")), "request.too_long");
+        }
+        for name in ["error", "state", "iss", "code"] {
+            assert_eq!(read(&format!("{name}=a%0d%0ab")), Err("request.control_character"), "{name}");
+        }
+        assert_eq!(read(&format!("error={long}")), Err("request.too_long"));
+    }
+
+    #[test]
+    fn what_only_providers_send_may_be_as_long_as_its_own_check_can_judge() {
+        let of_provider = |name: &str, length: usize| {
+            let encoded = format!("{name}={}", "x".repeat(length));
+            let checked = Parameters::decode_message(&encoded).and_then(|parameters| parameters.check());
+            checked.map_err(|failure| failure.reason)
+        };
+        for (name, most) in
+            [("logout_token", 64 * 1024), ("signed_request", 8 * 1024), ("user", 64 * 1024), ("state", 2048)]
+        {
+            assert_eq!(of_provider(name, most), Ok(()), "{name}");
+            assert_eq!(of_provider(name, most + 1), Err("request.too_long"), "{name}");
+            assert_eq!(
+                reason(&format!("{name}={}", "x".repeat(2049))),
+                "request.too_long",
+                "of an app: {name}"
+            );
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use crate::failure::{Failure, OAuthCode, UserMessage, shown};
 use crate::upstream::Trace;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// Characters of a received value that a trace keeps.
 const SHOWN: usize = 100;
@@ -67,6 +68,13 @@ pub(in crate::upstream) fn refused(
 /// that Apple and LinkedIn have for it.
 pub(in crate::upstream) fn is_refusal(error: &str) -> bool {
     matches!(error, "access_denied" | "user_cancelled_authorize" | "user_cancelled_login")
+}
+
+/// A provider's error with its own explanation, for operators alone (RFC 6749 §4.1.2.1).
+pub(in crate::upstream) fn explained(error: &str, parameters: &BTreeMap<String, String>) -> String {
+    let said = ["error_reason", "error_description"];
+    let said = said.into_iter().filter_map(|name| parameters.get(name)).map(String::as_str);
+    std::iter::once(error).chain(said).collect::<Vec<_>>().join(": ")
 }
 
 /// A text as it may stand in a trace.

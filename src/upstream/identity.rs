@@ -191,7 +191,7 @@ impl ExternalIdentity {
         &self.authentication
     }
     /// When the provider said so, at the earliest, by the clock by which its logouts are told: its own (SAML), or ours,
-    /// when the person left for it (OpenID Connect).
+    /// when the person left for it (OpenID Connect, OAuth).
     pub fn when_said(&self) -> Option<Timestamp> {
         self.said_at
     }

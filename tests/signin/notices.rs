@@ -167,6 +167,7 @@ async fn who_takes_the_app_away_is_signed_out_and_may_come_back() {
         assert!(house.events().await.contains(&told));
 
         // the same person comes back to the same account; the word of before does nothing now
+        house.wait(Duration::from_secs(1));
         let again = signs_in(&house, "friendbook").await;
         assert_eq!(house.accounts().await.len(), 2);
         assert_eq!(tell(&house, "deauthorized", &word).await.status, 200, "a program may send it again");
@@ -259,6 +260,7 @@ async fn an_account_with_no_other_way_in_goes_and_its_apps_are_told() {
         assert!(receipt(&house, &typed).await.body.contains("Your account here was deleted"));
 
         // the same again: the same answer, and whoever came back meanwhile stays
+        house.wait(Duration::from_secs(1));
         let back = signs_in(&house, "friendbook").await;
         house.wait(Duration::from_secs(60));
         assert_eq!(delete(&house, &word).await, code);
@@ -392,6 +394,56 @@ async fn the_same_request_many_times_at_once_is_done_once() {
         assert!(receipt(&house, &codes[0]).await.body.contains("Your account here was deleted"));
         let deleted = ("account.deleted".to_owned(), Some("upstream.deletion".to_owned()));
         assert_eq!(house.events().await.iter().filter(|event| **event == deleted).count(), 1);
+    }
+}
+
+/// Friendbook's person is back from there, and asked for what it did not tell: the page.
+async fn held(house: &House, visitor: &mut Visitor) -> Answer {
+    let departed = depart(house, visitor, "friendbook", &authorize(house, "first", &[])).await;
+    let to = visitor.get(&approval(house, &departed)).await.location();
+    assert_eq!(to.path(), "/details");
+    visitor.get(to.as_str()).await
+}
+
+/// Tells it.
+async fn told(house: &House, visitor: &mut Visitor, page: &Answer) -> Answer {
+    let (flow, csrf) = (page.field("flow"), page.field("csrf"));
+    let form = [("flow", flow.as_str()), ("csrf", csrf.as_str()), ("action", "details"), ("name", "Erasmus")];
+    visitor.post(&house.at("/details"), &form).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notice_counts_for_a_sign_in_that_waits_for_its_person() {
+    let asks = |config: String, providers: String| {
+        let (config, providers) = files(config, providers);
+        (format!("{config}\n[accounts]\nrequire = [\"name\"]\n"), providers)
+    };
+    let mut houses = vec![House::with(asks).await];
+    houses.extend(House::on_postgres(asks).await);
+    for house in houses {
+        let friend = friend(&house).await;
+        house.friendbook.script().person.as_object_mut().unwrap().remove("name");
+        for what in ["deauthorized", "deletion"] {
+            let mut visitor = Visitor::new();
+            let page = held(&house, &mut visitor).await;
+            house.wait(Duration::from_secs(10));
+            assert_eq!(tell(&house, what, &request(&house, &friend)).await.status, 200);
+            house.wait(Duration::from_secs(7 * 60));
+            let watch = Watch::begin(&house, "upstream.session_ended").await;
+            assert_eq!(told(&house, &mut visitor, &page).await.status, 400, "{what}");
+            assert!(visitor.session().is_none() && house.accounts().await.is_empty(), "{what}");
+            watch.refused_once(&house).await;
+        }
+        // the valid twins: a word about somebody else, and leaving for the provider after it
+        let mut visitor = Visitor::new();
+        let page = held(&house, &mut visitor).await;
+        house.wait(Duration::from_secs(10));
+        for what in ["deauthorized", "deletion"] {
+            assert_eq!(tell(&house, what, &request(&house, "somebody-else")).await.status, 200);
+        }
+        assert_eq!(told(&house, &mut visitor, &page).await.status, 303);
+        assert!(visitor.session().is_some());
+        assert_eq!(house.accounts().await.len(), 1);
     }
 }
 

@@ -139,6 +139,10 @@ async fn tells(house: &House, iat: i64, whom: &[(&str, &str)]) {
     for (name, value) in whom {
         claims[*name] = json!(value);
     }
+    send(house, &claims).await;
+}
+
+async fn send(house: &House, claims: &serde_json::Value) {
     let key = house.globex.script().signer.clone();
     let header = json!({ "alg": key.alg(), "kid": key.kid, "typ": "logout+jwt" });
     let token = key.token(&header.to_string(), &claims.to_string());
@@ -212,6 +216,18 @@ async fn a_logout_token_that_comes_late_stops_only_what_began_before_it_was_made
         assert_eq!(answer.status == 400, refused, "{age}: {answer:#?}");
         assert_eq!(alice.session().is_none(), refused);
     }
+}
+
+/// As long as a token may be that is read at all.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_logout_token_ends_what_it_names() {
+    let house = with_sessions().await;
+    let mut alice = Visitor::new();
+    sign_in(&house, &mut alice, "globex", &authorize(&house, "first", &[])).await;
+    house.wait(Duration::from_secs(10));
+    tells(&house, house.now().secs(), &[("sub", "alice-subject"), ("more", &"x".repeat(3000))]).await;
+    let to = alice.get(&authorize(&house, "first", &[("prompt", "none")])).await.location();
+    assert_eq!(crate::house::parameter(&to, "error").as_deref(), Some("login_required"));
 }
 
 /// A sign-in and a logout of its person at once: whichever comes first, nobody is left signed in.

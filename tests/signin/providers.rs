@@ -6,6 +6,42 @@ use crate::saml_mutations::refusals;
 use crate::standin::Pace;
 use std::collections::BTreeMap;
 
+/// Microsoft explains its errors on several lines, and at length.
+#[tokio::test]
+async fn what_a_provider_writes_to_explain_an_error_hides_no_error() {
+    let microsofts = "AADSTS65004: User declined to consent to access the app.\r\nTrace ID: 0a1b2c3d-0000-0000-0000-\
+                      000000000000\r\nTimestamp: 2026-01-01 00:00:00Z";
+    for explanation in [microsofts.to_owned(), "x".repeat(3000)] {
+        let house = House::open().await;
+        let mut alice = Visitor::new();
+        let request = depart(&house, &mut alice, "globex", &authorize(&house, "first", &[])).await;
+        let told = explanation.clone();
+        house.globex.script().response = Box::new(move |answer: &mut BTreeMap<String, String>| {
+            answer.remove("code");
+            answer.insert("error".to_owned(), "access_denied".to_owned());
+            answer.insert("error_description".to_owned(), told.clone());
+            answer.insert("error_uri".to_owned(), "https://login.example/error?code=65004\r\n".to_owned());
+        });
+        let page = alice.get(&approval(&house, &request)).await;
+        assert_eq!(page.status, 400);
+        assert!(page.body.contains("You cancelled"), "{}", page.body);
+        assert!(!page.body.contains("AADSTS") && !page.body.contains("xxx"), "for operators alone");
+        let refusal = house.refusals().await.remove(0).refusal;
+        assert_eq!(refusal.reason, "oidc.cancelled");
+        let received = refusal.received.unwrap();
+        let start: String = explanation.chars().take(50).collect();
+        assert!(received.starts_with(&format!("access_denied: {start}")), "{received}");
+        assert!(!received.chars().any(char::is_control) && received.chars().count() <= 501, "{received}");
+        assert!(refusal.steps.iter().any(|step| step.received.contains(&start)), "{:?}", refusal.steps);
+        // what decisions stand on stays strict
+        let to = house.at("/upstream/globex/callback");
+        let state = parameter(&request, "state").unwrap();
+        let odd = alice.clone().get(&format!("{to}?state={state}&error=access_denied%0D%0A")).await;
+        assert_eq!(odd.status, 400);
+        assert_eq!(house.refusals().await[0].refusal.reason, "request.control_character");
+    }
+}
+
 #[tokio::test]
 async fn who_cancels_sees_the_other_ways_and_can_go_on() {
     let house = House::open().await;

@@ -11,10 +11,10 @@ mod signed_request;
 
 pub use settings::Settings;
 
-use crate::context::Context;
+use crate::context::{Context, Timestamp};
 use crate::failure::{Failure, OAuthCode, UserMessage};
 use crate::ids::ProviderId;
-use crate::upstream::checks::{Checks, clean, is_refusal};
+use crate::upstream::checks::{Checks, explained, is_refusal};
 use crate::upstream::identity::Authentication;
 use crate::upstream::mapping::Mapping;
 use crate::upstream::settings::{Common, Contradiction, Freshness};
@@ -45,6 +45,9 @@ struct OAuth2 {
 #[serde(deny_unknown_fields)]
 struct Remembered {
     verifier: Option<String>,
+    /// When it began: whoever proves themselves in answer may do it as early as that. In milliseconds.
+    #[serde(default)]
+    begun_at: Option<i64>,
 }
 
 /// Builds a provider of this kind.
@@ -79,7 +82,10 @@ impl Upstream for OAuth2 {
     }
 
     async fn begin(&self, context: &Context, request: &BeginRequest) -> Result<Begun, Failure> {
-        let remembered = Remembered { verifier: self.settings.pkce.then(|| context.secret_text()) };
+        let remembered = Remembered {
+            verifier: self.settings.pkce.then(|| context.secret_text()),
+            begun_at: Some(context.now().0),
+        };
         let url = self.authorize_url(request, &remembered)?;
         let state = serde_json::to_vec(&remembered).map(Zeroizing::new).map_err(|error| {
             Failure::internal("oauth2.request", "the state cannot be written").caused_by(error)
@@ -118,7 +124,13 @@ impl Upstream for OAuth2 {
             authentication: Authentication::default(),
             replay: None,
         };
-        vouch(&self.common, &self.mapping, facts, checks)
+        let vouched = vouch(&self.common, &self.mapping, facts, checks)?;
+        // What the provider tells of this person from now on is about a proof that may be as old as the departure.
+        let identity = match remembered.begun_at {
+            Some(moment) => vouched.identity.said_at(Timestamp(moment)),
+            None => vouched.identity,
+        };
+        Ok(Vouched { identity, ..vouched })
     }
 
     /// What a notice says is known by the address to which it came: the form is the same for both.
@@ -169,7 +181,7 @@ fn check_shape<'a>(
     }
     match (usable, error) {
         (Some(code), _) => Ok(code),
-        (None, error) => Err(checks.fail(provider_error(error.unwrap_or_default()))),
+        (None, error) => Err(checks.fail(provider_error(error.unwrap_or_default(), &callback.parameters))),
     }
 }
 
@@ -196,10 +208,11 @@ fn check_demands(demanded: &Demanded, freshness: Freshness, checks: &mut Checks<
     Ok(())
 }
 
-fn provider_error(error: &str) -> Failure {
+fn provider_error(error: &str, parameters: &BTreeMap<String, String>) -> Failure {
     let (code, reason, user) = match error {
         word if is_refusal(word) => (OAuthCode::AccessDenied, "oauth2.cancelled", UserMessage::Cancelled),
         _ => (OAuthCode::TemporarilyUnavailable, "oauth2.provider_error", UserMessage::ProviderUnavailable),
     };
-    Failure::new(code, reason, user, "the provider answered with an error").expected("a code", clean(error))
+    Failure::new(code, reason, user, "the provider answered with an error")
+        .expected("a code", explained(error, parameters))
 }

@@ -10,13 +10,14 @@ use crate::context::{Context, Timestamp};
 use crate::failure::{Failure, OAuthCode, UserMessage};
 use crate::jose::json::Object;
 use crate::jose::{VerifiedJws, verify_foreign, verify_shared};
-use crate::upstream::checks::{Checks, clean, is_refusal, refused};
+use crate::upstream::checks::{Checks, explained, is_refusal, refused};
 use crate::upstream::settings::Freshness;
 use crate::upstream::vouch::{Facts, vouch};
 use crate::upstream::{Callback, CallbackMethod, Replay, Trace, Vouched};
 use aws_lc_rs::digest::{self, SHA256};
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// An ID token whose signature holds.
@@ -52,7 +53,7 @@ impl Oidc {
         self.check_iss_parameter(callback, &discovered, checks)?;
         let parameter = |name: &str| callback.parameters.get(name).map(String::as_str);
         if let Some(error) = parameter("error") {
-            return Err(checks.fail(provider_error(error)));
+            return Err(checks.fail(provider_error(error, &callback.parameters)));
         }
         let code = parameter("code").unwrap_or_default();
 
@@ -242,7 +243,7 @@ fn check_type(typ: Option<&str>, checks: &mut Checks<'_>) -> Result<(), Failure>
 }
 
 /// The provider's own error, as the person and the application should see it (OIDC Core §3.1.2.6).
-fn provider_error(error: &str) -> Failure {
+fn provider_error(error: &str, parameters: &BTreeMap<String, String>) -> Failure {
     let (code, reason, user) = match error {
         word if is_refusal(word) => (OAuthCode::AccessDenied, "oidc.cancelled", UserMessage::Cancelled),
         "login_required" => (OAuthCode::LoginRequired, "oidc.provider_error", UserMessage::StartAgain),
@@ -260,7 +261,8 @@ fn provider_error(error: &str) -> Failure {
         ),
         _ => (OAuthCode::TemporarilyUnavailable, "oidc.provider_error", UserMessage::ProviderUnavailable),
     };
-    Failure::new(code, reason, user, "the provider answered with an error").expected("a code", clean(error))
+    Failure::new(code, reason, user, "the provider answered with an error")
+        .expected("a code", explained(error, parameters))
 }
 
 #[cfg(test)]
@@ -298,7 +300,7 @@ mod tests {
                 UserMessage::ProviderUnavailable,
             ),
         ] {
-            let failure = provider_error(error);
+            let failure = provider_error(error, &BTreeMap::new());
             assert_eq!((failure.code, failure.reason, failure.user), (code, reason, user), "{error}");
             assert_eq!(failure.detail.received.as_deref(), Some(error));
         }

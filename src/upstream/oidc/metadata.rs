@@ -106,9 +106,11 @@ impl Oidc {
             .filter(|answer| is_json(answer))
             .and_then(|answer| json::object(&answer.body).ok())
             .ok_or_else(|| trouble("oidc.discovery", "the discovery document is not one JSON object"))?;
-        // letter by letter (OIDC Discovery §4.3): whoever publishes another issuer is another issuer
+        // letter by letter (OIDC Discovery §4.3): whoever publishes another issuer is another issuer. Of many tenants it is
+        // the template, or one that is admitted, as in Microsoft's document for personal accounts; whose a token is,
+        // the token and its key say.
         let issuer = object.get("issuer").and_then(Value::as_str).unwrap_or_default();
-        if issuer != self.settings.issuer.text {
+        if issuer != self.settings.issuer.text && !self.may_be_issuer(issuer) {
             return Err(trouble("oidc.discovery.issuer", "the discovery document is another issuer's")
                 .expected(self.settings.issuer.text.clone(), clean(issuer)));
         }

@@ -268,6 +268,36 @@ async fn the_discovery_document_of_another_is_refused() {
     assert_eq!(outcome.unwrap_err().reason, "oidc.discovery.issuer");
 }
 
+/// With the authority `consumers`, the document names the issuer of personal accounts, and no template.
+/// <https://login.microsoftonline.com/consumers/v2.0/.well-known/openid-configuration>
+#[tokio::test]
+async fn personal_accounts_have_a_document_of_their_own_tenant() {
+    let named = |script: &mut Script, named: &'static str| {
+        script.discovery = body(move |document| {
+            without_iss(document);
+            let origin = document["issuer"].as_str().unwrap().to_owned();
+            document["issuer"] = json!(named.replace("{origin}", &origin));
+        });
+        tenant_of(script, PERSONAL, PERSONAL);
+    };
+    let own = "{origin}/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0";
+    for tenants in ["\"any\"".to_owned(), format!("[\"{PERSONAL}\"]")] {
+        let contract = multi(&tenants);
+        let vouched = contract.signs_in_with(|script| named(script, own)).await;
+        assert_eq!(key(&vouched).0, format!("{}/{PERSONAL}/v2.0", contract.bench.standin.origin()));
+    }
+    for (tenants, other) in [
+        (format!("[\"{ONE}\"]"), own),
+        (format!("[\"{PERSONAL}\"]"), "{origin}/72f988bf-86f1-41af-91ab-2d7cd011db47/v2.0"),
+        ("\"any\"".to_owned(), "https://other.example/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0"),
+        ("\"any\"".to_owned(), "{origin}/consumers/v2.0"),
+        ("\"any\"".to_owned(), "{origin}/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0/"),
+    ] {
+        let (outcome, _) = multi(&tenants).tries(|script| named(script, other)).await;
+        assert_eq!(outcome.unwrap_err().reason, "oidc.discovery.issuer", "{tenants} {other}");
+    }
+}
+
 #[tokio::test]
 async fn what_microsoft_refuses() {
     let contract = multi("\"any\"");
