@@ -197,7 +197,7 @@ mod tests {
     }
 
     fn fit() -> impl Strategy<Value = Fit> {
-        prop_oneof![Just(Fit::Fits), Just(Fit::Absent), Just(Fit::Stale), Just(Fit::OtherPerson)]
+        prop_oneof![Just(Fit::Fits(0)), Just(Fit::Absent), Just(Fit::Stale), Just(Fit::OtherPerson)]
     }
 
     proptest! {
@@ -226,7 +226,7 @@ mod tests {
                 default_provider: None,
                 list_wanted,
             });
-            prop_assert_eq!(decision == Decision::Reuse, session == Fit::Fits);
+            prop_assert_eq!(decision == Decision::Reuse, session == Fit::Fits(0));
             if silent {
                 prop_assert!(matches!(decision, Decision::Reuse | Decision::LoginRequired));
             }
