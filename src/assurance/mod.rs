@@ -136,9 +136,12 @@ mod tests {
     fn oidc_070_a_time_that_nobody_vouched_for_meets_no_max_age() {
         let unsaid = ProofFacts { auth_time: None, ..proof(0) };
         let aged = Demand { max_age: Some(Duration::from_secs(1_000_000)), ..Demand::default() };
-        assert_eq!(weigh(Some(&proved(&[unsaid.clone()], None)), &aged, Timestamp(1)), Fit::Stale);
         assert_eq!(
-            weigh(Some(&proved(&[unsaid.clone()], None)), &Demand::default(), Timestamp(1)),
+            weigh(Some(&proved(std::slice::from_ref(&unsaid), None)), &aged, Timestamp(1)),
+            Fit::Stale
+        );
+        assert_eq!(
+            weigh(Some(&proved(std::slice::from_ref(&unsaid), None)), &Demand::default(), Timestamp(1)),
             Fit::Fits(0)
         );
         assert_eq!(
@@ -177,8 +180,8 @@ mod tests {
         let fit = |proofs: &[ProofFacts], in_flow| {
             weigh(Some(&proved(proofs, in_flow)), &Demand::default(), Timestamp::from_secs(100))
         };
-        assert_eq!(fit(&[closed.clone()], None), Fit::Stale);
-        assert_eq!(fit(&[closed.clone()], Some(0)), Fit::Stale);
+        assert_eq!(fit(std::slice::from_ref(&closed), None), Fit::Stale);
+        assert_eq!(fit(std::slice::from_ref(&closed), Some(0)), Fit::Stale);
         assert_eq!(fit(&[proof(50), closed.clone()], None), Fit::Fits(0));
         assert_eq!(fit(&[proof(50), closed], Some(1)), Fit::Fits(0));
         assert_eq!(fit(&[], None), Fit::Stale);

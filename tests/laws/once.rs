@@ -395,7 +395,7 @@ async fn a_mark_is_set_before_or_after_those_who_look(place: Place) {
             Ok::<_, StoreError>(ended)
         };
         let sets = move |tx: &mut Tx<'_>, dally: &mut dyn FnMut()| {
-            tx.take_turn(&[mark.clone()], Turn::Alone)?;
+            tx.take_turn(std::slice::from_ref(&mark), Turn::Alone)?;
             tx.remember_until("mark", &mark, until)?;
             dally();
             tx.is_used("written", &written, NOW)
