@@ -51,7 +51,7 @@ pub struct SessionFacts {
 /// What one proof shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProofFacts {
-    /// Whether its provider is switched on, and open to the application.
+    /// Whether its provider is open to the application, and not switched off.
     pub open: bool,
     /// Its context, by our own word for it.
     pub acr: Option<String>,

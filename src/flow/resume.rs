@@ -14,6 +14,7 @@ use crate::flow::refusals::Refused;
 use crate::flow::sessions::{self, Current};
 use crate::flow::state::{self, FlowState, Stage, start_again};
 use crate::flow::{App, Outcome, Snapshot, Step, sign_in};
+use crate::ids::ProviderId;
 use crate::protocol::AuthorizationRequest;
 use crate::sessions::Proof;
 use crate::sessions::notice::Party;
@@ -85,13 +86,13 @@ pub fn catalogue(upstreams: &Registry) -> Catalogue {
 }
 
 /// Whether a client's people may use a provider.
-fn lets(client: &Client, candidate: &Candidate) -> bool {
-    client.providers.is_empty() || client.providers.contains(&candidate.id)
+fn lets(client: &Client, provider: &ProviderId) -> bool {
+    client.providers.is_empty() || client.providers.contains(provider)
 }
 
 /// Whether a client's people may use a provider now, and it can meet the demand.
 pub fn admits(snapshot: &Snapshot, client: &Client, demand: &Demand, candidate: &Candidate) -> bool {
-    if !lets(client, candidate) {
+    if !lets(client, &candidate.id) {
         return false;
     }
     if !demand.needs_freshness() && demand.acr.is_none() {
@@ -233,10 +234,9 @@ fn session_facts(
     current: &Current,
 ) -> Result<SessionFacts, Failure> {
     let session = &current.session;
-    let lets = |candidate: &Candidate| lets(client, candidate);
-    let offer = Offer::new(&snapshot.catalogue, &lets);
     let proofs = session.proofs.iter().map(|proof| ProofFacts {
-        open: offer.of_id(proof.provider.as_str()).is_some(),
+        open: lets(client, &proof.provider)
+            && snapshot.upstreams.get(&proof.provider).is_none_or(|entry| entry.policy.enabled),
         acr: snapshot.acr(&proof.provider, proof.acr.as_deref()),
         auth_time: proof.auth_time_asserted.then_some(proof.auth_time),
     });
