@@ -39,7 +39,9 @@ pub async fn callback(
     if let Some(outcome) = unsolicited(&snapshot, provider, &parameters, state.map(String::as_str))? {
         return Ok(outcome);
     }
-    let (mut flow, away, attempt) = state::open_answer(app, browser, state.map(String::as_str)).await?;
+    let opened = state::open_answer(app, browser, state.map(String::as_str)).await;
+    let (mut flow, away, attempt) =
+        opened.map_err(|(failure, flow)| (without_cookie(failure, method), flow))?;
     if away.provider.as_str() != provider {
         let failure = Failure::new(
             OAuthCode::InvalidRequest,
@@ -101,6 +103,18 @@ pub async fn callback(
             Err(refused.traced(trace))
         }
     }
+}
+
+/// A form of the provider's site brings the cookie for one answer (`SameSite=None`, then `Lax`), so an answer without it may
+/// be the same one again. Nobody can tell the two apart.
+fn without_cookie(mut failure: Failure, method: CallbackMethod) -> Failure {
+    if failure.reason == "browser_binding" && method == CallbackMethod::Post {
+        failure.detail.note =
+            "the form brought no cookie of this sign-in: it was answered already (Back, or a reload), \
+                               or another browser began it"
+                .into();
+    }
+    failure
 }
 
 /// The person has a session: the flow goes on with it.

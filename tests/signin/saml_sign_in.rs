@@ -229,6 +229,9 @@ async fn saml_077_an_answer_in_another_browser_is_refused_and_not_used_up() {
     assert_eq!(bring(&house, &mut victim, "acme", &mixed).await.status, 400);
     watch.refused_once(&house).await;
     assert_eq!(bring(&house, &mut mallory, "acme", &message).await.status, 303, "the valid twin");
+    let refusals = house.refusals().await;
+    let bound = refusals.iter().find(|r| r.refusal.reason == "browser_binding").unwrap();
+    assert!(bound.refusal.note.contains("Back, or a reload"), "{}", bound.refusal.note);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use crate::context::Timestamp;
 use crate::failure::{Failure, OAuthCode};
 use crate::upstream::checks::Checks;
 use crate::upstream::identity::Authentication;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Characters of a context class, and of a session index.
@@ -25,7 +26,8 @@ struct Statement {
     class: Option<String>,
 }
 
-/// Profiles §4.1.4.2: at least one statement. All of them must hold; the latest says how the person signed in.
+/// Profiles §4.1.4.2: at least one statement. All of them must hold; the latest says how the person signed in. All that
+/// name a session name the same one.
 pub(super) fn check(
     assertion: Element<'_>,
     expected: &Expected<'_>,
@@ -46,6 +48,11 @@ pub(super) fn check(
         other.at == latest.at && (other.class != latest.class || other.session != latest.session)
     });
     checks.require("saml.authn_statement", !unlike, "one latest AuthnStatement", count.to_string())?;
+    // A logout may name either of two sessions (Core §3.7.1), and ours stands on one.
+    let sessions: BTreeSet<&str> = statements.iter().filter_map(|one| one.session.as_deref()).collect();
+    let received = format!("{} of them", sessions.len());
+    checks.require("saml.authn_statement", sessions.len() < 2, "one SessionIndex, or none", received)?;
+    let session = sessions.first().map(|session| (*session).to_owned());
 
     fresh(latest.at, expected, checks)?;
     context(latest.class.as_deref(), expected, checks)?;
@@ -54,7 +61,7 @@ pub(super) fn check(
         auth_time: Some(latest.at),
         acr: latest.class.clone(),
         amr: Vec::new(),
-        upstream_session: latest.session.clone(),
+        upstream_session: session,
         // known only once the NameID is: see `finish`
         upstream_name: None,
         session_ends,

@@ -85,7 +85,7 @@ fn of_two_latest_proofs_neither_may_differ_in_what_it_tells() {
     let one = statement();
     let class = format!("<saml:AuthnContextClassRef>{PASSWORD}</saml:AuthnContextClassRef>");
     let with = |others: &[String]| Case::edited(&one, &others.concat());
-    let earlier = one.replace(&at(-10), &at(-11)).replace("_s1", "_s0").replace(PASSWORD, MFA);
+    let earlier = one.replace(&at(-10), &at(-11)).replace(PASSWORD, MFA);
     for (what, other) in [
         ("another session", one.replace("_s1", "_s2")),
         ("no session", one.replace(r#" SessionIndex="_s1""#, "")),
@@ -106,8 +106,19 @@ fn of_two_latest_proofs_neither_may_differ_in_what_it_tells() {
         }
     }
     // a millisecond tells them apart, and an end of the session is not about the act
-    let later = one.replace(&at(-10), &at(-10).replace('Z', ".001Z")).replace("_s1", "_s2");
-    assert_eq!(with(&[one.clone(), later]).said().authentication.upstream_session.as_deref(), Some("_s2"));
+    let later = one.replace(&at(-10), &at(-10).replace('Z', ".001Z"));
+    let strong = later.replace(PASSWORD, MFA);
+    assert_eq!(with(&[one.clone(), strong]).said().authentication.acr.as_deref(), Some(MFA));
+    // A session is one, whichever of them name it: a logout may name any (Core §3.7.1).
+    for other in [&earlier, &later] {
+        for both in [[one.clone(), other.replace("_s1", "_s2")], [other.replace("_s1", "_s2"), one.clone()]] {
+            assert_eq!(with(&both).reason(), Err("saml.authn_statement"));
+        }
+        let bare = other.replace(r#" SessionIndex="_s1""#, "");
+        for both in [[one.clone(), bare.clone()], [bare.clone(), one.clone()]] {
+            assert_eq!(with(&both).said().authentication.upstream_session.as_deref(), Some("_s1"));
+        }
+    }
     let sooner = one.replace(&at(3600), &at(60));
     for both in [[one.clone(), sooner.clone()], [sooner, one.clone()]] {
         let said = with(&both).said();
@@ -115,7 +126,7 @@ fn of_two_latest_proofs_neither_may_differ_in_what_it_tells() {
         assert_eq!(said.authentication.upstream_session.as_deref(), Some("_s1"));
     }
     // three of which the earlier two differ from each other alone
-    let others = [earlier.clone(), earlier.replace("_s0", "_s9"), one.clone()];
+    let others = [earlier.clone(), earlier.replace(MFA, PASSWORD), one.clone()];
     assert_eq!(with(&others).said().authentication.upstream_session.as_deref(), Some("_s1"));
 }
 
