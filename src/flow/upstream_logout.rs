@@ -179,16 +179,15 @@ async fn taken(
             let departure = entry.upstream.answer_logout(&app.context, &reply, outcome).await;
             let (departure, name) = (departure.map_err(refused), entry.display.name.clone());
             let (mut frames, mut changes) = (Vec::new(), Changes::none());
-            match settled {
-                Ok(settled) => {
-                    for Ended { session, joined, .. } in &settled.ended {
-                        frames.extend(joined.iter().filter_map(|client| frame(snapshot, client, session)));
-                    }
-                    if settled.this_browser {
-                        changes.session = Some(SessionCookie::Forget);
-                    }
-                }
-                Err(_) => return departure.map(|departure| back(name, frames, Ok(departure), changes)),
+            let Ok(settled) = settled else {
+                // Nothing ended: without an answer there is nothing to show but why.
+                return departure.map(|departure| Heard::Browser { name, frames, departure, changes });
+            };
+            for Ended { session, joined, .. } in &settled.ended {
+                frames.extend(joined.iter().filter_map(|client| frame(snapshot, client, session)));
+            }
+            if settled.this_browser {
+                changes.session = Some(SessionCookie::Forget);
             }
             Ok(back(name, frames, departure, changes))
         }

@@ -177,7 +177,8 @@ fn configure(config: &mut web::ServiceConfig, base: &str) {
 /// The limit of requests from one address.
 struct Gate {
     limit: ArcSwap<Limit>,
-    unlimited: BTreeSet<String>,
+    /// What is not counted: these methods at an address. Others there are.
+    unlimited: BTreeMap<String, Vec<Method>>,
     /// What the apps in browsers of registered origins may read, refusals too.
     readable: BTreeSet<String>,
 }
@@ -198,13 +199,18 @@ impl Gate {
     fn new(settings: &Settings) -> Self {
         let base = settings.issuer.base_path();
         let rows = routes::public();
-        let paths = |wanted: fn(&routes::Row) -> bool| {
-            rows.iter().filter(|row| wanted(row)).map(|row| routes::address(base, row.path)).collect()
-        };
+        let mut unlimited = BTreeMap::<String, Vec<Method>>::new();
+        for row in rows.iter().filter(|row| !row.limited) {
+            unlimited.entry(routes::address(base, row.path)).or_default().push(row.method.clone());
+        }
         Self {
             limit: ArcSwap::from_pointee(Limit::new(settings.limits.requests_per_minute)),
-            unlimited: paths(|row| !row.limited),
-            readable: paths(|row| row.cors == Cors::Clients),
+            unlimited,
+            readable: rows
+                .iter()
+                .filter(|row| row.cors == Cors::Clients)
+                .map(|row| routes::address(base, row.path))
+                .collect(),
         }
     }
     /// After how many seconds the address may come again, if it may not now.
@@ -275,7 +281,10 @@ fn check(
     let readable = pattern.is_some_and(|pattern| gate.readable.contains(pattern));
     // A preflight costs nothing, and a browser tells the app nothing of one that was refused.
     let preflight = readable && request.method() == Method::OPTIONS;
-    if preflight || pattern.is_some_and(|pattern| gate.unlimited.contains(pattern)) {
+    // A row of GET answers HEAD too.
+    let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
+    let uncounted = pattern.and_then(|pattern| gate.unlimited.get(pattern));
+    if preflight || uncounted.is_some_and(|methods| methods.contains(method)) {
         return None;
     }
     let peer = request.peer_addr().map(|addr| addr.ip());

@@ -159,6 +159,10 @@ async fn requests_are_limited_by_address_where_that_is_wanted() {
     let style = limited.body.split("href=\"").find(|rest| rest.starts_with("/static/")).unwrap();
     let style = house.at(style.split('"').next().unwrap());
     assert_eq!(visitor.get(&style).await.status, 200, "files are not counted");
+    // What a provider's server tells is not counted; what browsers bring to the same address is.
+    let told = house.at("/upstream/globex/logout");
+    assert_eq!(visitor.post(&told, &[("logout_token", "none")]).await.status, 400);
+    assert_eq!(visitor.get(&told).await.status, 429);
     // An app in a browser must be able to read that it has to wait, and for how long.
     let read = async |method: reqwest::Method, path: &str, origin: &str| {
         let request = reqwest::Client::new().request(method, house.at(path)).header("origin", origin);

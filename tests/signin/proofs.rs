@@ -141,15 +141,20 @@ async fn by_acme(acme: &Acme, visitor: &mut Visitor, change: impl FnOnce(&mut Sc
     assert!(parameter(&visitor.get(back.as_str()).await.location(), "code").is_some());
 }
 
-/// The provider still knew the person, and says when they proved themselves: long before the session's other proof.
-#[tokio::test]
-async fn a_logout_means_the_session_whose_last_proof_came_from_there_however_old_it_is() {
+/// Somebody whom Acme knows has signed in by Friendbook, in a session of its own.
+async fn in_by_friendbook() -> (Acme, Visitor) {
     let acme = Acme::open("").await;
-    let mut alice = Visitor::new();
-    acme.sign_in(&mut alice, "alice", "_s1").await;
+    acme.sign_in(&mut Visitor::new(), "alice", "_s1").await;
     joins_friendbook(&acme.house).await;
     let mut alice = Visitor::new();
     again(&acme.house, &mut alice, "friendbook", &[]).await;
+    (acme, alice)
+}
+
+/// The provider still knew the person, and says when they proved themselves: long before the session's other proof.
+#[tokio::test]
+async fn a_logout_means_the_session_whose_last_proof_came_from_there_however_old_it_is() {
+    let (acme, mut alice) = in_by_friendbook().await;
     acme.house.wait(Duration::from_secs(5));
     let now = acme.house.now();
     by_acme(&acme, &mut alice, |script| {
@@ -170,12 +175,7 @@ async fn a_logout_means_the_session_whose_last_proof_came_from_there_however_old
 /// SAML Core §2.7.2: `SessionNotOnOrAfter`.
 #[tokio::test]
 async fn a_session_that_goes_on_by_a_provider_ends_with_the_providers_own() {
-    let acme = Acme::open("").await;
-    let mut alice = Visitor::new();
-    acme.sign_in(&mut alice, "alice", "_s1").await;
-    joins_friendbook(&acme.house).await;
-    let mut alice = Visitor::new();
-    again(&acme.house, &mut alice, "friendbook", &[]).await;
+    let (acme, mut alice) = in_by_friendbook().await;
     let mut twin = Visitor::new();
     again(&acme.house, &mut twin, "friendbook", &[]).await;
     let now = acme.house.now();

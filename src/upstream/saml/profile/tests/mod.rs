@@ -242,10 +242,7 @@ fn two_statements_give_the_later_proof_and_the_earlier_end() {
         .unwrap()
         .0;
     let statement = format!("<saml:AuthnStatement{statement}");
-    let earlier = statement
-        .replace(&at(-10), &at(-500))
-        .replace(PASSWORD, MFA)
-        .replace(&at(3600), &at(60));
+    let earlier = statement.replace(&at(-10), &at(-500)).replace(PASSWORD, MFA).replace(&at(3600), &at(60));
     for both in [format!("{earlier}{statement}"), format!("{statement}{earlier}")] {
         let said = Case::edited(&statement, &both).said();
         assert_eq!(said.authentication.upstream_session.as_deref(), Some("_s1"));
