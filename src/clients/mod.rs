@@ -18,7 +18,7 @@ pub use grant::{Consent, Grant, GrantDetails, GrantProof};
 pub use redirect::{Location, Reply, ValidatedRedirect};
 
 use crate::accounts::Target;
-use crate::ids::ClientId;
+use crate::ids::{ClientId, ProviderId};
 use crate::protocol::Scope;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -211,6 +211,10 @@ impl Client {
     /// Whether some of its methods show a secret that we gave.
     pub fn needs_secret(&self) -> bool {
         self.auth_methods.iter().any(|method| method.needs_secret())
+    }
+    /// Whether its people may use a provider: all that there are, where it names none.
+    pub fn admits(&self, provider: &ProviderId) -> bool {
+        self.providers.is_empty() || self.providers.contains(provider)
     }
 }
 

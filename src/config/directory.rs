@@ -1,5 +1,6 @@
 //! The parts of `countersign.toml` about who may do what: scopes, groups, roles, and who has them.
 
+use super::providers::Providers;
 use super::read::{Section, nearest};
 use super::report::{At, Place, Problem, Problems};
 use super::settings::{CustomScope, DeclaredAssignment, Who};
@@ -225,8 +226,29 @@ pub fn scopes(root: &Section<'_>, mentions: &mut Mentions) -> BTreeMap<String, C
     scopes
 }
 
+/// An `[[assign]]`, as far as it can be read before the providers are.
+pub struct Assign {
+    target: Target,
+    who: Named,
+}
+
+/// Whom it names.
+#[derive(Clone)]
+enum Named {
+    Person(Who),
+    Subject(Subject),
+}
+
+/// Whom a provider knows by a subject.
+#[derive(Clone)]
+struct Subject {
+    provider: At<ProviderId>,
+    issuer: Option<At<String>>,
+    subject: String,
+}
+
 /// `[[assign]]`.
-pub fn assignments(root: &Section<'_>, mentions: &mut Mentions) -> Vec<DeclaredAssignment> {
+pub fn assignments(root: &Section<'_>, mentions: &mut Mentions) -> Vec<Assign> {
     let mut all = Vec::new();
     for section in root.sections("assign") {
         let groups = names(&section, "groups", GroupName::new, |name, place| {
@@ -242,13 +264,51 @@ pub fn assignments(root: &Section<'_>, mentions: &mut Mentions) -> Vec<DeclaredA
         section.finish();
         let targets = groups.into_iter().map(Target::Group).chain(roles.into_iter().map(Target::Role));
         for target in targets {
-            all.extend(who.iter().cloned().map(|who| DeclaredAssignment { target: target.clone(), who }));
+            all.extend(who.iter().cloned().map(|who| Assign { target: target.clone(), who }));
         }
     }
     all
 }
 
-fn who(section: &Section<'_>, mentions: &mut Mentions) -> Vec<Who> {
+/// Gives each subject the issuer to whom it means somebody. One of a provider that is not there is left out: that is told
+/// elsewhere.
+pub fn with_issuers(
+    assigns: Vec<Assign>,
+    providers: &Providers,
+    problems: &Problems,
+) -> Vec<DeclaredAssignment> {
+    let issued = |named| match named {
+        Named::Person(who) => Some(who),
+        Named::Subject(subject) => with_issuer(subject, providers, problems),
+    };
+    let known = |Assign { target, who }| Some(DeclaredAssignment { target, who: issued(who)? });
+    assigns.into_iter().filter_map(known).collect()
+}
+
+fn with_issuer(named: Subject, providers: &Providers, problems: &Problems) -> Option<Who> {
+    let Subject { provider: At { value: provider, place }, issuer, subject } = named;
+    let kind = &providers.list().iter().find(|one| one.common.id == provider)?.kind;
+    let issuer = match (issuer, kind.issuer()) {
+        (Some(issuer), _) if kind.may_be_issuer(&issuer.value) => issuer.value,
+        (Some(issuer), _) => {
+            let message = format!("`{}` is no issuer of \"{provider}\"", issuer.value);
+            let help = "a person's identities are shown with their issuer by `countersign account show`";
+            problems.add(Problem::error("config.contradiction", issuer.place, message).help(help));
+            return None;
+        }
+        (None, Some(issuer)) => issuer,
+        (None, None) => {
+            let message =
+                format!("\"{provider}\" has an issuer for each tenant, so a subject alone is nobody");
+            let help = "say beside it which: issuer = \"https://…\"";
+            problems.add(Problem::error("config.contradiction", place, message).help(help));
+            return None;
+        }
+    };
+    Some(Who::Subject { provider, issuer, subject })
+}
+
+fn who(section: &Section<'_>, mentions: &mut Mentions) -> Vec<Named> {
     let accounts = section.parsed_list("account", |text| AccountId::new(text));
     let emails = section.parsed_list("email", EmailAddress::parse);
     let provider = section.parsed("provider", |text| ProviderId::new(text));
@@ -267,13 +327,19 @@ fn who(section: &Section<'_>, mentions: &mut Mentions) -> Vec<Who> {
             "a subject means something only at its own provider",
         );
     }
-    let mut who: Vec<Who> = Vec::new();
-    who.extend(accounts.unwrap_or_default().into_iter().map(|at| Who::Account(at.value)));
-    who.extend(emails.unwrap_or_default().into_iter().map(|at| Who::Email(at.value)));
+    let issuer = section.text("issuer");
+    if let (Some(issuer), false) = (&issuer, section.has("provider")) {
+        let help = "an issuer tells subjects of one provider apart";
+        section.refuse(issuer.place, "config.contradiction", "`issuer` needs `provider` beside it", help);
+    }
+    let mut who: Vec<Named> = Vec::new();
+    who.extend(accounts.unwrap_or_default().into_iter().map(|at| Named::Person(Who::Account(at.value))));
+    who.extend(emails.unwrap_or_default().into_iter().map(|at| Named::Person(Who::Email(at.value))));
     if let Some(provider) = provider {
         mentions.add(MentionKind::Provider, provider.value.as_str(), provider.place);
         for subject in subjects.unwrap_or_default() {
-            who.push(Who::Subject { provider: provider.value.clone(), subject: subject.value });
+            let (provider, issuer) = (provider.clone(), issuer.clone());
+            who.push(Named::Subject(Subject { provider, issuer, subject: subject.value }));
         }
     }
     who

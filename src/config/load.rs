@@ -107,7 +107,7 @@ fn settings(
     let scopes = directory::scopes(&root, &mut mentions);
     let clients = clients::clients(&root, development, references, &mut declared, &mut mentions);
     let resource_servers = clients::resource_servers(&root, development, references, &mut declared);
-    let assignments = directory::assignments(&root, &mut mentions);
+    let assigns = directory::assignments(&root, &mut mentions);
     let sessions = server::sessions(&root);
     let tokens = server::tokens(&root);
     let client_network = server::client_network(&root, references);
@@ -142,6 +142,7 @@ fn settings(
         resources: resource_servers.values().map(|server| server.resource.as_str()).collect(),
     };
     mentions.check(&known, problems);
+    let assignments = directory::with_issuers(assigns, &providers, problems);
 
     let settings = Settings {
         issuer: base?.issuer.value,

@@ -114,6 +114,7 @@ pub fn providers(
             read.places.insert((id.clone(), key.get_ref().clone().into_owned()), place);
         }
         check_rules(section, &provider, mentions);
+        check_proof(section);
         if provider.common.allow_loopback && !development {
             refuse_loopback(section);
         }
@@ -206,6 +207,17 @@ fn check_rules(section: &Section<'_>, provider: &Provider, mentions: &mut Mentio
         let span = value.map_or(table.span(), Spanned::span);
         mentions.add(kind, rule.target.name(), Place::new(section.place().file(), span));
     }
+}
+
+/// A preset's proof is about the address that the preset takes, and about no other.
+fn check_proof(section: &Section<'_>) {
+    let span = presets::of(section.table()).and_then(|preset| preset.unproved_address(section.table()));
+    let Some(span) = span else { return };
+    let message = "the preset's `email_verified` is about another address than this one";
+    let help =
+        "say where the proof of this one is found: email_verified = \"…\"; or \"false\", if it has none";
+    let place = Place::new(section.place().file(), span);
+    section.refuse(place, "config.contradiction", message, help);
 }
 
 /// Reads one table by its kind. The kind's reader stops at its first mistake, so what is wrong is reported,

@@ -360,6 +360,8 @@ pub enum Who {
     Subject {
         /// The provider.
         provider: ProviderId,
+        /// Its issuer: where another one has taken its place, its subjects are other people.
+        issuer: String,
         /// Its subject.
         subject: String,
     },
@@ -375,9 +377,10 @@ impl Who {
                 .emails
                 .iter()
                 .any(|held| held.proof.is_some() && held.address.canonical() == address.canonical()),
-            Self::Subject { provider, subject } => {
-                identities.iter().any(|i| i.key.provider == *provider && i.key.subject == *subject)
-            }
+            Self::Subject { provider, issuer, subject } => identities.iter().any(|identity| {
+                let key = &identity.key;
+                key.provider == *provider && key.issuer == *issuer && key.subject == *subject
+            }),
         }
     }
 }

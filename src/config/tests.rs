@@ -1,5 +1,6 @@
 //! Files, good and bad, and what is said about them.
 
+mod assign;
 mod claims;
 mod documented;
 mod people;

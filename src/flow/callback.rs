@@ -209,7 +209,7 @@ pub(super) fn open_provider(
         .get(provider)
         .filter(|entry| entry.policy.enabled)
         .ok_or_else(|| refuse("provider.disabled", "the provider was switched off during the sign-in"))?;
-    if !client.providers.is_empty() && !client.providers.contains(provider) {
+    if !client.admits(provider) {
         return Err(refuse("provider.not_offered", "the provider is not open to this application any more"));
     }
     Ok(entry)

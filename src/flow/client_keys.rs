@@ -14,7 +14,7 @@ use crate::flow::client_network::ClientNetwork;
 use crate::flow::{App, Snapshot};
 use crate::ids::ClientId;
 use crate::jose::{Alg, JoseError, JwkSet, VerifiedJws, verify_foreign};
-use crate::outbound::cached::{Cached, Fetched};
+use crate::outbound::cached::{Cached, Fetched, Suspicion};
 use crate::outbound::{MAX_BODY, Network, Outbound, Request};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -84,7 +84,7 @@ impl Published {
         if !refused.may_be_stale_keys() && refused.reason() != "jose.signature" {
             return Err(refused);
         }
-        match self.kept.suspect(context, &keys, || self.fetch()).await {
+        match self.kept.suspect(context, &keys, Suspicion::Unasked, || self.fetch()).await {
             Ok(Some(newer)) => verify_foreign(token, &newer, allowed),
             Ok(None) | Err(_) => Err(refused),
         }

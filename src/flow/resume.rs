@@ -14,7 +14,6 @@ use crate::flow::refusals::Refused;
 use crate::flow::sessions::{self, Current};
 use crate::flow::state::{self, FlowState, Stage, start_again};
 use crate::flow::{App, Outcome, Snapshot, Step, sign_in};
-use crate::ids::ProviderId;
 use crate::protocol::AuthorizationRequest;
 use crate::sessions::Proof;
 use crate::sessions::notice::Party;
@@ -85,14 +84,9 @@ pub fn catalogue(upstreams: &Registry) -> Catalogue {
     Catalogue::new(candidates.collect())
 }
 
-/// Whether a client's people may use a provider.
-fn lets(client: &Client, provider: &ProviderId) -> bool {
-    client.providers.is_empty() || client.providers.contains(provider)
-}
-
 /// Whether a client's people may use a provider now, and it can meet the demand.
 pub fn admits(snapshot: &Snapshot, client: &Client, demand: &Demand, candidate: &Candidate) -> bool {
-    if !lets(client, &candidate.id) {
+    if !client.admits(&candidate.id) {
         return false;
     }
     if !demand.needs_freshness() && demand.acr.is_none() {
@@ -235,7 +229,7 @@ fn session_facts(
 ) -> Result<SessionFacts, Failure> {
     let session = &current.session;
     let proofs = session.proofs.iter().map(|proof| ProofFacts {
-        open: lets(client, &proof.provider)
+        open: client.admits(&proof.provider)
             && snapshot.upstreams.get(&proof.provider).is_none_or(|entry| entry.policy.enabled),
         acr: snapshot.acr(&proof.provider, proof.acr.as_deref()),
         auth_time: proof.auth_time_asserted.then_some(proof.auth_time),

@@ -42,6 +42,8 @@ pub enum Fallen {
     SessionEnded,
     /// Its account is suspended or deleted.
     AccountNotActive,
+    /// It rests on a provider that is not among those of the client any more.
+    ProviderNotAdmitted,
 }
 
 impl Fallen {
@@ -52,6 +54,7 @@ impl Fallen {
             Self::Revoked => "grant.revoked",
             Self::SessionEnded => "session.ended",
             Self::AccountNotActive => "account.not_active",
+            Self::ProviderNotAdmitted => "grant.provider",
         }
     }
 }
@@ -72,6 +75,13 @@ pub fn standing(
     let session = tx.session(&grant.session)?;
     if session.as_ref().is_some_and(|session| session.revoked_at.is_some()) {
         return Ok(Err(Fallen::SessionEnded));
+    }
+    // Where a client's list of providers was narrowed, it counts for what was granted before too.
+    let client = snapshot.find(grant.client.as_str());
+    if let (Some(client), Some(proof)) = (client, grant.proof(session.as_ref()))
+        && !client.admits(&proof.provider)
+    {
+        return Ok(Err(Fallen::ProviderNotAdmitted));
     }
     match person(tx, &grant.account, snapshot)? {
         Some(person) => Ok(Ok(Standing { grant, session, person })),
@@ -96,18 +106,7 @@ pub fn person(tx: &mut Tx<'_>, id: &AccountId, snapshot: &Snapshot) -> Result<Op
         Vec::new()
     };
     for line in declared {
-        let meant = match &line.who {
-            Who::Account(id) => *id == account.id,
-            // Only an address that was proved to us: anybody can say that they are somebody.
-            Who::Email(address) => account
-                .emails
-                .iter()
-                .any(|held| held.proof.is_some() && held.address.canonical() == address.canonical()),
-            Who::Subject { provider, subject } => {
-                identities.iter().any(|i| i.key.provider == *provider && i.key.subject == *subject)
-            }
-        };
-        if meant {
+        if line.who.is(&account, &identities) {
             let target = line.target.clone();
             assignments.push(Assignment { target, provenance: Provenance::Configuration });
         }

@@ -46,7 +46,7 @@ fn start(snapshot: &Snapshot, provider: &ProviderId, id: &ClientId) -> Result<Ou
             "the client to start is switched off",
         ));
     }
-    if !client.providers.is_empty() && !client.providers.contains(provider) {
+    if !client.admits(provider) {
         let note = "the provider is not open to the client to start";
         return Err(refuse("provider.not_offered", UserMessage::ProviderNotOffered, note));
     }

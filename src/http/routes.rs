@@ -103,7 +103,8 @@ pub fn public() -> Vec<Row> {
         POST "/upstream/{provider}/callback"  Provider    Never   true  callback::post;
         GET  "/upstream/{provider}/logout"    Provider    Never   true  upstream_logout::get;
         GET  "/upstream/{provider}/metadata"  Public      Never   true  upstream_metadata::get;
-        // Not limited: all that a provider tells comes from a few addresses, and a word lost keeps a session alive.
+        // Not limited but for what is refused: all that a provider tells comes from a few addresses, and a word lost keeps a
+        // session alive.
         POST "/upstream/{provider}/logout"    Upstream    Never   false upstream_logout::post;
         POST "/upstream/{provider}/deauthorized" Upstream Never false upstream_notice::deauthorized;
         POST "/upstream/{provider}/deletion"  Upstream    Never   false upstream_notice::deletion;

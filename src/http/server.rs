@@ -13,12 +13,14 @@ use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::{Compress, Condition, Next, from_fn};
 use actix_web::{Error, HttpResponse, HttpServer, web};
 use arc_swap::ArcSwap;
+use governor::clock::{Clock as _, DefaultClock, Reference as _};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// Requests in progress may take this long to finish when the server stops.
 const GRACE: u64 = 10;
@@ -179,19 +181,60 @@ struct Gate {
     limit: ArcSwap<Limit>,
     /// What is not counted: these methods at an address. Others there are.
     unlimited: BTreeMap<String, Vec<Method>>,
+    /// Where providers tell something. It is not counted, for a word that is lost keeps a session alive; what is refused
+    /// there is, for each refusal costs a check and a line of the record.
+    told: BTreeSet<String>,
     /// What the apps in browsers of registered origins may read, refusals too.
     readable: BTreeSet<String>,
 }
 
 struct Limit {
     per_minute: Option<u32>,
-    limiter: Option<DefaultKeyedRateLimiter<IpAddr>>,
+    requests: Option<Counted>,
+    refusals: Option<Counted>,
+    /// Until when those wait who were refused too often.
+    held: Mutex<HashMap<IpAddr, Moment>>,
 }
+
+type Moment = <DefaultClock as governor::clock::Clock>::Instant;
+type Counted = DefaultKeyedRateLimiter<IpAddr>;
+
+/// Of so many addresses something is remembered that is over, before it is forgotten.
+const ADDRESSES: usize = 100_000;
 
 impl Limit {
     fn new(per_minute: Option<u32>) -> Self {
-        let quota = per_minute.and_then(NonZeroU32::new).map(Quota::per_minute);
-        Self { per_minute, limiter: quota.map(RateLimiter::keyed) }
+        let counted = || per_minute.and_then(NonZeroU32::new).map(Quota::per_minute).map(RateLimiter::keyed);
+        Self { per_minute, requests: counted(), refusals: counted(), held: Mutex::default() }
+    }
+    /// Counts one more; after how long the next may come, if this one may not.
+    fn count(counted: Option<&Counted>, key: IpAddr) -> Option<Duration> {
+        let counted = counted?;
+        if counted.len() > ADDRESSES {
+            counted.retain_recent();
+        }
+        let refused = counted.check_key(&key).err()?;
+        Some(refused.wait_time_from(DefaultClock::default().now()))
+    }
+    /// Counts a refusal.
+    fn refused(&self, key: IpAddr) {
+        let Some(wait) = Self::count(self.refusals.as_ref(), key) else { return };
+        let now = DefaultClock::default().now();
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.len() > ADDRESSES {
+            held.retain(|_, until| *until > now);
+        }
+        held.insert(key, now + wait.into());
+    }
+    /// For how long an address waits that was refused too often.
+    fn held(&self, key: IpAddr) -> Option<Duration> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let (until, now) = (*held.get(&key)?, DefaultClock::default().now());
+        if until <= now {
+            held.remove(&key);
+            return None;
+        }
+        Some(until.duration_since(now).into())
     }
 }
 
@@ -206,6 +249,11 @@ impl Gate {
         Self {
             limit: ArcSwap::from_pointee(Limit::new(settings.limits.requests_per_minute)),
             unlimited,
+            told: rows
+                .iter()
+                .filter(|row| row.caller == Caller::Upstream)
+                .map(|row| routes::address(base, row.path))
+                .collect(),
             readable: rows
                 .iter()
                 .filter(|row| row.cors == Cors::Clients)
@@ -213,33 +261,30 @@ impl Gate {
                 .collect(),
         }
     }
-    /// After how many seconds the address may come again, if it may not now.
-    fn wait(&self, address: IpAddr, settings: &Settings) -> Option<u64> {
+    /// The limit that is in force.
+    fn limit(&self, settings: &Settings) -> arc_swap::Guard<Arc<Limit>> {
         let wanted = settings.limits.requests_per_minute;
         if self.limit.load().per_minute != wanted {
             self.limit.store(Arc::new(Limit::new(wanted)));
         }
-        let limit = self.limit.load();
-        let limiter = limit.limiter.as_ref()?;
+        self.limit.load()
+    }
+    /// Whether a provider tells something by this request.
+    fn is_told(&self, method: &Method, pattern: Option<&str>) -> bool {
+        *method == Method::POST && pattern.is_some_and(|pattern| self.told.contains(pattern))
+    }
+}
+
+/// Whoever is counted as one, by the address from which a request came.
+fn counted_as(request: &ServiceRequest, settings: &Settings) -> IpAddr {
+    let peer = request.peer_addr().map(|addr| addr.ip());
+    match request::client_address(peer, request.headers(), &settings.public.trusted_proxies) {
+        address @ IpAddr::V4(_) => address,
         // One subscriber commonly has a whole /64 (RFC 6177).
-        let key = match address {
-            IpAddr::V4(_) => address,
-            IpAddr::V6(ip) => {
-                let [a, b, c, d, ..] = ip.segments();
-                IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-            }
-        };
-        if limiter.len() > 100_000 {
-            limiter.retain_recent();
+        IpAddr::V6(ip) => {
+            let [a, b, c, d, ..] = ip.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
         }
-        use governor::clock::Clock as _;
-        let refused = limiter.check_key(&key).err()?;
-        Some(
-            refused
-                .wait_time_from(governor::clock::DefaultClock::default().now())
-                .as_secs()
-                .saturating_add(1),
-        )
     }
 }
 
@@ -260,7 +305,15 @@ async fn guard(
     let refused = check(&site, &gate, &request, pattern.as_deref(), &settings);
     let mut response = match refused {
         Some(response) => request.into_response(response),
-        None => next.call(request).await?.map_into_boxed_body(),
+        None => {
+            let told = gate.is_told(&method, pattern.as_deref()).then(|| counted_as(&request, &settings));
+            let response = next.call(request).await?.map_into_boxed_body();
+            // A failure of ours is nobody's fault who tells us something.
+            if let Some(address) = told.filter(|_| response.status().is_client_error()) {
+                gate.limit(&settings).refused(address);
+            }
+            response
+        }
     };
     dress(&mut response, https);
     count(&method, pattern.as_deref(), response.status().as_u16());
@@ -284,12 +337,14 @@ fn check(
     // A row of GET answers HEAD too.
     let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
     let uncounted = pattern.and_then(|pattern| gate.unlimited.get(pattern));
-    if preflight || uncounted.is_some_and(|methods| methods.contains(method)) {
+    let limit = gate.limit(settings);
+    let wait = if gate.is_told(method, pattern) {
+        limit.held(counted_as(request, settings))?
+    } else if preflight || uncounted.is_some_and(|methods| methods.contains(method)) {
         return None;
-    }
-    let peer = request.peer_addr().map(|addr| addr.ip());
-    let address = request::client_address(peer, request.headers(), &settings.public.trusted_proxies);
-    let wait = gate.wait(address, settings)?;
+    } else {
+        Limit::count(limit.requests.as_ref(), counted_as(request, settings))?
+    };
     let failure = Failure::new(
         OAuthCode::SlowDown,
         "request.rate",
@@ -307,7 +362,7 @@ fn check(
     } else {
         delivery::plain_json(site, &failure)
     };
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait));
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().saturating_add(1)));
     if readable {
         cors::for_client(request.request(), &site.app.now(), None, &mut response);
     }

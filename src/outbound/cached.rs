@@ -11,7 +11,7 @@ use std::time::Duration;
 const STALE: Duration = Duration::from_secs(24 * 3600);
 /// How long to wait after a failed refresh before the next.
 const RETRY: Duration = Duration::from_secs(30);
-/// At most one fetch on suspicion (an unknown key id) in this time.
+/// At most one fetch on a suspicion of one kind (an unknown key id) in this time.
 pub const COOL_DOWN: Duration = Duration::from_secs(30);
 
 struct Kept<T> {
@@ -26,8 +26,18 @@ struct State<T> {
     attempts: u64,
     /// The latest attempt that failed, with its reason and note.
     failed: Option<(u64, OAuthCode, &'static str, UserMessage, String)>,
-    /// When somebody last fetched on suspicion.
-    suspected_at: Option<Timestamp>,
+    /// When somebody last fetched on each kind of suspicion.
+    suspected_at: [Option<Timestamp>; 2],
+}
+
+/// Whose message makes a document seem to be out of date. Each kind has a cool-down of its own, so that those whom nobody
+/// asked cannot use up that of people who sign in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Suspicion {
+    /// The answer to what we asked.
+    Answer,
+    /// Something that anybody can send at any time.
+    Unasked,
 }
 
 /// What a fetch brings: the document, and for how long it is fresh.
@@ -47,7 +57,7 @@ impl<T> std::fmt::Debug for Cached<T> {
 
 impl<T> Default for Cached<T> {
     fn default() -> Self {
-        let state = State { kept: None, attempts: 0, failed: None, suspected_at: None };
+        let state = State { kept: None, attempts: 0, failed: None, suspected_at: [None; 2] };
         Self { state: Mutex::new(state), fetching: tokio::sync::Mutex::new(()) }
     }
 }
@@ -123,8 +133,8 @@ impl<T> Cached<T> {
         self.fetch(context, fetch).await
     }
 
-    /// Fetches because the kept document seems to be out of date, at most once per [`COOL_DOWN`]. `None`
-    /// if nothing newer than `seen` is to be had.
+    /// Fetches because the kept document seems to be out of date, at most once per [`COOL_DOWN`] and kind of suspicion.
+    /// `None` if nothing newer than `seen` is to be had.
     ///
     /// # Errors
     /// As [`Cached::get`].
@@ -132,6 +142,7 @@ impl<T> Cached<T> {
         &self,
         context: &Context,
         seen: &Arc<T>,
+        by: Suspicion,
         fetch: impl FnOnce() -> F,
     ) -> Result<Option<Arc<T>>, Failure> {
         let _turn = self.fetching.lock().await;
@@ -142,10 +153,15 @@ impl<T> Cached<T> {
             if let Some(newer) = newer {
                 return Ok(Some(newer.clone()));
             }
-            if state.suspected_at.is_some_and(|at| now.since(at) < COOL_DOWN) {
+            let [answer, unasked] = &mut state.suspected_at;
+            let suspected_at = match by {
+                Suspicion::Answer => answer,
+                Suspicion::Unasked => unasked,
+            };
+            if suspected_at.is_some_and(|at| now.since(at) < COOL_DOWN) {
                 return Ok(None);
             }
-            state.suspected_at = Some(now);
+            *suspected_at = Some(now);
         }
         let value = self.fetch(context, fetch).await?;
         Ok((!Arc::ptr_eq(&value, seen)).then_some(value))
@@ -257,14 +273,18 @@ mod tests {
         bench.get().await.unwrap();
         let mut seen = bench.cached.peek().unwrap();
         for _ in 0..100 {
-            if let Some(newer) = bench.cached.suspect(&bench.context, &seen, || bench.fetch()).await.unwrap()
+            if let Some(newer) = bench
+                .cached
+                .suspect(&bench.context, &seen, Suspicion::Answer, || bench.fetch())
+                .await
+                .unwrap()
             {
                 seen = newer;
             }
         }
         assert_eq!(bench.fetches.load(Ordering::SeqCst), 2);
         bench.clock.advance(COOL_DOWN);
-        bench.cached.suspect(&bench.context, &seen, || bench.fetch()).await.unwrap();
+        bench.cached.suspect(&bench.context, &seen, Suspicion::Answer, || bench.fetch()).await.unwrap();
         assert_eq!(bench.fetches.load(Ordering::SeqCst), 3);
     }
 
@@ -275,7 +295,13 @@ mod tests {
         let seen = bench.cached.peek().unwrap();
         let suspect = |seen: Arc<u32>| {
             let bench = &bench;
-            async move { bench.cached.suspect(&bench.context, &seen, || bench.fetch()).await.unwrap() }
+            async move {
+                bench
+                    .cached
+                    .suspect(&bench.context, &seen, Suspicion::Answer, || bench.fetch())
+                    .await
+                    .unwrap()
+            }
         };
         // All at once, and then one after another.
         let all = futures_util::future::join_all((0..5_000).map(|_| suspect(seen.clone()))).await;
@@ -287,6 +313,25 @@ mod tests {
         assert_eq!(bench.fetches.load(Ordering::SeqCst), 2);
         bench.clock.advance(COOL_DOWN);
         assert_eq!(suspect(newest).await.as_deref(), Some(&3), "the valid twin: later it is asked again");
+    }
+
+    #[tokio::test]
+    async fn oidc_062_who_was_not_asked_uses_up_no_fetch_of_those_who_sign_in() {
+        let bench = Bench::new();
+        bench.get().await.unwrap();
+        let suspect = async |by| {
+            let seen = bench.cached.peek().unwrap();
+            bench.cached.suspect(&bench.context, &seen, by, || bench.fetch()).await.unwrap().is_some()
+        };
+        assert!(suspect(Suspicion::Unasked).await);
+        assert!(!suspect(Suspicion::Unasked).await);
+        assert!(suspect(Suspicion::Answer).await, "its own");
+        assert!(!suspect(Suspicion::Answer).await);
+        bench.clock.advance(COOL_DOWN);
+        assert!(suspect(Suspicion::Answer).await);
+        assert!(suspect(Suspicion::Unasked).await);
+        assert!(!suspect(Suspicion::Unasked).await);
+        assert_eq!(bench.fetches.load(Ordering::SeqCst), 5);
     }
 
     #[tokio::test]
@@ -344,7 +389,10 @@ mod tests {
         bench.get().await.unwrap();
         let seen = bench.cached.peek().unwrap();
         bench.away.store(true, Ordering::SeqCst);
-        assert_eq!(bench.cached.suspect(&bench.context, &seen, || bench.fetch()).await.unwrap(), None);
+        assert_eq!(
+            bench.cached.suspect(&bench.context, &seen, Suspicion::Answer, || bench.fetch()).await.unwrap(),
+            None
+        );
         assert_eq!(bench.fetches.load(Ordering::SeqCst), 2);
     }
 

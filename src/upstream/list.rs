@@ -63,6 +63,14 @@ macro_rules! kinds {
                 pub fn documents(&self) -> Vec<(&'static str, &SecretRef)> {
                     match self { $(Self::$kind(settings) => settings.documents(),)* }
                 }
+                /// The issuer in the identities of its people; `None` where there is one for each tenant.
+                pub fn issuer(&self) -> Option<String> {
+                    match self { $(Self::$kind(settings) => settings.sole_issuer(),)* }
+                }
+                /// Whether identities of its people can have this issuer.
+                pub fn may_be_issuer(&self, issuer: &str) -> bool {
+                    match self { $(Self::$kind(settings) => settings.may_be_issuer(issuer),)* }
+                }
                 /// Relates the paths in it to the folder of the file in which they stand.
                 pub fn relate(&mut self, base: &std::path::Path) {
                     match self { $(Self::$kind(settings) => settings.relate(base),)* }

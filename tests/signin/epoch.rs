@@ -29,7 +29,7 @@ async fn call(house: &House, path: &str, form: &[(&str, &str)]) -> (u16, Value) 
     (status, serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or_default())
 }
 
-async fn redeem(house: &House, back: &Url) -> (u16, Value) {
+pub async fn redeem(house: &House, back: &Url) -> (u16, Value) {
     let code = parameter(back, "code").unwrap();
     let form = [
         ("grant_type", "authorization_code"),
@@ -40,15 +40,15 @@ async fn redeem(house: &House, back: &Url) -> (u16, Value) {
     call(house, "/token", &form).await
 }
 
-async fn refresh(house: &House, token: &str) -> (u16, Value) {
+pub async fn refresh(house: &House, token: &str) -> (u16, Value) {
     call(house, "/token", &[("grant_type", "refresh_token"), ("refresh_token", token)]).await
 }
 
-async fn is_active(house: &House, token: &str) -> bool {
+pub async fn is_active(house: &House, token: &str) -> bool {
     call(house, "/introspect", &[("token", token)]).await.1["active"].as_bool().unwrap()
 }
 
-fn text(value: &Value, name: &str) -> String {
+pub fn text(value: &Value, name: &str) -> String {
     value[name].as_str().unwrap_or_else(|| panic!("{name}: {value}")).to_owned()
 }
 

@@ -1,6 +1,9 @@
 //! What stands before and around every answer.
 
 use crate::house::*;
+use crate::saml_mutations::refusals;
+use crate::standin::{CLIENT_SECRET, signed_request};
+use serde_json::json;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
@@ -184,6 +187,50 @@ async fn requests_are_limited_by_address_where_that_is_wanted() {
         );
     }
     assert_eq!(read(reqwest::Method::GET, "/", ours).await, (429, None, false), "pages are never read");
+}
+
+/// Each refusal costs a check and a line of the record; a word that is sound is never counted.
+#[tokio::test]
+async fn what_is_refused_of_what_providers_tell_is_limited_by_address() {
+    let house = House::with(|config, providers| {
+        let providers =
+            providers.replace("subject = \"id\"\n", "subject = \"id\"\nnotices = \"signed_request\"\n");
+        (config.replace("rate_limit = false", "requests_per_minute = 5"), providers)
+    })
+    .await;
+    let sound = async |number: u64| {
+        let payload = json!({"algorithm": "HMAC-SHA256", "issued_at": house.now().secs(), "user_id": number.to_string()});
+        let request = signed_request(&payload, CLIENT_SECRET);
+        let url = house.at("/upstream/friendbook/deauthorized");
+        Visitor::new().post_from(&url, &[("signed_request", &request)], None, None).await
+    };
+    for number in 0..20 {
+        let answer = sound(2001 + number).await;
+        assert_eq!(
+            answer.status,
+            200,
+            "{number}: the valid twin: {} {:?}",
+            answer.body,
+            house.refusals().await
+        );
+    }
+    let told = ["globex/logout", "friendbook/deauthorized", "friendbook/deletion", "nobody/logout"];
+    let told = told.map(|path| house.at(&format!("/upstream/{path}")));
+    let (mut refused, mut held) = (0, None);
+    for url in told.iter().cycle().take(40) {
+        let answer = Visitor::new().post_from(url, &[("logout_token", "none")], None, None).await;
+        match answer.status {
+            400 => refused += 1,
+            429 => held = Some(answer),
+            other => panic!("{other}: {}", answer.body),
+        }
+    }
+    let held = held.expect("a limit");
+    assert!((5..=8).contains(&refused), "{refused}");
+    assert!(held.header("retry-after").unwrap().parse::<u64>().unwrap() >= 1);
+    assert_eq!(refusals(&house).await, refused, "nothing more is written");
+    assert_eq!(sound(2099).await.status, 429, "the address waits, whatever it brings");
+    assert_eq!(Visitor::new().get(&house.at("/")).await.status, 200, "pages are counted apart");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Which proof of a session counts: for the application, for its provider's logout, and for how long.
 
+use crate::epoch::{is_active, redeem, refresh, text};
 use crate::house::*;
 use crate::saml::{Message, NameId, Request, Script, instant};
 use crate::saml_logout::Acme;
@@ -66,6 +67,34 @@ async fn a_session_by_another_provider_does_not_open_an_app_that_names_its_own()
     house.reload(|config, providers| (config.replace("[\"globex\"]", "[\"friendbook\"]"), providers)).await;
     let to = mallory.get(&silent).await.location();
     assert_eq!(parameter(&to, "error").as_deref(), Some("login_required"), "{to}");
+}
+
+#[tokio::test]
+async fn what_an_app_holds_is_worth_nothing_once_its_list_leaves_the_provider_out() {
+    let mut house = House::open().await;
+    let url = authorize(&house, "first", &[("scope", "openid offline_access")]);
+    let mut held = Vec::new();
+    for provider in ["globex", "friendbook"] {
+        let back = sign_in(&house, &mut Visitor::new(), provider, &url).await;
+        let tokens = redeem(&house, &back).await.1;
+        held.push((text(&tokens, "access_token"), text(&tokens, "refresh_token")));
+    }
+    house
+        .reload(|config, providers| {
+            let list = "providers = [\"globex\"]\nfirst_party = true\n";
+            (config.replacen("first_party = true\n", list, 1), providers)
+        })
+        .await;
+    let [(by_globex, globex), (by_friendbook, friendbook)] = &held[..] else { panic!("two") };
+    let (status, answer) = refresh(&house, friendbook).await;
+    assert_eq!((status, answer["error"].as_str()), (400, Some("invalid_grant")), "{answer}");
+    assert!(!is_active(&house, by_friendbook).await);
+    assert_eq!(house.refusals().await[0].refusal.reason, "grant.provider");
+    assert!(is_active(&house, by_globex).await, "the valid twin");
+    assert_eq!(refresh(&house, globex).await.0, 200, "the valid twin");
+    // It was not revoked: the list may have been wrong.
+    house.reload(|config, providers| (config.replace("[\"globex\"]", "[]"), providers)).await;
+    assert_eq!(refresh(&house, friendbook).await.0, 200);
 }
 
 #[tokio::test]

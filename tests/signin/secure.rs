@@ -132,6 +132,27 @@ async fn over_our_own_tls_every_cookie_is_bound_to_our_host() {
     }
 }
 
+/// Whoever opens a connection and says nothing does not keep it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handshake_that_is_never_made_ends() {
+    use std::io::{Read as _, Write as _};
+    let certificates = Certificates::make();
+    let house = over_tls(&certificates).await;
+    let address = house.origin.replace("https://localhost", "127.0.0.1");
+    let mut held: Vec<_> = (0..3).map(|_| std::net::TcpStream::connect(&address).unwrap()).collect();
+    // The first says nothing, the second begins a hello, the third sends what is none, byte by byte.
+    held[1].write_all(&[0x16, 0x03, 0x01, 0x02, 0x00, 0x01]).unwrap();
+    held[2].write_all(b"G").unwrap();
+    for socket in &mut held {
+        socket.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
+        let mut rest = Vec::new();
+        let ended = socket.read_to_end(&mut rest);
+        let reset = ended.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionReset);
+        assert!(ended.is_ok() || reset, "{ended:?}");
+    }
+    connect(&house, &certificates, &[]).expect("the valid twin");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_certificate_comes_into_force_and_a_bad_one_does_not() {
     let (first, second) = (Certificates::make(), Certificates::make());

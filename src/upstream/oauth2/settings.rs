@@ -153,6 +153,16 @@ impl Settings {
         self.issuer.clone().unwrap_or_else(|| self.authorize_url.origin())
     }
 
+    /// The same, in which all its people are.
+    pub fn sole_issuer(&self) -> Option<String> {
+        Some(self.issuer())
+    }
+
+    /// Whether identities of its people can have this issuer.
+    pub fn may_be_issuer(&self, issuer: &str) -> bool {
+        issuer == self.issuer()
+    }
+
     /// Contradictions between keys.
     pub fn check(&self, common: &Common) -> Vec<Contradiction> {
         let mut found = check_client_auth(self.auth(), self.client_secret.as_ref(), self.pkce);

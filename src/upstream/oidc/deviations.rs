@@ -18,14 +18,7 @@ const MAX_RESPONSE: usize = 4096;
 impl Oidc {
     /// Whether an issuer can be this provider's: the one of the settings, or that of an admitted tenant.
     pub(super) fn may_be_issuer(&self, issuer: &str) -> bool {
-        let text = &self.settings.issuer.text;
-        match (&self.settings.tenants, text.split_once(TENANT)) {
-            (Some(tenants), Some((before, after))) => issuer
-                .strip_prefix(before)
-                .and_then(|rest| rest.strip_suffix(after))
-                .is_some_and(|tenant| tenants.admit(tenant)),
-            _ => issuer == text,
-        }
+        self.settings.may_be_issuer(issuer)
     }
 
     /// The issuer that the ID token must name: with tenants, the one that its own tenant makes of the template. Two

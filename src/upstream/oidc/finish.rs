@@ -10,6 +10,7 @@ use crate::context::{Context, Timestamp};
 use crate::failure::{Failure, OAuthCode, UserMessage};
 use crate::jose::json::Object;
 use crate::jose::{VerifiedJws, verify_foreign, verify_shared};
+use crate::outbound::cached::Suspicion;
 use crate::upstream::checks::{Checks, explained, is_refusal, refused};
 use crate::upstream::settings::Freshness;
 use crate::upstream::vouch::{Facts, vouch};
@@ -171,7 +172,7 @@ impl Oidc {
         checks: &mut Checks<'_>,
     ) -> Result<Verified, Failure> {
         if !self.settings.id_token_hs256 {
-            let verified = self.verify(context, discovered, token, checks).await?;
+            let verified = self.verify(context, discovered, token, Suspicion::Answer, checks).await?;
             return Ok(Verified {
                 typ: verified.header.typ,
                 digest: id_token::digest_of(verified.header.alg),
@@ -200,12 +201,13 @@ impl Oidc {
         context: &Context,
         discovered: &Discovered,
         token: &str,
+        by: Suspicion,
         checks: &mut Checks<'_>,
     ) -> Result<VerifiedJws, Failure> {
         let keys = self.keys(context, discovered).await.map_err(|failure| checks.fail(failure))?;
         let mut outcome = verify_foreign(token, &keys, &self.algorithms);
         if outcome.as_ref().is_err_and(|error| error.may_be_stale_keys()) {
-            let newer = self.newer_keys(context, discovered, &keys).await;
+            let newer = self.newer_keys(context, discovered, &keys, by).await;
             if let Some(newer) = newer.map_err(|failure| checks.fail(failure))? {
                 outcome = verify_foreign(token, &newer, &self.algorithms);
             }

@@ -8,6 +8,7 @@ use crate::context::{Context, Timestamp};
 use crate::failure::{Failure, OAuthCode};
 use crate::ids::ProviderId;
 use crate::jose::json::Object;
+use crate::outbound::cached::Suspicion;
 use crate::upstream::checks::{Checks, show};
 use crate::upstream::{CallbackMethod, LogoutMessage, LogoutNotice, Replay, Trace};
 use serde_json::Value;
@@ -54,7 +55,7 @@ impl Oidc {
     ) -> Result<LogoutNotice, Failure> {
         let discovered = self.discover(context).await.map_err(|failure| checks.fail(failure))?;
         // items 2 and 3: as an ID token, so never unsigned and never by a shared secret
-        let verified = self.verify(context, &discovered, token, checks).await?;
+        let verified = self.verify(context, &discovered, token, Suspicion::Unasked, checks).await?;
         check_type(verified.header.typ.as_deref(), checks)?;
         // item 4 compares as for an ID token, whose issuer depends on the tenant and whose subject on another claim
         let issuer = self.issuer_of(&verified.claims, verified.key_issuer.as_deref(), checks)?;

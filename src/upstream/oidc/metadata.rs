@@ -6,7 +6,7 @@ use crate::context::Context;
 use crate::failure::{Failure, OAuthCode, UserMessage};
 use crate::jose::json::Object;
 use crate::jose::{Alg, JwkSet, json};
-use crate::outbound::cached::{Cached, Fetched};
+use crate::outbound::cached::{Cached, Fetched, Suspicion};
 use crate::outbound::{Answer, MAX_BODY, Request};
 use crate::upstream::answers::is_json;
 use crate::upstream::checks::clean;
@@ -62,8 +62,9 @@ impl Oidc {
         context: &Context,
         discovered: &Discovered,
         seen: &Arc<JwkSet>,
+        by: Suspicion,
     ) -> Result<Option<Arc<JwkSet>>, Failure> {
-        discovered.keys.suspect(context, seen, || self.fetch_keys(discovered)).await
+        discovered.keys.suspect(context, seen, by, || self.fetch_keys(discovered)).await
     }
 
     /// Whether something that is kept will soon be too old.

@@ -230,6 +230,23 @@ impl Settings {
         found
     }
 
+    /// The issuer of all its people; `None` where each tenant is one.
+    pub fn sole_issuer(&self) -> Option<String> {
+        self.tenants.is_none().then(|| self.issuer.text.clone())
+    }
+
+    /// Whether an issuer can be this provider's: the one of the settings, or that of an admitted tenant.
+    pub fn may_be_issuer(&self, issuer: &str) -> bool {
+        let text = &self.issuer.text;
+        match (&self.tenants, text.split_once(TENANT)) {
+            (Some(tenants), Some((before, after))) => issuer
+                .strip_prefix(before)
+                .and_then(|rest| rest.strip_suffix(after))
+                .is_some_and(|tenant| tenants.admit(tenant)),
+            _ => issuer == text,
+        }
+    }
+
     /// Contradictions about our own key.
     fn check_keys(&self) -> Vec<Contradiction> {
         let auth = self.auth();

@@ -8,6 +8,7 @@ use super::settings::Userinfo;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::jose::json::{self, Object};
+use crate::outbound::cached::Suspicion;
 use crate::outbound::{Answer, MAX_BODY, Request};
 use crate::upstream::answers::is_json;
 use crate::upstream::checks::{Checks, refused, show};
@@ -98,7 +99,7 @@ impl Oidc {
         checks: &mut Checks<'_>,
     ) -> Result<Object, Failure> {
         let token = std::str::from_utf8(&answer.body).unwrap_or_default().trim();
-        let verified = self.verify(context, discovered, token, checks).await?;
+        let verified = self.verify(context, discovered, token, Suspicion::Answer, checks).await?;
         let iss = verified.claims.get("iss").and_then(Value::as_str);
         let aud = audiences(verified.claims.get("aud"))
             .is_some_and(|all| all.contains(&self.settings.client_id.as_str()));

@@ -201,6 +201,20 @@ impl Preset {
         self.table.get("kind").and_then(|kind| kind.get_ref().as_str()).unwrap_or_default()
     }
 
+    /// Where a provider's table takes another address than the one that this preset's proof is about, and does not say
+    /// where the proof of that one is.
+    pub fn unproved_address(&self, table: &DeTable<'_>) -> Option<std::ops::Range<usize>> {
+        if table.contains_key("email_verified") || !self.table.contains_key("email_verified") {
+            return None;
+        }
+        let usual = self.table.get("profile").and_then(|profile| profile.get_ref().get("email"));
+        let usual = usual.and_then(|email| email.get_ref().as_str()).unwrap_or("claims.email");
+        let own = table.get("profile")?.get_ref().get("email")?;
+        // An empty one says that no address is taken.
+        let another = own.get_ref().as_str().is_some_and(|text| !text.is_empty() && text != usual);
+        another.then(|| own.span())
+    }
+
     /// The keys it sets, each with its value as TOML.
     pub fn sets(&self) -> Vec<(String, String)> {
         let lines = |table: &DeTable<'static>| -> Vec<(String, String)> {

@@ -9,6 +9,7 @@ use super::request::Remembered;
 use super::settings::Encryption;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::outbound::cached::Suspicion;
 use crate::upstream::checks::Checks;
 use crate::upstream::identity::Authentication;
 use crate::upstream::vouch::{Facts, vouch};
@@ -99,7 +100,7 @@ impl Saml {
     ) -> Result<Opened, Failure> {
         let mut outcome = open::open(bytes.clone(), self.trust(&described), self.decryption()).await;
         if outcome.as_ref().is_err_and(|failure| failure.reason == "saml.sig.invalid") {
-            let newer = self.newer(context, &described).await;
+            let newer = self.newer(context, &described, Suspicion::Answer).await;
             if let Some(newer) = newer.map_err(|failure| checks.fail(failure))? {
                 outcome = open::open(bytes, self.trust(&newer), self.decryption()).await;
             }

@@ -193,6 +193,16 @@ impl Settings {
         self.signed.unwrap_or_default()
     }
 
+    /// The issuer of all its people.
+    pub fn sole_issuer(&self) -> Option<String> {
+        Some(self.entity_id.clone())
+    }
+
+    /// Whether identities of its people can have this issuer.
+    pub fn may_be_issuer(&self, issuer: &str) -> bool {
+        issuer == self.entity_id
+    }
+
     /// Contradictions between keys.
     pub fn check(&self, common: &Common) -> Vec<Contradiction> {
         let mut found = Vec::new();

@@ -9,7 +9,7 @@ use super::xml::{self, METADATA};
 use super::{Saml, ns, open, watch};
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::outbound::cached::{Cached, Fetched};
+use crate::outbound::cached::{Cached, Fetched, Suspicion};
 use crate::outbound::{Method, Outbound, Request};
 use crate::upstream::Parts;
 use crate::upstream::registry::Found;
@@ -246,11 +246,12 @@ impl Saml {
         &self,
         context: &Context,
         seen: &Arc<Described>,
+        by: Suspicion,
     ) -> Result<Option<Arc<Described>>, Failure> {
         if self.fixed.is_some() {
             return Ok(None);
         }
-        let newer = self.fetched.suspect(context, seen, || self.fetch(context)).await?;
+        let newer = self.fetched.suspect(context, seen, by, || self.fetch(context)).await?;
         Ok(newer.filter(|newer| newer.certificates != seen.certificates))
     }
 

@@ -16,6 +16,7 @@ use super::signature::query::{self, Kind};
 use super::{Addresses, Saml, ns, shape, xml};
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::outbound::cached::Suspicion;
 use crate::sessions::UpstreamName;
 use crate::upstream::checks::{Checks, clean, refused};
 use crate::upstream::{
@@ -148,7 +149,7 @@ impl Saml {
         let described = self.describe(context).await.map_err(|failure| checks.fail(failure))?;
         let mut outcome = opened(received.clone(), self.trust(&described)).await;
         if outcome.as_ref().is_err_and(|failure| failure.reason == "saml.sig.invalid") {
-            let newer = self.newer(context, &described).await;
+            let newer = self.newer(context, &described, Suspicion::Unasked).await;
             if let Some(newer) = newer.map_err(|failure| checks.fail(failure))? {
                 outcome = opened(received.clone(), self.trust(&newer)).await;
             }
