@@ -149,3 +149,28 @@ fn a_tenant_is_a_uuid() {
     }
     assert!(with("microsoft", &format!("tenant = '{}'", good.to_ascii_uppercase())).unwrap().contains(good));
 }
+
+#[test]
+fn a_proof_is_about_the_address_that_its_preset_takes() {
+    let found = |preset: &str, text: &str| {
+        let table = DeTable::parse(text).unwrap().into_inner();
+        named(preset).unwrap().unproved_address(&table).map(|span| text[span].to_owned())
+    };
+    let another = "profile = { email = 'claims.upn' }";
+    assert_eq!(found("google", another).as_deref(), Some("'claims.upn'"));
+    assert_eq!(found("kakao", "profile = { email = 'claims.email' }").as_deref(), Some("'claims.email'"));
+    for (preset, fine) in [
+        ("google", ""),
+        ("google", "profile = { name = 'claims.upn' }"),
+        ("google", "profile = { email = 'claims.email' }"),
+        ("google", "profile = { email = '' }"),
+        ("google", "profile = { email = 7 }"),
+        ("google", "email_verified = 'claims.upn_verified'\nprofile = { email = 'claims.upn' }"),
+        ("kakao", "profile = { email = 'claims.kakao_account.email' }"),
+        // What these prove is the standard claim, whose address is compared.
+        ("okta", another),
+        ("oidc", another),
+    ] {
+        assert_eq!(found(preset, fine), None, "{preset}: {fine}");
+    }
+}

@@ -228,3 +228,36 @@ fn link_043_no_mapping_assigns_administration() {
     let errors = providers(&text).unwrap_err();
     assert!(errors[0].message().contains("administration"));
 }
+
+#[test]
+fn identities_have_the_issuer_of_their_provider_or_of_their_tenant() {
+    let one = |more: &str| {
+        let text = format!("[[provider]]\nid = 'p'\nname = 'P'\nprovisioning = 'open'\n{more}");
+        providers(&text).unwrap().remove(0).kind
+    };
+    let oidc = "kind = 'oidc'\nclient_id = 'c'\nclient_secret = 'env:S'\n";
+    let oauth2 = "kind = 'oauth2'\nclient_id = 'c'\nsubject = 'id'\nauthorize_url = 'https://f.test/a'\n\
+                  token_url = 'https://t.test/t'\nuserinfo_url = 'https://u.test/me'\n";
+    let saml = "kind = 'saml'\nmetadata_url = 'https://m.test/m'\ntrust_metadata_url = true\n";
+    for (text, issuer) in [
+        (format!("{oidc}issuer = 'https://o.test'\n"), "https://o.test"),
+        (oauth2.to_owned(), "https://f.test"),
+        (format!("{oauth2}issuer = 'urn:friends'\n"), "urn:friends"),
+        (format!("{saml}entity_id = 'https://s.test/idp'\n"), "https://s.test/idp"),
+    ] {
+        let kind = one(&text);
+        assert_eq!(kind.issuer().as_deref(), Some(issuer), "{text}");
+        assert!(kind.may_be_issuer(issuer), "{text}");
+        for other in ["", "https://other.test", &format!("{issuer}/")] {
+            assert!(!kind.may_be_issuer(other), "{text}{other}");
+        }
+    }
+    let tenant = "72f988bf-86f1-41af-91ab-2d7cd011db47";
+    let other = tenant.replace('7', "8");
+    let text = format!("{oidc}issuer = 'https://o.test/{{tenantid}}/v2'\ntenants = ['{tenant}']\n");
+    let kind = one(&text);
+    assert_eq!(kind.issuer(), None);
+    assert!(kind.may_be_issuer(&format!("https://o.test/{tenant}/v2")));
+    assert!(!kind.may_be_issuer(&format!("https://o.test/{other}/v2")));
+    assert!(!kind.may_be_issuer("https://o.test/{tenantid}/v2"));
+}

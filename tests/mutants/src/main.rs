@@ -74,7 +74,9 @@ fn wish() -> Result<Wish, String> {
 
 fn work() -> Result<bool, String> {
     let wish = wish()?;
-    let repository: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    // As it is now: the program may have been compiled in a folder that is gone.
+    let here = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let repository: PathBuf = Path::new(&here).join("../..");
     let repository = repository.canonicalize().map_err(|error| error.to_string())?;
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository.join("target"), PathBuf::from);
