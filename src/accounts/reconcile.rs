@@ -89,7 +89,10 @@ pub fn reconcile_emails(
             held.proof = match held.proof.take() {
                 // A code came back from there; a provider cannot unsay that.
                 Some(EmailProof::Code) => Some(EmailProof::Code),
-                Some(EmailProof::Provider(of)) if of != *provider => Some(EmailProof::Provider(of)),
+                // Whoever speaks for the domain now takes the place of whoever did before.
+                Some(EmailProof::Provider(of)) if of != *provider && !asserted.proved => {
+                    Some(EmailProof::Provider(of))
+                }
                 _ => asserted.proved.then(|| EmailProof::Provider(provider.clone())),
             };
         }
@@ -221,7 +224,17 @@ mod tests {
                     None => false,
                 };
                 if foreign {
-                    prop_assert!(after.iter().any(|e| e.address == before.address && e.proof == before.proof));
+                    // Only this provider's own word of the same address takes the place of another one's.
+                    let retold = said.filter(|said| {
+                        said.proved
+                            && said.address == &before.address
+                            && before.proof != Some(EmailProof::Code)
+                    });
+                    let proof = match retold {
+                        Some(_) => Some(EmailProof::Provider(p1.clone())),
+                        None => before.proof.clone(),
+                    };
+                    prop_assert!(after.iter().any(|e| e.address == before.address && e.proof == proof));
                 }
             }
             if let Some(said) = said {

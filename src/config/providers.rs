@@ -12,7 +12,7 @@ use crate::ids::ProviderId;
 use crate::upstream::kinds;
 use crate::upstream::presets::{self, Preset};
 use crate::upstream::registry::{BuildError, Registry};
-use crate::upstream::settings::{COMMON_KEYS, Provider, SecretRef};
+use crate::upstream::settings::{COMMON_KEYS, Freshness, Provider, SecretRef};
 use secrecy::SecretString;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -115,6 +115,13 @@ pub fn providers(
         }
         check_rules(section, &provider, mentions);
         check_proof(section);
+        if provider.common.freshness == Freshness::Trusted && !provider.kind.asks_for_proof() {
+            let message = "`freshness = \"trusted\"` takes every answer for a fresh proof, and nothing asks this provider for one";
+            let problem = Problem::warning("config.freshness", place(section, "freshness"), message);
+            problems.add(
+                problem.help("leave it out: apps that demand a fresh proof then do without this provider"),
+            );
+        }
         if provider.common.allow_loopback && !development {
             refuse_loopback(section);
         }

@@ -80,8 +80,7 @@ impl Published {
             Ok(verified) => return Ok(verified),
             Err(refused) => refused,
         };
-        // A key may also have been replaced under the same name.
-        if !refused.may_be_stale_keys() && refused.reason() != "jose.signature" {
+        if !refused.may_be_stale_keys() {
             return Err(refused);
         }
         match self.kept.suspect(context, &keys, Suspicion::Unasked, || self.fetch()).await {

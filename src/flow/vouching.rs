@@ -20,6 +20,7 @@ use crate::sessions::Proof;
 use crate::store::{StoreError, Tx};
 use crate::tokens::handle::{Digest, Handle, SessionSecret};
 use crate::upstream::identity::ExternalIdentity;
+use crate::upstream::registry::Registry;
 use crate::upstream::{Entry, Linking, ProfileRefresh, ProviderPolicy, Upstream, Vouched};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -33,6 +34,8 @@ pub(super) struct Vouching {
     policy: ProviderPolicy,
     /// The provider, for what its settings say of names.
     upstream: Arc<dyn Upstream>,
+    /// All providers, for those that proved an address before.
+    upstreams: Arc<Registry>,
     client: ClientId,
     /// An invitation that the browser brings.
     invitation: Option<Digest>,
@@ -77,6 +80,7 @@ pub(super) fn vouching(
         vouched,
         policy: entry.policy.clone(),
         upstream: entry.upstream.clone(),
+        upstreams: snapshot.upstreams.clone(),
         client: flow.request.client.clone(),
         invitation: flow.invited(browser),
         joining: flow.joining.clone(),

@@ -61,6 +61,7 @@ impl JoseError {
     }
     /// Whether the issuer may have changed its keys since we fetched them: fetch again, then try once more.
     pub fn may_be_stale_keys(&self) -> bool {
-        self.reason == "jose.kid"
+        // A key may have been replaced under its old name, or under none.
+        matches!(self.reason, "jose.kid" | "jose.signature")
     }
 }

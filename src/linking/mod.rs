@@ -5,7 +5,8 @@
 //! address's domain and asserted it as verified (that is a [`VerifiedEmail`]), and exactly one account, an
 //! active one, holds it by such a proof too and knows nobody of that provider yet. A code that we sent joins nobody,
 //! neither the one who brings it nor an account that was made with it, since it shows only who read the mail that day;
-//! nor does an address that the provider gave to another subject before (a domain or a mailbox that has a new owner).
+//! nor does an address that the provider gave to another subject before (a domain or a mailbox that has a new owner);
+//! nor one that another provider proved whose people still come, since it may have spoken of somebody else.
 //! Then the account's owner is asked to sign in the old way first.
 
 use crate::accounts::{AccountStatus, EmailAddress, EmailProof};
@@ -25,6 +26,9 @@ pub struct Holder {
     /// Whether somebody of the same provider is linked with it already, under another subject or issuer; for a
     /// linked account this says nothing.
     pub other_subject: bool,
+    /// Whether the proof is the word of another provider that is switched on, so that whoever came by it can come
+    /// again; for a linked account this says nothing.
+    pub proved_elsewhere: bool,
 }
 
 /// What the provider said about the person's address.
@@ -133,6 +137,9 @@ pub fn decide(facts: &Facts<'_>) -> Decision {
                     } else if owner.proof == Some(EmailProof::Code) {
                         // Whoever read the mail then need not be the one of whom the provider speaks now.
                         ask("link.proved_by_code")
+                    } else if owner.proved_elsewhere {
+                        // The domain was the other provider's. Of whom it spoke, only its person can show.
+                        ask("link.proved_elsewhere")
                     } else {
                         Decision::Link(account)
                     };
@@ -200,7 +207,13 @@ mod tests {
 
     fn holder(name: &str, status: AccountStatus, proved: bool) -> Holder {
         let proof = proved.then(|| EmailProof::Provider(ProviderId::new("initech").unwrap()));
-        Holder { account: AccountId::new(name).unwrap(), status, proof, other_subject: false }
+        Holder {
+            account: AccountId::new(name).unwrap(),
+            status,
+            proof,
+            other_subject: false,
+            proved_elsewhere: false,
+        }
     }
     fn verified() -> VerifiedEmail {
         VerifiedEmail::for_tests(
@@ -246,6 +259,18 @@ mod tests {
         let ask =
             Decision::AskForProof { reason: "link.proved_by_code", owner: Some(owner[0].account.clone()) };
         assert_eq!(decide(&facts(EmailFact::Verified(&email), &owner)), ask);
+    }
+
+    #[test]
+    fn link_009_an_account_of_another_providers_people_is_joined_once_nobody_comes_by_it() {
+        let email = verified();
+        let owner = [Holder { proved_elsewhere: true, ..holder("planted-0", Active, true) }];
+        let ask =
+            Decision::AskForProof { reason: "link.proved_elsewhere", owner: Some(owner[0].account.clone()) };
+        assert_eq!(decide(&facts(EmailFact::Verified(&email), &owner)), ask);
+        let gone = [Holder { proved_elsewhere: false, ..owner[0].clone() }];
+        let joined = Decision::Link(gone[0].account.clone());
+        assert_eq!(decide(&facts(EmailFact::Verified(&email), &gone)), joined, "the valid twin");
     }
 
     #[test]

@@ -71,6 +71,10 @@ macro_rules! kinds {
                 pub fn may_be_issuer(&self, issuer: &str) -> bool {
                     match self { $(Self::$kind(settings) => settings.may_be_issuer(issuer),)* }
                 }
+                /// Whether a demand for a fresh proof reaches the person at the provider.
+                pub fn asks_for_proof(&self) -> bool {
+                    match self { $(Self::$kind(settings) => settings.asks_for_proof(),)* }
+                }
                 /// Relates the paths in it to the folder of the file in which they stand.
                 pub fn relate(&mut self, base: &std::path::Path) {
                     match self { $(Self::$kind(settings) => settings.relate(base),)* }

@@ -22,6 +22,8 @@ pub(in crate::upstream) struct Facts {
     pub claims: Object,
     /// The address that the provider says it has verified, as it wrote it.
     pub proved_email: Option<String>,
+    /// Whether it says so apart from the claims, so that this is the address where the mapping takes none.
+    pub proved_apart: bool,
     /// About the act of signing in.
     pub authentication: Authentication,
     /// What must never be accepted twice, until when.
@@ -39,7 +41,8 @@ pub(in crate::upstream) fn vouch(
         .apply(&facts.claims)
         .map_err(|error| checks.fail(refused("mapping.limits", error.to_string())))?;
 
-    let written = mapped.email.or_else(|| facts.proved_email.clone());
+    let apart = || facts.proved_email.clone().filter(|_| facts.proved_apart);
+    let written = mapped.email.or_else(apart);
     let verified = match (mapped.email_verified, &written) {
         (Some(holds), _) => holds,
         // the proof is about one address, whatever the mapping takes for the person's
@@ -104,6 +107,7 @@ mod tests {
             format: String::new(),
             claims,
             proved_email: proved.map(str::to_owned),
+            proved_apart: false,
             authentication: Authentication::default(),
             replay: None,
         }
@@ -149,10 +153,15 @@ mod tests {
     #[test]
     fn an_address_that_only_its_proof_names_counts() {
         let mut trace = Trace::default();
-        let facts = Facts { claims: Object::new(), ..facts("", Some("a@one.test")) };
-        let vouched =
-            vouch(&common(&["one.test"]), &Mapping::default(), facts, &mut Checks::new(&mut trace)).unwrap();
-        assert_eq!(vouched.identity.verified_email().unwrap().address().as_str(), "a@one.test");
+        let told = |proved_apart: bool| {
+            let facts = Facts { claims: Object::new(), proved_apart, ..facts("", Some("a@one.test")) };
+            let mut checks = Checks::new(&mut trace);
+            let vouched = vouch(&common(&["one.test"]), &Mapping::default(), facts, &mut checks).unwrap();
+            vouched.identity.verified_email().map(|email| email.address().as_str().to_owned())
+        };
+        let [apart, within] = [true, false].map(told);
+        assert_eq!(apart.as_deref(), Some("a@one.test"));
+        assert_eq!(within, None, "what the mapping leaves out is left out");
     }
 
     #[test]

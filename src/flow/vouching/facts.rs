@@ -1,7 +1,7 @@
 //! The facts that the decision about an identity rests on, as the store has them.
 
 use super::{Undone, Vouching};
-use crate::accounts::{Account, Identity, IdentityKey};
+use crate::accounts::{Account, EmailProof, Identity, IdentityKey};
 use crate::failure::Failure;
 use crate::linking::{Admission, Holder};
 use crate::store::{StoreError, Tx};
@@ -22,7 +22,13 @@ pub(super) fn linked(tx: &mut Tx<'_>, key: &IdentityKey) -> Result<Option<Identi
 
 /// The account that an identity is linked with.
 pub(super) fn known(account: &Account) -> Holder {
-    Holder { account: account.id.clone(), status: account.status, proof: None, other_subject: false }
+    Holder {
+        account: account.id.clone(),
+        status: account.status,
+        proof: None,
+        other_subject: false,
+        proved_elsewhere: false,
+    }
 }
 
 /// Who holds the person's address: the one with proof, else what the provider said. Of those who only claim it, some:
@@ -37,7 +43,14 @@ pub(super) fn holders(tx: &mut Tx<'_>, request: &Vouching) -> Result<Vec<Holder>
         let Some(account) = tx.account(&id)? else { continue };
         let other_subject = proof.is_some()
             && tx.identities_of(&id)?.iter().any(|one| is_another(&one.key, identity.key(), still_names));
-        holders.push(Holder { account: id, status: account.status, proof, other_subject });
+        let proved_elsewhere = match &proof {
+            Some(EmailProof::Provider(by)) => {
+                by != identity.provider()
+                    && request.upstreams.get(by).is_some_and(|entry| entry.policy.enabled)
+            }
+            Some(EmailProof::Code) | None => false,
+        };
+        holders.push(Holder { account: id, status: account.status, proof, other_subject, proved_elsewhere });
     }
     Ok(holders)
 }

@@ -120,6 +120,7 @@ impl Upstream for OAuth2 {
             subject,
             format: format.to_owned(),
             claims: profile,
+            proved_apart: self.settings.emails_url.is_some(),
             proved_email,
             authentication: Authentication::default(),
             replay: None,

@@ -12,7 +12,7 @@ use serde_json::Value;
 use std::fmt::Write as _;
 use url::Url;
 
-/// The largest integer that every JSON reader keeps exactly (RFC 8259 §6): 2^53.
+/// Below it every JSON reader keeps integers exactly (RFC 8259 §6): 2^53 itself may have been 2^53 + 1.
 const EXACT: u64 = 1 << 53;
 
 /// The subject, and its format: an id that is the number 1 is not the id that is the text "1".
@@ -21,13 +21,13 @@ pub(super) fn subject(profile: &Object, path: &Path) -> Result<(String, &'static
     let found = match value {
         Some(Value::String(text)) if is_id(text) => Some((text.clone(), "")),
         Some(Value::Number(number)) => {
-            number.as_u64().filter(|id| *id <= EXACT).map(|id| (id.to_string(), "integer"))
+            number.as_u64().filter(|id| *id < EXACT).map(|id| (id.to_string(), "integer"))
         }
         _ => None,
     };
     found.ok_or_else(|| {
         refused("oauth2.subject", "the profile names no stable id")
-            .expected("a text, or an integer up to 2^53", show(value))
+            .expected("a text, or an integer below 2^53", show(value))
     })
 }
 
@@ -174,10 +174,11 @@ mod tests {
     fn oidc_039_numbers_are_kept_exactly_and_are_not_texts() {
         assert_eq!(of(r#"{"id":1}"#), Some(("1".to_owned(), "integer")));
         assert_ne!(of(r#"{"id":1}"#), of(r#"{"id":"1"}"#));
-        assert_eq!(of(r#"{"id":9007199254740992}"#), Some(("9007199254740992".to_owned(), "integer")));
+        assert_eq!(of(r#"{"id":9007199254740991}"#), Some(("9007199254740991".to_owned(), "integer")));
         for bad in [
             r#"{"id":1.0}"#,
             r#"{"id":1e3}"#,
+            r#"{"id":9007199254740992}"#,
             r#"{"id":9007199254740993}"#,
             r#"{"id":123456789012345678901234}"#,
         ] {

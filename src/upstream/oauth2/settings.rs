@@ -163,6 +163,11 @@ impl Settings {
         issuer == self.issuer()
     }
 
+    /// Whether a demand for a fresh proof reaches the person.
+    pub fn asks_for_proof(&self) -> bool {
+        !self.reauthenticate_params.is_empty()
+    }
+
     /// Contradictions between keys.
     pub fn check(&self, common: &Common) -> Vec<Contradiction> {
         let mut found = check_client_auth(self.auth(), self.client_secret.as_ref(), self.pkce);
@@ -207,6 +212,17 @@ impl Settings {
                 "a plain OAuth provider verifies no address unless `email_verified` or `emails_url` says where it \
                  tells so",
                 "remove `authoritative_for`, or add one of the two",
+            ));
+        }
+        if !common.domains.0.is_empty()
+            && common.domain_claim.is_none()
+            && self.emails_url.is_none()
+            && self.email_verified.is_none()
+        {
+            found.push(Contradiction::new(
+                "domains",
+                "nobody can sign in: the domain is that of a verified address, and this provider verifies none",
+                "say where the domain is found: `domain_claim`, or the proof of an address: `email_verified`",
             ));
         }
         if self.emails_url.is_some() && self.email_verified.is_some() {

@@ -107,10 +107,6 @@ impl Oidc {
         if self.settings.response_mode == ResponseMode::FormPost {
             wanted = wanted.add_extra_param("response_mode", "form_post");
         }
-        for (name, value) in &self.settings.authorize_params {
-            wanted = wanted.add_extra_param(name.clone(), value.clone());
-        }
-
         // What an application wishes goes on only where the provider's settings let it (OIDC-069).
         let passes = |wish: Wish| self.settings.pass.contains(&wish);
         if passes(Wish::Prompt) {
@@ -162,7 +158,12 @@ impl Oidc {
 
         let (url, ..) = wanted.url();
         let pairs = url.query_pairs().into_owned();
-        Ok(pairs.filter(|(name, _)| self.settings.nonce || name != "nonce").collect())
+        let mut pairs: Vec<_> = pairs.filter(|(name, _)| self.settings.nonce || name != "nonce").collect();
+        // No parameter stands there twice (RFC 6749 §3.1): what this sign-in wants goes before what every one wants.
+        let own = self.settings.authorize_params.iter();
+        let own: Vec<_> = own.filter(|(name, _)| !pairs.iter().any(|(said, _)| said == *name)).collect();
+        pairs.extend(own.into_iter().map(|(name, value)| (name.clone(), value.clone())));
+        Ok(pairs)
     }
 }
 

@@ -18,7 +18,7 @@ use crate::upstream::{Callback, CallbackMethod, Replay, Trace, Vouched};
 use aws_lc_rs::digest::{self, SHA256};
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 /// An ID token whose signature holds.
@@ -87,7 +87,7 @@ impl Oidc {
         if self.needs_userinfo(&claims) {
             let said =
                 self.userinfo(context, &discovered, &tokens.access_token, &proven.subject, checks).await?;
-            claims = merge(claims, said);
+            claims = merge(claims, said, &self.about_address());
         }
         self.add_response_claims(callback, &mut claims, checks);
         let (what, reason) = match self.settings.nonce {
@@ -105,6 +105,7 @@ impl Oidc {
             subject,
             format: String::new(),
             proved_email: self.proved_email(&claims),
+            proved_apart: false,
             claims,
             authentication: proven.authentication,
             replay: Some(once),
@@ -222,6 +223,12 @@ impl Oidc {
                 Err(checks.fail(failure.expected("a token that the provider signed", error.note())))
             }
         }
+    }
+
+    /// The claims that are about the address: itself, and where its proof is found.
+    pub(super) fn about_address(&self) -> BTreeSet<&str> {
+        let proof = self.settings.email_verified.iter().flat_map(|proof| proof.reads());
+        ["email", "email_verified"].into_iter().chain(proof.map(String::as_str)).collect()
     }
 
     /// The address that the provider says it has verified: the strict boolean, or the text where the

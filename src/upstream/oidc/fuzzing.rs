@@ -140,7 +140,7 @@ pub fn userinfo(data: &[u8]) {
             json!({"iss": ISSUER, "sub": subject, "email_verified": true}),
         ] {
             let Value::Object(mine) = mine else { continue };
-            let merged = merge(mine.clone(), said.clone());
+            let merged = merge(mine.clone(), said.clone(), &PROVIDER.about_address());
             for name in ["iss", "sub", "aud", "nonce", "acr", "amr", "auth_time", "sid"] {
                 assert_eq!(merged.get(name), mine.get(name), "userinfo has a say in {name}");
             }

@@ -6,7 +6,7 @@ use crate::failure::{Failure, OAuthCode};
 use crate::jose::Alg;
 use crate::jose::json::Object;
 use crate::upstream::Demanded;
-use crate::upstream::checks::{Checks, show};
+use crate::upstream::checks::{Checks, is_nothing, show};
 use crate::upstream::identity::Authentication;
 use aws_lc_rs::digest::{self, SHA256, SHA384, SHA512};
 use base64::Engine as _;
@@ -133,9 +133,11 @@ pub(super) fn check(
     Ok(Proven { subject, authentication, expires_at })
 }
 
-/// OIDC Core §2: at most 255 characters; and nothing that nobody could tell apart when looking at it.
+/// OIDC Core §2: at most 255 characters; and nothing that nobody could tell apart when looking at it, nor what programs
+/// write where there is nothing.
 pub(super) fn is_subject(text: &str) -> bool {
-    text.len() <= 255 && !text.trim().is_empty() && !text.chars().any(char::is_control)
+    let plain = text.len() <= 255 && !text.trim().is_empty() && !text.chars().any(char::is_control);
+    plain && !is_nothing(text)
 }
 
 pub(super) fn is_word(text: &str, most: usize) -> bool {

@@ -247,6 +247,12 @@ impl Settings {
         }
     }
 
+    /// Whether a demand for a fresh proof reaches the person.
+    pub fn asks_for_proof(&self) -> bool {
+        let prompts = self.pass.contains(&Wish::Prompt) && self.prompts.contains(&Prompt::Login);
+        prompts || self.pass.contains(&Wish::MaxAge)
+    }
+
     /// Contradictions about our own key.
     fn check_keys(&self) -> Vec<Contradiction> {
         let auth = self.auth();

@@ -13,6 +13,7 @@ use crate::outbound::{Answer, MAX_BODY, Request};
 use crate::upstream::answers::is_json;
 use crate::upstream::checks::{Checks, refused, show};
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 const FORMAT: &str = "oidc.userinfo.format";
 
@@ -117,19 +118,19 @@ pub(super) fn is_about(claims: &Object, subject: &str, checks: &mut Checks<'_>) 
     checks.require("oidc.userinfo.sub", passed, "the ID token's sub", show(claims.get("sub")))
 }
 
-/// Adds to the ID token's claims what only userinfo says. The address and its proof are one: both come from
-/// the same answer.
-pub(super) fn merge(mut id_token: Object, userinfo: Object) -> Object {
+/// Adds to the ID token's claims what only userinfo says. The address and its proof are one: all that is about it comes
+/// from the same answer.
+pub(super) fn merge(mut id_token: Object, userinfo: Object, about_address: &BTreeSet<&str>) -> Object {
+    let about = |name: &str| about_address.contains(name) && !PROTOCOL.contains(&name);
     let same_address = match (id_token.get("email"), userinfo.get("email")) {
         (None, Some(_)) => {
-            id_token.remove("email_verified");
+            id_token.retain(|name, _| !about(name));
             true
         }
         (mine, theirs) => mine == theirs,
     };
     for (name, value) in userinfo {
-        let about_address = name == "email" || name == "email_verified";
-        if !PROTOCOL.contains(&name.as_str()) && (!about_address || same_address) {
+        if !PROTOCOL.contains(&name.as_str()) && (!about(&name) || same_address) {
             id_token.entry(name).or_insert(value);
         }
     }
@@ -143,7 +144,7 @@ mod tests {
 
     fn merged(id_token: Value, userinfo: Value) -> Value {
         let (Value::Object(a), Value::Object(b)) = (id_token, userinfo) else { panic!("objects") };
-        Value::Object(merge(a, b))
+        Value::Object(merge(a, b, &["email", "email_verified", "iss", "xms_edov"].into()))
     }
 
     #[test]
@@ -160,6 +161,13 @@ mod tests {
             merged(json!({"email": "a@x.test"}), json!({"email": "a@x.test", "email_verified": true})),
             json!({"email": "a@x.test", "email_verified": true})
         );
+        // wherever the proof is, and the protocol's own claims stay
+        let said = json!({"email": "b@x.test", "name": "B"});
+        assert_eq!(merged(json!({"iss": "i", "xms_edov": true}), said.clone()), {
+            json!({"iss": "i", "email": "b@x.test", "name": "B"})
+        });
+        let mine = json!({"email": "a@x.test"});
+        assert_eq!(merged(mine.clone(), json!({"email": "b@x.test", "xms_edov": true})), mine);
         assert_eq!(
             merged(json!({"email": "a@x.test"}), json!({"email_verified": true})),
             json!({"email": "a@x.test"})

@@ -126,6 +126,10 @@ pub(in crate::upstream) fn expand<'a>(
                 }
                 *said = Spanned::new(span, DeValue::Table(both));
             }
+            // An empty text says that it is not wanted.
+            Some(said) if said.get_ref().as_str() == Some("") => {
+                table.remove(name.as_ref());
+            }
             Some(_) => {}
         }
     }

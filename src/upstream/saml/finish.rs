@@ -58,6 +58,7 @@ impl Saml {
             format: said.format,
             // SAML has no word for a verified address; `email_verified` says where the proof is
             proved_email: None,
+            proved_apart: false,
             claims: said.claims,
             authentication: Authentication {
                 upstream_name,

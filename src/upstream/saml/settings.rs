@@ -203,6 +203,11 @@ impl Settings {
         issuer == self.entity_id
     }
 
+    /// Whether a demand for a fresh proof reaches the person: by `ForceAuthn`, always.
+    pub fn asks_for_proof(&self) -> bool {
+        true
+    }
+
     /// Contradictions between keys.
     pub fn check(&self, common: &Common) -> Vec<Contradiction> {
         let mut found = Vec::new();

@@ -260,6 +260,15 @@ impl Common {
                 "add `domains = [\"…\"]`",
             ));
         }
+        if let Provisioning::Domains(domains) = &self.provisioning
+            && let Some(domain) = domains.iter().find(|domain| !self.authoritative_for.0.contains(*domain))
+        {
+            found.push(Contradiction::new(
+                "provisioning",
+                format!("nobody of {domain} gets an account: only verified addresses count, and of that domain none is"),
+                format!("add `authoritative_for = [\"{domain}\"]` if the provider may speak for it"),
+            ));
+        }
         let mut names = BTreeSet::new();
         for rule in &self.rules {
             if !names.insert(&rule.rule) {

@@ -73,11 +73,11 @@ fn profiles() -> Vec<Case> {
             script.profile = Box::new(move |reply| reply.set("application/json", format!("{{\"id\":{id}}}")));
         }
     };
-    for id in ["1.0", "9007199254740993", "1e0", "-1"] {
+    for id in ["1.0", "9007199254740992", "9007199254740993", "1e0", "-1"] {
         cases.push(Case::new(row, id, reason, number(id)));
     }
     cases.push(Case::new(row, "1e400", "oauth2.userinfo.format", number("1e400")));
-    for id in ["1", "\"1\"", "9007199254740992", "9007199254740991"] {
+    for id in ["1", "\"1\"", "9007199254740990", "9007199254740991"] {
         cases.push(Case::twin(row, id, number(id)));
     }
     cases.into_iter().map(Case::at_friendbook).collect()
