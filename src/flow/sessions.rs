@@ -216,9 +216,9 @@ pub struct AtProvider<'a> {
 }
 
 impl AtProvider<'_> {
-    /// Whether a session stands on what has ended there: by its latest proof.
+    /// Whether a session stands on what has ended there, by any of its proofs: each of them can open an application.
     fn means(&self, session: &Session) -> bool {
-        session.latest().is_some_and(|proof| {
+        session.proofs.iter().any(|proof| {
             let there = proof.upstream_session.as_ref();
             proof.provider == *self.provider
                 && self.identity.is_none_or(|identity| proof.identity == identity.id)
@@ -241,8 +241,7 @@ pub struct Ended {
     pub granted: Vec<ClientId>,
 }
 
-/// Ends the sessions whose latest proof stands on what the provider has ended, with all that follows; those
-/// that ended. Where nobody and nothing is named, nothing is meant, and nothing ends.
+/// Ends the sessions with a proof that stands on what the provider has ended, with all that follows; those that ended. Where nobody and nothing is named, nothing is meant, and nothing ends.
 ///
 /// # Errors
 /// When the store fails.

@@ -1,5 +1,5 @@
 //! What reaches our logout address for a provider. A logout that begins there: the provider's kind proves the
-//! word, then one transaction uses it up and ends the sessions whose latest proof stood on what has ended there
+//! word, then one transaction uses it up and ends the sessions with a proof that stood on what has ended there
 //! (OIDC Back-Channel Logout 1.0, SAML Core §3.7.3.1). Or the answer to one that began here (`parting`).
 //!
 //! Whose sessions are meant is said by the notice alone, never by the browser that carries it.

@@ -45,7 +45,7 @@ async fn hear(
     }
 }
 
-/// A person took our access away at the provider: the sessions whose latest proof came by that identity end, and what
+/// A person took our access away at the provider: the sessions with a proof by that identity end, and what
 /// else was granted by this provider's word. The link stays: it leads to the same account if they come back.
 ///
 /// # Errors

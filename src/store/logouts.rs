@@ -3,7 +3,8 @@
 
 use super::error::StoreError;
 use super::read::{at_opt, parse, storable};
-use super::schema::{grants, logout_deliveries, session_clients, sessions};
+use super::schema::{grants, logout_deliveries, session_clients, session_proofs, sessions};
+use super::sessions::{OWN_NAME, OWN_SESSION};
 use super::tx::{Tx, on};
 use crate::clients::SigningAlg;
 use crate::context::Timestamp;
@@ -243,40 +244,36 @@ impl Tx<'_> {
         Ok(queued)
     }
 
-    /// Live sessions behind whose latest proof stands this session of a provider, ended ones left out.
+    /// Live sessions with a proof behind which stands this session of a provider, ended ones left out.
     pub fn sessions_by_upstream(
         &mut self,
         provider: &ProviderId,
         session: &str,
     ) -> Result<Vec<Session>, StoreError> {
         let key = upstream_key(provider, session);
-        let ids: Vec<String> = on!(self, c => sessions::table
-            .filter(sessions::upstream.eq(&key))
-            .filter(sessions::revoked_at.is_null())
-            .select(sessions::id)
-            .order(sessions::id.asc())
-            .load(c))?;
-        self.sessions_named(ids)
+        self.sessions_known(OWN_SESSION, &key)
     }
 
-    /// Live sessions whose latest proof is of this provider and notes this name of the person (its key), ended
-    /// ones left out.
+    /// Live sessions with a proof of this provider that notes this name of the person (its key), ended ones left
+    /// out.
     pub fn sessions_by_upstream_name(
         &mut self,
         provider: &ProviderId,
         name: &str,
     ) -> Result<Vec<Session>, StoreError> {
         let key = upstream_key(provider, name);
+        self.sessions_known(OWN_NAME, &key)
+    }
+
+    fn sessions_known(&mut self, kind: &str, key: &str) -> Result<Vec<Session>, StoreError> {
         let ids: Vec<String> = on!(self, c => sessions::table
-            .filter(sessions::upstream_name.eq(&key))
+            .inner_join(session_proofs::table)
+            .filter(session_proofs::kind.eq(kind))
+            .filter(session_proofs::key.eq(key))
             .filter(sessions::revoked_at.is_null())
             .select(sessions::id)
             .order(sessions::id.asc())
             .load(c))?;
-        self.sessions_named(ids)
-    }
-
-    fn sessions_named(&mut self, ids: Vec<String>) -> Result<Vec<Session>, StoreError> {
         let mut found = Vec::new();
         for id in ids {
             found.extend(self.session(&parse(&id, "sessions.id")?)?);

@@ -82,8 +82,14 @@ diesel::table! {
         last_seen_at -> BigInt,
         expires_at -> BigInt,
         revoked_at -> Nullable<BigInt>,
-        upstream -> Nullable<Text>,
-        upstream_name -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    session_proofs (kind, key, session) {
+        kind -> Text,
+        key -> Text,
+        session -> Text,
     }
 }
 
@@ -344,4 +350,6 @@ diesel::table! {
 
 diesel::joinable!(account_emails -> accounts (account));
 diesel::joinable!(grants -> accounts (account));
+diesel::joinable!(session_proofs -> sessions (session));
+diesel::allow_tables_to_appear_in_same_query!(sessions, session_proofs);
 diesel::allow_tables_to_appear_in_same_query!(accounts, account_emails, grants, codes, refresh_tokens);

@@ -3,13 +3,14 @@
 use super::error::StoreError;
 use super::logouts::upstream_key;
 use super::read::{at_opt, json, parse, to_json};
-use super::schema::sessions;
+use super::schema::{session_proofs, sessions};
 use super::tx::{Tx, on};
 use crate::context::Timestamp;
 use crate::ids::{AccountId, SessionId};
 use crate::sessions::{Proof, Session};
 use crate::tokens::handle::Digest;
 use diesel::prelude::*;
+use std::collections::BTreeSet;
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = sessions)]
@@ -37,16 +38,20 @@ impl Row {
     }
 }
 
-/// The provider's own session behind the latest proof.
-fn upstream(proofs: &[Proof]) -> Option<String> {
-    let latest = proofs.last()?;
-    latest.upstream_session.as_deref().map(|session| upstream_key(&latest.provider, session))
-}
+/// What a provider knows behind a proof.
+pub(super) const OWN_SESSION: &str = "session";
+/// The same: its name for the person.
+pub(super) const OWN_NAME: &str = "name";
 
-/// The person's name at the provider behind the latest proof.
-fn upstream_name(proofs: &[Proof]) -> Option<String> {
-    let latest = proofs.last()?;
-    latest.upstream_name.as_ref().map(|name| upstream_key(&latest.provider, &name.key))
+/// What providers know behind proofs, by which their logouts find the session; each once.
+fn known_there(proofs: &[Proof]) -> BTreeSet<(&'static str, String)> {
+    let mut known = BTreeSet::new();
+    for proof in proofs {
+        let key = |text: &str| upstream_key(&proof.provider, text);
+        known.extend(proof.upstream_session.as_deref().map(|own| (OWN_SESSION, key(own))));
+        known.extend(proof.upstream_name.as_ref().map(|name| (OWN_NAME, key(&name.key))));
+    }
+    known
 }
 
 impl Tx<'_> {
@@ -66,12 +71,29 @@ impl Tx<'_> {
                 sessions::last_seen_at.eq(session.last_seen_at.0),
                 sessions::expires_at.eq(session.expires_at.0),
                 sessions::revoked_at.eq(session.revoked_at.map(|at| at.0)),
-                sessions::upstream.eq(upstream(&session.proofs)),
-                sessions::upstream_name.eq(upstream_name(&session.proofs)),
             ))
             .on_conflict_do_nothing()
             .execute(c))?;
-        if added == 1 { Ok(()) } else { Err(StoreError::Conflict("session")) }
+        if added != 1 {
+            return Err(StoreError::Conflict("session"));
+        }
+        self.note_proofs(&session.id, &session.proofs)
+    }
+
+    /// Notes what providers know behind a session's proofs, in place of what was noted before.
+    fn note_proofs(&mut self, id: &SessionId, proofs: &[Proof]) -> Result<(), StoreError> {
+        on!(self, c => diesel::delete(session_proofs::table.filter(session_proofs::session.eq(id.as_str())))
+            .execute(c))?;
+        for (kind, key) in known_there(proofs) {
+            on!(self, c => diesel::insert_into(session_proofs::table)
+                .values((
+                    session_proofs::kind.eq(kind),
+                    session_proofs::key.eq(&key),
+                    session_proofs::session.eq(id.as_str()),
+                ))
+                .execute(c))?;
+        }
+        Ok(())
     }
 
     /// The session whose cookie this is, live or not.
@@ -143,12 +165,13 @@ impl Tx<'_> {
             .set((
                 sessions::secret.eq(renewed.as_str()),
                 sessions::proofs.eq(&text),
-                sessions::upstream.eq(upstream(proofs)),
-                sessions::upstream_name.eq(upstream_name(proofs)),
                 sessions::expires_at.eq(ends.0),
                 sessions::last_seen_at.eq(now.0),
             ))
             .execute(c))?;
+        if changed == 1 {
+            self.note_proofs(id, proofs)?;
+        }
         Ok(changed == 1)
     }
 

@@ -333,13 +333,14 @@ async fn a_session_is_found_by_the_provider_s_name_for_its_person(place: Place) 
         assert_eq!(by(tx, "other", "alice")?, []);
         assert_eq!(by(tx, "globex", "Alice")?, []);
         assert_eq!(tx.sessions_by_upstream(&provider("globex"), "alice")?, [], "a name is no session");
-        // A later proof by another provider takes its place.
+        // A later proof by another provider changes nothing: each can open an application.
         let key: IdentityKey = identity(&a.id, "other", "2").key;
         let mut later = proof(&identity(&a.id, key.provider.as_str(), "2"));
         later.auth_time = LATER;
         let proofs = [s.proofs.clone(), vec![later]].concat();
         assert!(tx.renew_session(&s.id, &secret, &digest(), &proofs, s.expires_at, LATER)?);
-        assert_eq!(by(tx, "globex", "alice")?, []);
+        assert_eq!(by(tx, "globex", "alice")?.len(), 1);
+        assert_eq!(by(tx, "other", "alice")?, []);
         let (mut ended, secret) = (session(&a.id), digest());
         ended.proofs[0].upstream_name = named("bob");
         tx.insert_session(&ended, &secret)?;
@@ -366,12 +367,16 @@ async fn a_session_is_found_by_the_provider_s_own(place: Place) {
         assert_eq!(by(tx, "globex", "their-sid")?, [s.clone()]);
         assert_eq!(by(tx, "other", "their-sid")?, []);
         assert_eq!(by(tx, "globex", "another")?, []);
-        // A later proof by another provider takes its place.
+        // A later proof by another provider changes nothing: each can open an application.
         let key: IdentityKey = identity(&a.id, "other", "2").key;
         let mut later = proof(&identity(&a.id, key.provider.as_str(), "2"));
         later.auth_time = LATER;
         let proofs = [s.proofs.clone(), vec![later]].concat();
-        assert!(tx.renew_session(&s.id, &secret, &digest(), &proofs, s.expires_at, LATER)?);
+        let renewed = digest();
+        assert!(tx.renew_session(&s.id, &secret, &renewed, &proofs, s.expires_at, LATER)?);
+        assert_eq!(by(tx, "globex", "their-sid")?.len(), 1);
+        // What is proved no more stands behind nothing.
+        assert!(tx.renew_session(&s.id, &renewed, &digest(), &proofs[1..], s.expires_at, LATER)?);
         assert_eq!(by(tx, "globex", "their-sid")?, []);
         let (mut ended, secret) = (session(&a.id), digest());
         ended.proofs[0].upstream_session = Some("ended".to_owned());

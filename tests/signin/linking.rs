@@ -108,6 +108,51 @@ async fn the_valid_twin_a_verified_address_joins_the_account_that_proved_it() {
     assert!(house.events().await.iter().any(|(kind, _)| kind == "identity.linked"));
 }
 
+/// A domain that another provider speaks for now: whoever the old one knew by an address need not be whom the new one knows.
+#[tokio::test]
+async fn link_009_where_a_domain_moved_the_old_way_in_is_asked_for_while_there_is_one() {
+    let at_friendbook = |config: String, providers: String| {
+        let domain = "authoritative_for = [\"globex.example\"]\n";
+        assert!(providers.contains(domain));
+        let providers = providers.replace(domain, "");
+        let theirs = format!("id = \"friendbook\"\n{domain}email_verified = \"claims.verified\"");
+        (config, providers.replacen("id = \"friendbook\"", &theirs, 1))
+    };
+    let verified = async |house: &House| {
+        let mut script = house.friendbook.script();
+        script.person["email"] = json!("alice@globex.example");
+        script.person["verified"] = json!(true);
+    };
+    let mut house = House::open().await;
+    // Mallory has the address at Globex, whose word counts for it.
+    let mut mallory = Visitor::new();
+    sign_in(&house, &mut mallory, "globex", &url(&house)).await;
+    let account = house.accounts().await.remove(0).id;
+    house.reload(at_friendbook).await;
+    verified(&house).await;
+    let mut alice = Visitor::new();
+    let watch = Watch::begin(&house, "link.proved_elsewhere").await;
+    let request = depart(&house, &mut alice, "friendbook", &url(&house)).await;
+    let page = alice.get(&approval(&house, &request)).await;
+    watch.refused_once(&house).await;
+    assert!(page.body.contains("already have an account"), "{}", page.body);
+    assert_eq!(house.rows().await.identities, 1, "joined to nobody");
+    // Once nobody comes in by Globex any more, its people are those of the new one.
+    house
+        .reload(|config, providers| {
+            (config, providers.replacen("id = \"globex\"", "id = \"globex\"\nenabled = false", 1))
+        })
+        .await;
+    sign_in(&house, &mut Visitor::new(), "friendbook", &url(&house)).await;
+    assert_eq!(house.rows().await.identities, 2);
+    let accounts = house.accounts().await;
+    assert_eq!((accounts.len(), &accounts[0].id), (1, &account));
+    let proof = Some(EmailProof::Provider("friendbook".parse().unwrap()));
+    assert_eq!(accounts[0].primary_email().unwrap().proof, proof, "whoever speaks for the domain now");
+    let back = mallory.get(&authorize(&house, "first", &[("prompt", "none")])).await.location();
+    assert_eq!(parameter(&back, "error").as_deref(), Some("login_required"), "nobody goes on unseen");
+}
+
 #[tokio::test]
 async fn oidc_045_link_010_a_new_owner_of_an_address_does_not_get_the_account() {
     let mut house = House::open().await;

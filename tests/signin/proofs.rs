@@ -201,6 +201,28 @@ async fn a_logout_means_the_session_whose_last_proof_came_from_there_however_old
     assert!(!acme.is_in(&alice).await);
 }
 
+/// Each proof of a session opens applications by itself, so a provider's logout means those too that did not come last.
+#[tokio::test]
+async fn a_logout_means_the_session_whichever_of_its_proofs_came_last() {
+    for sessions in [&["_s2"][..], &[]] {
+        let (acme, _) = in_by_friendbook().await;
+        let mut alice = Visitor::new();
+        by_acme(&acme, &mut alice, |script| {
+            script.assertion.authn[0].session_index = Some("_s2".to_owned());
+        })
+        .await;
+        acme.house.wait(Duration::from_secs(5));
+        again(&acme.house, &mut alice, "friendbook", &[SELECT]).await;
+        acme.house.wait(Duration::from_secs(1));
+        let other = acme.request("alice", &["_another"]);
+        assert_eq!(Visitor::new().get(&acme.link(&other, None)).await.status, 303);
+        assert!(acme.is_in(&alice).await, "the valid twin");
+        let request = acme.request("alice", sessions);
+        assert_eq!(Visitor::new().get(&acme.link(&request, None)).await.status, 303);
+        assert!(!acme.is_in(&alice).await, "{sessions:?}");
+    }
+}
+
 /// SAML Core §2.7.2: `SessionNotOnOrAfter`.
 #[tokio::test]
 async fn a_session_that_goes_on_by_a_provider_ends_with_the_providers_own() {

@@ -159,3 +159,33 @@ async fn oidc_063_a_new_key_is_found_and_the_old_one_is_gone() {
     bench.standin.script().signer = new;
     bench.signs_in().await;
 }
+
+/// A provider with one key may name none, and one may keep the name.
+#[tokio::test]
+async fn oidc_063_a_key_that_was_replaced_under_its_name_or_under_none_is_found() {
+    for named in [true, false] {
+        let bench = Bench::oidc("");
+        let name = move || -> Box<dyn FnMut(&mut serde_json::Value) + Send> {
+            Box::new(move |header| {
+                if !named {
+                    header.as_object_mut().unwrap().remove("kid");
+                }
+            })
+        };
+        bench.standin.script().header = name();
+        bench.signs_in().await;
+        let new = Key::rsa(1, "rsa-1");
+        bench.standin.script().keys = vec![new.clone()];
+        bench.standin.script().signer = new;
+        let before = bench.standin.count("/jwks");
+        bench.signs_in().await;
+        assert_eq!(bench.standin.count("/jwks"), before + 1, "one refetch");
+        // A signature that holds by no key costs no more than an unknown name does.
+        bench.standin.script().signer = Key::rsa(0, "rsa-1");
+        for _ in 0..20 {
+            let (outcome, trace) = bench.sign_in().await;
+            refused(outcome, &trace, "jose.signature");
+        }
+        assert_eq!(bench.standin.count("/jwks"), before + 1);
+    }
+}

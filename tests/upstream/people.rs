@@ -206,3 +206,33 @@ async fn the_claim_filter_is_told_and_claims_beyond_bounds_are_refused() {
         })
         .await;
 }
+
+#[tokio::test]
+async fn an_address_and_a_proof_of_the_providers_own_come_from_one_answer() {
+    let verified = async |in_id_token: &[&'static str], proof: bool| {
+        let bench = with("userinfo = \"always\"\nemail_verified = \"claims.xms_edov\"");
+        {
+            let mut script = bench.standin.script();
+            script.in_id_token = in_id_token.to_vec();
+            script.person["xms_edov"] = json!(proof);
+            script.userinfo =
+                Box::new(|reply| reply.edit(|body| drop(body.as_object_mut().unwrap().remove("xms_edov"))));
+        }
+        bench.signs_in().await.identity.verified_email().is_some()
+    };
+    assert!(verified(&["email", "xms_edov"], true).await, "the valid twin");
+    assert!(!verified(&["email", "xms_edov"], false).await);
+    assert!(!verified(&["xms_edov"], true).await, "a proof of the ID token's, an address of userinfo's");
+}
+
+#[tokio::test]
+async fn an_address_that_the_mapping_leaves_out_is_left_out() {
+    for (profile, taken) in
+        [("email = \"\"", false), ("email = \"claims.upn\"", false), ("name = \"claims.nickname\"", true)]
+    {
+        let bench = with(&format!("[profile]\n{profile}"));
+        let vouched = bench.signs_in().await;
+        assert_eq!(vouched.identity.email().is_some(), taken, "{profile}");
+        assert_eq!(vouched.identity.verified_email().is_some(), taken, "{profile}");
+    }
+}

@@ -177,6 +177,21 @@ async fn oidc_069_only_what_the_settings_let_through_goes_to_the_provider() {
     );
     let bench = Bench::oidc("pass = [\"login_hint\"]");
     assert_eq!(passed(&bench.begin(wishes).await.unwrap().url), ["login_hint=alice@globex.example"]);
+    // What every sign-in says gives way to what this one wants: nothing stands there twice.
+    let own = "authorize_params = { prompt = \"consent\", max_age = \"77\", access_type = \"offline\" }";
+    let bench = Bench::oidc(own);
+    let said = |url: &url::Url, name: &str| -> Vec<String> {
+        url.query_pairs().filter(|(key, _)| key == name).map(|(_, value)| value.into_owned()).collect()
+    };
+    let plain = bench.begin(|_| {}).await.unwrap().url;
+    assert_eq!(
+        (said(&plain, "prompt"), said(&plain, "max_age")),
+        (vec!["consent".into()], vec!["77".into()])
+    );
+    let wanted = bench.begin(wishes).await.unwrap().url;
+    assert_eq!(said(&wanted, "prompt"), ["login select_account"]);
+    assert_eq!(said(&wanted, "max_age"), ["0"]);
+    assert_eq!(said(&wanted, "access_type"), ["offline"]);
     let silent = Bench::oidc("").begin(|request| request.silent = true).await.unwrap().url;
     assert_eq!(passed(&silent), ["prompt=none"]);
 }

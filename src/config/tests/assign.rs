@@ -142,3 +142,22 @@ fn a_presets_proof_is_about_its_own_address() {
     let both = check(&google("email_verified_text = true\n")).unwrap_err();
     assert!(both.contains("says already where the proof is found"), "{both}");
 }
+
+#[test]
+fn trust_in_a_proof_that_nobody_asks_for_is_warned_of() {
+    let check = |more: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("providers.toml"), format!("{GLOBEX}{more}")).unwrap();
+        read(folder.path(), HEAD)
+            .unwrap_or_else(|report| panic!("{}", report.render(false)))
+            .report
+            .render(false)
+    };
+    let warned = check("pass = []\nfreshness = \"trusted\"\n");
+    assert!(
+        warned.contains("warning[config.freshness]") && warned.contains("providers.toml:11:"),
+        "{warned}"
+    );
+    assert!(!check("freshness = \"trusted\"\n").contains("config.freshness"));
+    assert!(!check("pass = []\n").contains("config.freshness"));
+}

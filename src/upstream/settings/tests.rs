@@ -261,3 +261,56 @@ fn identities_have_the_issuer_of_their_provider_or_of_their_tenant() {
     assert!(!kind.may_be_issuer(&format!("https://o.test/{other}/v2")));
     assert!(!kind.may_be_issuer("https://o.test/{tenantid}/v2"));
 }
+
+#[test]
+fn a_demand_for_a_fresh_proof_reaches_the_person_or_not() {
+    let asks = |more: &str| {
+        let text = format!("[[provider]]\nid = 'p'\nname = 'P'\nprovisioning = 'open'\n{more}");
+        providers(&text).unwrap().remove(0).kind.asks_for_proof()
+    };
+    let oidc = "kind = 'oidc'\nclient_id = 'c'\nclient_secret = 'env:S'\nissuer = 'https://o.test'\n";
+    let oauth2 = "kind = 'oauth2'\nclient_id = 'c'\nsubject = 'id'\nauthorize_url = 'https://f.test/a'\n\
+                  token_url = 'https://t.test/t'\nuserinfo_url = 'https://u.test/me'\n";
+    let saml = "kind = 'saml'\nentity_id = 'https://s.test'\nmetadata_url = 'https://m.test/m'\ntrust_metadata_url = true\n";
+    for (text, reaches) in [
+        (oidc.to_owned(), true),
+        (format!("{oidc}pass = []\n"), false),
+        (format!("{oidc}pass = ['max_age']\n"), true),
+        (format!("{oidc}pass = ['prompt']\n"), true),
+        (format!("{oidc}pass = ['prompt', 'ui_locales']\nprompts = ['select_account']\n"), false),
+        (format!("{oidc}pass = ['ui_locales']\nprompts = ['login']\n"), false),
+        (oauth2.to_owned(), false),
+        (format!("{oauth2}reauthenticate_params = {{ auth_type = 'reauthenticate' }}\n"), true),
+        (saml.to_owned(), true),
+    ] {
+        assert_eq!(asks(&text), reaches, "{text}");
+    }
+}
+
+#[test]
+fn settings_that_let_nobody_in_are_told() {
+    let keys = |more: &str| -> Vec<&'static str> {
+        let text = format!(
+            "[[provider]]\nid = 'p'\nname = 'P'\nkind = 'oauth2'\nclient_id = 'c'\nsubject = 'id'\n\
+                            client_secret = 'env:S'\nauthorize_url = 'https://f.test/a'\ntoken_url = 'https://t.test/t'\n\
+                            userinfo_url = 'https://u.test/me'\n{more}"
+        );
+        providers(&text).unwrap()[0].check().iter().map(|problem| problem.key).collect()
+    };
+    let proof = "email_verified = 'claims.verified'\n";
+    let emails = "emails_url = 'https://u.test/emails'\n";
+    let open = "provisioning = 'open'\n";
+    let some = "provisioning = { domains = ['a.example', 'b.example'] }\n";
+    for (text, bad) in [
+        (format!("{some}{proof}authoritative_for = ['b.example', 'a.example', 'c.example']\n"), &[][..]),
+        (format!("{some}{proof}authoritative_for = ['a.example']\n"), &["provisioning"]),
+        (format!("{some}{proof}"), &["provisioning"]),
+        (format!("{open}domains = ['a.example']\n"), &["domains"]),
+        (format!("{open}domains = ['a.example']\n{proof}"), &[]),
+        (format!("{open}domains = ['a.example']\n{emails}"), &[]),
+        (format!("{open}domains = ['a.example']\ndomain_claim = 'claims.hd'\n"), &[]),
+        (open.to_owned(), &[]),
+    ] {
+        assert_eq!(keys(&text), bad, "{text}");
+    }
+}

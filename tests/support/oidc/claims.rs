@@ -73,6 +73,8 @@ fn subject() -> Vec<Case> {
         json!(["a"]),
         json!("x".repeat(256)),
         json!("a\u{0}b"),
+        json!("null"),
+        json!("Undefined"),
     ];
     let mut cases: Vec<Case> = values.into_iter().map(|value| set(row, reason, "sub", value)).collect();
     cases.push(without(row, reason, "sub"));

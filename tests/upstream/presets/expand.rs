@@ -44,6 +44,17 @@ fn tables_are_overridden_entry_by_entry() {
 }
 
 #[test]
+fn an_empty_text_takes_out_what_a_preset_says() {
+    let own = "emails_url = \"\"\nemail_verified = \"claims.verified\"\n[profile]\nemail = \"claims.email\"";
+    let settings = fixed_oauth2("github", &format!("{SECRET}{own}"));
+    assert!(settings.emails_url.is_none() && settings.email_verified.is_some());
+    assert!(fixed_oidc("slack", SECRET).subject_within.is_some());
+    assert!(fixed_oidc("slack", &format!("{SECRET}subject_within = \"\"")).subject_within.is_none());
+    let said = errors(&format!("preset = \"google\"\nissuer = \"\"\n{TABLE}{SECRET}"));
+    assert!(said.iter().any(|(message, _)| message == "missing field `issuer`"), "{said:?}");
+}
+
+#[test]
 fn mistakes_point_at_what_caused_them() {
     let base = format!("{TABLE}{SECRET}");
     let said = |text: &str| errors(&format!("{text}\n{base}"));
@@ -104,4 +115,25 @@ fn no_preset_gives_anybody_an_account_or_proof_of_an_address() {
             assert!(!ours.contains(&key.as_str()), "{}: {key}", preset.name);
         }
     }
+}
+
+/// Without PKCE and nonce nothing ties a code to the browser that asked for it (OIDC-051). Where a provider takes
+/// neither, its page says so.
+#[test]
+fn oidc_051_a_preset_binds_codes_to_browsers_or_says_that_it_cannot() {
+    let mut without = Vec::new();
+    for preset in presets::all() {
+        let set = |key: &str| preset.sets().into_iter().any(|(name, value)| name == key && value == "false");
+        let bound = match preset.kind() {
+            "oidc" => !(set("pkce") && set("nonce")),
+            "oauth2" => !set("pkce"),
+            _ => continue,
+        };
+        let told = preset.deviations.iter().any(|one| one.ours.contains("Whoever gets hold of a code"));
+        assert_eq!(told, !bound, "{}", preset.name);
+        if !bound {
+            without.push(preset.name);
+        }
+    }
+    assert_eq!(without, ["bitbucket", "facebook", "linkedin", "naver", "paypal"]);
 }
