@@ -177,6 +177,7 @@ pub async fn depart(
     };
     flow.stage = Stage::Away(Box::new(Away {
         provider: provider.clone(),
+        issuer: entry.settings().kind.issuer(),
         attempt: attempt.digest().as_str().to_owned(),
         state: URL_SAFE_NO_PAD.encode(begun.state.as_slice()),
         left_at: app.context.now(),

@@ -121,6 +121,9 @@ pub enum Stage {
 pub struct Away {
     /// Which provider.
     pub provider: ProviderId,
+    /// Its issuer, where it has one for all: what was asked of one is nothing for another that takes its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
     /// Digest of the handle that travels as its `state`.
     pub attempt: String,
     /// What the provider's kind must remember, base64url.

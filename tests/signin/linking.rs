@@ -382,6 +382,29 @@ async fn link_037_a_provider_that_was_pointed_elsewhere_does_not_find_the_old_li
     assert_eq!(house.accounts().await.len(), 2);
 }
 
+/// Whoever is at the old issuer meanwhile does not bring its code to the new one.
+#[tokio::test]
+async fn link_037_what_was_asked_of_one_issuer_is_not_answered_by_another() {
+    let mut house = House::open().await;
+    let mut alice = Visitor::new();
+    let request = depart(&house, &mut alice, "globex", &url(&house)).await;
+    let callback = approval(&house, &request);
+    let (old, new) = (house.globex.origin().to_owned(), house.friendbook.origin().to_owned());
+    house
+        .reload(|config, providers| {
+            (config, providers.replace(&format!("issuer = \"{old}\""), &format!("issuer = \"{new}\"")))
+        })
+        .await;
+    let watch = Watch::begin(&house, "provider.changed").await;
+    let page = alice.get(&callback).await;
+    watch.refused_once(&house).await;
+    assert_eq!((house.globex.count("/token"), house.friendbook.count("/token")), (0, 0));
+    // The valid twin: the next one goes to the new issuer.
+    assert!(page.body.contains("reference"), "{}", page.body);
+    let way = depart(&house, &mut alice, "globex", &url(&house)).await;
+    assert!(way.as_str().starts_with(&new), "{way}");
+}
+
 #[tokio::test]
 async fn link_043_a_claim_that_is_not_mapped_gives_nothing() {
     let house = House::open().await;
