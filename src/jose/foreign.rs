@@ -174,6 +174,20 @@ mod tests {
     }
 
     #[test]
+    fn only_what_other_keys_could_make_good_is_worth_fetching_them() {
+        let keys = set(&[jwk(&RSA[0], json!({}))]);
+        for (token, reason) in [
+            ("a.b".to_owned(), "jose.format"),
+            (token(&RSA[0], &json!({"alg": "none"}), "{}"), "jose.alg"),
+            (token(&RSA[0], &json!({"alg": "RS256", "crit": ["x"], "x": 1}), "{}"), "jose.crit"),
+        ] {
+            let error = verify_foreign(&token, &keys, RS256).unwrap_err();
+            assert_eq!(error.reason(), reason);
+            assert!(!error.may_be_stale_keys(), "{reason}");
+        }
+    }
+
+    #[test]
     fn oidc_017_018_a_public_key_is_no_secret_and_no_signature_is_none() {
         use aws_lc_rs::hmac;
         let key = &RSA[0];
