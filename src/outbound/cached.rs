@@ -7,7 +7,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How long a document is used on while its publisher is away.
+/// How long a document is used on, after the time for which it is fresh, while its publisher is away.
 const STALE: Duration = Duration::from_secs(24 * 3600);
 /// How long to wait after a failed refresh before the next.
 const RETRY: Duration = Duration::from_secs(30);
@@ -19,6 +19,17 @@ struct Kept<T> {
     fetched_at: Timestamp,
     fresh_for: Duration,
     retry_at: Timestamp,
+}
+
+impl<T> Kept<T> {
+    fn is_fresh(&self, now: Timestamp) -> bool {
+        now.since(self.fetched_at) < self.fresh_for
+    }
+
+    /// Whether it may still be used while its publisher is away.
+    fn serves(&self, now: Timestamp) -> bool {
+        now.since(self.fetched_at) < self.fresh_for.saturating_add(STALE)
+    }
 }
 
 struct State<T> {
@@ -187,7 +198,7 @@ impl<T> Cached<T> {
                 let note = failure.detail.note.to_string();
                 state.failed = Some((state.attempts, failure.code, failure.reason, failure.user, note));
                 match &mut state.kept {
-                    Some(kept) if now.since(kept.fetched_at) < STALE => {
+                    Some(kept) if kept.serves(now) => {
                         kept.retry_at = now.plus(RETRY);
                         Ok(kept.value.clone())
                     }
@@ -200,8 +211,7 @@ impl<T> Cached<T> {
 
 fn usable<T>(state: &State<T>, now: Timestamp) -> Option<Arc<T>> {
     let kept = state.kept.as_ref()?;
-    let age = now.since(kept.fetched_at);
-    (age < kept.fresh_for || (age < STALE && now < kept.retry_at)).then(|| kept.value.clone())
+    (kept.is_fresh(now) || (kept.serves(now) && now < kept.retry_at)).then(|| kept.value.clone())
 }
 
 #[cfg(test)]
@@ -216,13 +226,21 @@ mod tests {
         context: Context,
         fetches: AtomicU32,
         away: std::sync::atomic::AtomicBool,
+        fresh_for: Duration,
     }
 
     impl Bench {
         fn new() -> Self {
             let clock = Arc::new(ManualClock::new(Timestamp(0)));
             let context = Context::new(clock.clone(), Arc::new(SeededEntropy::new(1)));
-            Self { cached: Cached::default(), clock, context, fetches: AtomicU32::new(0), away: false.into() }
+            Self {
+                cached: Cached::default(),
+                clock,
+                context,
+                fetches: AtomicU32::new(0),
+                away: false.into(),
+                fresh_for: Duration::from_secs(100),
+            }
         }
         async fn fetch(&self) -> Fetched<u32> {
             let count = self.fetches.fetch_add(1, Ordering::SeqCst) + 1;
@@ -230,7 +248,7 @@ mod tests {
             if self.away.load(Ordering::SeqCst) {
                 Err(Failure::internal("net.connect", "away"))
             } else {
-                Ok((count, Duration::from_secs(100)))
+                Ok((count, self.fresh_for))
             }
         }
         async fn get(&self) -> Result<u32, &'static str> {
@@ -366,8 +384,26 @@ mod tests {
         assert_eq!(later(1).await, (Ok(2), 4), "the pause is over");
         // shortly before it is too old, and in the pause that follows
         let day = STALE.as_secs();
-        assert_eq!(later(day - 131).await, (Ok(2), 5));
+        assert_eq!(later(day - 31).await, (Ok(2), 5));
         assert_eq!(later(1).await, (Err("net.connect"), 6), "as old as may be, whatever the pause");
+    }
+
+    /// A document that may be kept for long outlives its publisher's absence no less than one that may not.
+    #[tokio::test]
+    async fn it_is_used_on_for_a_day_after_its_time_however_long_that_is() {
+        let day = STALE.as_secs();
+        for fresh in [60, day, 10 * day] {
+            let bench = Bench { fresh_for: Duration::from_secs(fresh), ..Bench::new() };
+            assert_eq!(bench.get().await, Ok(1));
+            bench.away.store(true, Ordering::SeqCst);
+            bench.clock.advance(Duration::from_secs(fresh));
+            assert_eq!(bench.get().await, Ok(1), "its time is over, not its use");
+            bench.clock.advance(STALE - Duration::from_secs(1));
+            assert_eq!(bench.get().await, Ok(1));
+            bench.clock.advance(Duration::from_secs(1));
+            assert_eq!(bench.get().await, Err("net.connect"), "in the pause after the last attempt, too");
+            assert_eq!(bench.cached.peek().as_deref(), Some(&1));
+        }
     }
 
     #[tokio::test]

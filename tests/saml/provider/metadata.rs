@@ -251,6 +251,22 @@ async fn it_is_fetched_once_and_used_until_it_is_old() {
     assert_eq!(remote.accepts(Key::rsa()).await, Ok(()));
 }
 
+/// The longer it may be kept, the longer its publisher may be away.
+#[tokio::test]
+async fn it_is_used_on_for_a_day_after_its_own_time() {
+    for (said, fresh) in [("PT1H", 3600), ("P1D", 86_400)] {
+        let mut metadata = sound();
+        metadata.cache_duration = Some(said.to_owned());
+        let remote = remote(&metadata.xml(), TRUSTED);
+        assert_eq!(remote.accepts(Key::rsa()).await, Ok(()));
+        remote.publisher.put(AT, Document::Status(503));
+        remote.later(fresh + 86_399);
+        assert_eq!(remote.accepts(Key::rsa()).await, Ok(()), "{said}");
+        remote.later(1);
+        assert_eq!(remote.accepts(Key::rsa()).await, Err("net.status"), "{said}");
+    }
+}
+
 #[tokio::test]
 async fn what_it_says_of_its_own_age_counts() {
     let mut metadata = sound();
