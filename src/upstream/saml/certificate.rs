@@ -7,8 +7,9 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use sha2::{Digest as _, Sha256};
 
-/// Certificates in one PEM text; more are a mistake.
-const MOST: usize = 16;
+/// Certificates of one provider, in one PEM text, or of those who sign metadata. Nobody has more in use, and each costs an
+/// attempt at every signature; more are a mistake.
+pub(super) const MOST: usize = 16;
 
 impl Certificate {
     /// Takes one, in DER, if its key can be used.

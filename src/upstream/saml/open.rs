@@ -33,7 +33,7 @@ pub(super) struct Signed {
 /// What a message is opened with. All of it comes from the configuration of the pending sign-in's provider.
 #[derive(Debug, Clone)]
 pub(super) struct Trust {
-    /// Certificates that may have signed; never empty. The first sixteen count.
+    /// Certificates that may have signed; never empty, and [`super::certificate::MOST`] at most.
     pub certificates: Arc<Vec<Certificate>>,
     /// Signature algorithms by URI; always of the allow-list, [`signature::algorithm::Algorithm::ALL`].
     pub algorithms: BTreeSet<&'static str>,
@@ -42,16 +42,6 @@ pub(super) struct Trust {
     /// The folder in which messages are kept on which the verifiers disagree, sixteen at most; none keeps none.
     pub keep: Option<Arc<Path>>,
 }
-
-impl Trust {
-    /// The certificates that count. No provider has more in use, and each costs an attempt.
-    pub fn counted(&self) -> &[Certificate] {
-        self.certificates.get(..CERTIFICATES).unwrap_or(&self.certificates)
-    }
-}
-
-/// Certificates of one provider that are tried.
-pub(super) const CERTIFICATES: usize = 16;
 
 /// What a provider answered.
 #[derive(Debug, Clone)]

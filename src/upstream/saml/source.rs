@@ -1,6 +1,7 @@
 //! Where what is known of a provider comes from: its metadata by address or by file, or the settings alone.
 
 use super::aside::aside_or;
+use super::certificate::MOST;
 use super::keys::{OwnKey, OwnKeys};
 use super::metadata::idp::{self, Address, Described, down, unusable};
 use super::open::{Certificate, Signed, Trust};
@@ -107,6 +108,13 @@ fn certificates(
                 help: None,
             }),
         }
+    }
+    if read.len() > MOST {
+        wrong.push(Contradiction::new(
+            key,
+            format!("there are {} certificates, and {MOST} are the most", read.len()),
+            "take out those that have ended",
+        ));
     }
     read
 }

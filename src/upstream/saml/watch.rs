@@ -11,6 +11,8 @@ use std::time::Duration;
 const DAY: Duration = Duration::from_secs(86_400);
 /// Ahead of an end it is told at each of these, and when it is over.
 const AHEAD: [u32; 4] = [30, 14, 7, 1];
+/// Metadata that is fetched is told of when less than this is left of its time, or a fifth if that is less.
+const SHORT: Duration = Duration::from_secs(7 * 86_400);
 
 /// What was found at the last look.
 #[derive(Default)]
@@ -22,6 +24,8 @@ struct State {
     problems: Vec<String>,
     /// What was logged, by what it is about, so that nothing is said twice.
     told: BTreeMap<&'static str, String>,
+    /// `validUntil` of the metadata that was fetched, and when it was first seen to be no later than that.
+    until: Option<(Timestamp, Timestamp)>,
 }
 
 impl Watch {
@@ -42,16 +46,42 @@ struct Ending {
     at: Timestamp,
 }
 
+/// The day of a moment, in UTC.
+fn day(at: Timestamp) -> String {
+    let text = at.rfc3339();
+    text.split('T').next().unwrap_or_default().to_owned()
+}
+
 /// How near an end is: which of [`AHEAD`] has passed, and how to say it. `None` while it is far.
 fn nearness(end: Timestamp, now: Timestamp) -> Option<(usize, String)> {
-    let day = end.rfc3339();
-    let day = day.split('T').next().unwrap_or_default();
+    let day = day(end);
     if now >= end {
         return Some((AHEAD.len() + 1, format!("ended on {day}")));
     }
     let left = end.since(now);
     let passed = AHEAD.iter().filter(|days| left < DAY * **days).count();
     (passed > 0).then(|| (passed, format!("ends on {day}")))
+}
+
+/// How near the end of metadata is that is fetched again and again: at four fifths of the time that it had left when it came
+/// it was asked for anew at the latest, so less is left only where that brought none that is good for longer.
+fn running_out((until, since): (Timestamp, Timestamp), now: Timestamp) -> Option<(&'static str, String)> {
+    if now >= until {
+        return Some(("over", format!("its metadata ended at {}", until.rfc3339())));
+    }
+    let short = SHORT.min(until.since(since) / 5);
+    let words = "and asking for it again brought none that is good for longer";
+    (until.since(now) < short).then(|| ("near", format!("its metadata ends at {}, {words}", until.rfc3339())))
+}
+
+/// Of the certificates that the configuration names those that have ended although another one goes on, with the day. They
+/// still verify, which nobody may mean any more.
+fn ended(list: &[Certificate], now: Timestamp) -> Vec<String> {
+    let last = list.iter().filter_map(Certificate::ends).max();
+    let over = list.iter().filter_map(|one| Some((one, one.ends()?)));
+    over.filter(|(_, at)| *at <= now && Some(*at) != last)
+        .map(|(one, at)| format!("{} (ended on {})", one.fingerprint(), day(at)))
+        .collect()
 }
 
 impl Saml {
@@ -67,7 +97,7 @@ impl Saml {
         };
         if let Some(known) = &known {
             add("provider", "its last signing certificate", last(&known.certificates));
-            add("metadata", "its metadata", known.valid_until.filter(|_| self.fixed.is_some()));
+            add("metadata", "its metadata", known.valid_until);
         }
         add(
             "metadata_signer",
@@ -86,8 +116,28 @@ impl Saml {
                 "provider" => self.common.id.to_string(), "use" => ending.what
             )
             .set(left);
-            if let Some((passed, words)) = nearness(ending.at, now) {
+            let fetched = ending.what == "metadata" && self.fixed.is_none();
+            if let Some((passed, words)) = nearness(ending.at, now).filter(|_| !fetched) {
                 found.push((ending.what, format!("{passed}"), format!("{} {words}", ending.words)));
+            }
+        }
+        let lists = [
+            ("provider_ended", "provider", "certificates", &self.pinned),
+            ("metadata_signer_ended", "metadata_signer", "metadata_certificates", &self.metadata_signers),
+        ];
+        for (what, usage, key, list) in lists {
+            let names = ended(list, now);
+            metrics::gauge!(
+                "countersign_saml_certificates_ended",
+                "provider" => self.common.id.to_string(), "use" => usage
+            )
+            .set(names.len() as f64);
+            if !names.is_empty() {
+                let names = names.join(", ");
+                let words = format!(
+                    "certificates in `{key}` have ended and are still trusted; take them out: SHA-256 {names}"
+                );
+                found.push((what, names, words));
             }
         }
         if let Some(known) = &known {
@@ -106,6 +156,15 @@ impl Saml {
         }
 
         let mut state = self.watch.state();
+        let until = known.as_ref().and_then(|known| known.valid_until).filter(|_| self.fixed.is_none());
+        // a later end begins a new time; an earlier one does not
+        state.until = until.map(|until| match state.until {
+            Some((before, since)) if until <= before => (until, since),
+            _ => (until, now),
+        });
+        if let Some((level, words)) = state.until.and_then(|until| running_out(until, now)) {
+            found.push(("metadata", level.to_owned(), words));
+        }
         state.told.retain(|what, _| found.iter().any(|(now, ..)| now == what));
         for (what, level, words) in &found {
             if state.told.get(what) != Some(level) {
@@ -120,6 +179,21 @@ impl Saml {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn metadata_by_address_is_told_of_in_the_last_fifth_of_its_time_or_the_last_week() {
+        let at = Timestamp::from_secs;
+        let level = |until, since, now| running_out((at(until), at(since)), at(now)).map(|(level, _)| level);
+        assert_eq!(
+            [899, 900, 901, 999].map(|now| level(1000, 500, now)),
+            [None, None, Some("near"), Some("near")]
+        );
+        assert_eq!([1000, 1001].map(|now| level(1000, 500, now)), [Some("over"); 2]);
+        let (year, week) = (365 * 86_400, 7 * 86_400);
+        assert_eq!([year - week, year - week + 1].map(|now| level(year, 0, now)), [None, Some("near")]);
+        let (_, words) = running_out((at(0), at(0)), at(0)).unwrap();
+        assert_eq!(words, "its metadata ended at 1970-01-01T00:00:00Z");
+    }
 
     #[test]
     fn an_end_is_told_ahead_and_again_as_it_comes_nearer() {

@@ -342,6 +342,15 @@ async fn saml_107_a_new_key_in_unsigned_metadata_waits_where_keys_are_pinned() {
     let fingerprint: String =
         sha2::Sha256::digest(Key::attacker().der()).iter().map(|byte| format!("{byte:02x}")).collect();
     assert!(why.contains(&fingerprint), "{why}");
+    // a new certificate of a key that is pinned is no new key: it verifies already
+    let mut renewed = idp();
+    renewed.keys = vec![Key::rsa().certified(1_700_000_000, 2_000_000_000)];
+    remote.publish(&renewed.metadata());
+    remote.later(3600);
+    remote.look().await;
+    assert_eq!(remote.publisher.asked(AT), 4, "once for the unknown key, and once for this");
+    assert_eq!(remote.accepts(renewed.keys[0].clone()).await, Ok(()));
+    assert_eq!(remote.health(), Health::Up);
     // the twin: confirmed by an operator, it counts
     let confirmed = "certificates = [\"file:idp.pem\", \"file:attacker.pem\"]";
     let twin = self::remote(&swapped.metadata().xml(), confirmed);

@@ -234,6 +234,27 @@ fn files_that_cannot_be_used_are_told_at_their_key() {
     assert!(several(16).is_ok());
     let problems = several(17).err().unwrap();
     assert!(problems[0].message.contains("more than 16 certificates"), "{problems:?}");
+    // however they are spread: the last one would never be tried
+    let spread = |key: &str, source: &str, count: i64| {
+        let mut files = files();
+        let mut metadata = super::metadata::sound();
+        metadata.sign = Some(crate::saml::Signature::by(Key::p256()));
+        files.insert("file:acme.xml".to_owned(), metadata.xml());
+        let names: Vec<String> = (0..count).map(|nth| format!("file:{nth}.pem")).collect();
+        files.extend(
+            names
+                .iter()
+                .zip(0..)
+                .map(|(name, nth)| (name.clone(), Key::p256().certified(0, 4_000_000_000 + nth).pem())),
+        );
+        build(&format!("{source}\n{key} = {names:?}"), &files)
+    };
+    for (key, source) in [("certificates", sso), ("metadata_certificates", "metadata_file = \"acme.xml\"")] {
+        assert!(spread(key, source, 16).is_ok(), "{key}");
+        let problems = spread(key, source, 17).err().unwrap();
+        assert_eq!((problems.len(), problems[0].key), (1, key), "{problems:?}");
+        assert!(problems[0].message.contains("17 certificates, and 16 are the most"), "{problems:?}");
+    }
     // two keys of ours are two
     let own =
         |next: &str| build(&format!("{BY_HAND}key = \"file:own.pem\"\nnext_key = \"file:{next}\""), &files());

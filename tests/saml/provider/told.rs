@@ -1,8 +1,11 @@
 //! What operators read of what runs out: in the log once at each step, and in metrics.
 
-use super::metadata::{TRUSTED, remote};
+use super::metadata::{AT, TRUSTED, remote};
 use super::{BY_HAND, build, files, idp};
-use crate::saml::{Idp, Key, Metadata as Described};
+use crate::publisher::Document;
+use crate::saml::{Idp, Key, Metadata as Described, Signature, instant};
+use countersign::context::Timestamp;
+use countersign::upstream::Health;
 use metrics::{Counter, Gauge, GaugeFn, Histogram, KeyName, Metadata, SharedString, Unit};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -112,6 +115,118 @@ async fn an_end_is_logged_once_at_each_step_and_again_when_it_comes_back() {
     remote.later(3600);
     remote.look().await;
     assert_eq!(warnings.count(), 3, "{:?}", warnings.0.lock().unwrap());
+}
+
+/// What is pinned verifies for as long as it is pinned; what has ended is taken out by nobody who is not told.
+#[tokio::test]
+async fn a_configured_certificate_that_ended_beside_another_is_told_of_and_refuses_nobody() {
+    use sha2::Digest as _;
+    let with = |more: &str, from: &[Key]| {
+        let mut metadata = idp().metadata();
+        metadata.sign = Some(Signature::by(Key::rsa()));
+        let mut files = files();
+        files.insert("file:acme.xml".to_owned(), metadata.xml());
+        files.insert("file:list.pem".to_owned(), from.iter().map(Key::pem).collect());
+        build(more, &files).unwrap_or_else(|wrong| panic!("{wrong:?}"))
+    };
+    let print = |key: &Key| -> String {
+        sha2::Sha256::digest(key.der()).iter().map(|byte| format!("{byte:02x}")).collect()
+    };
+    let ended = Key::rsa().certified(NOW - 9 * DAY, NOW - DAY);
+    let ending = Key::rsa().certified(NOW - 9 * DAY, NOW);
+    let good = Key::rsa_next().certified(NOW - 9 * DAY, NOW + 90 * DAY);
+    for (key, source, usage) in [
+        ("certificates", "sso_url = \"https://id.acme.example/sso\"", "provider"),
+        ("metadata_certificates", "metadata_file = \"acme.xml\"", "metadata_signer"),
+    ] {
+        let more = format!("{source}\n{key} = [\"file:list.pem\"]");
+        let told = async |list: &[Key]| {
+            let bench = with(&more, list);
+            let (gauges, warnings) = (Gauges::default(), Warnings::default());
+            let _kept = metrics::set_default_local_recorder(&gauges);
+            let _told = tracing::subscriber::set_default(warnings.clone());
+            bench.entry.upstream.warm(&bench.context).await.unwrap();
+            bench.entry.upstream.tend(&bench.context).await;
+            let name = format!("countersign_saml_certificates_ended acme {usage}");
+            let count = gauges.0.lock().unwrap().get(&name).copied();
+            (bench.entry.upstream.health(), warnings.count(), count)
+        };
+        assert_eq!(told(&[good.clone(), Key::rsa()]).await, (Health::Up, 0, Some(0.0)));
+        let words = |of: String| {
+            Health::Warned(format!(
+                "certificates in `{key}` have ended and are still trusted; take them out: SHA-256 {of}"
+            ))
+        };
+        let one = format!("{} (ended on 2027-01-14)", print(&ended));
+        assert_eq!(told(&[ended.clone(), good.clone()]).await, (words(one.clone()), 1, Some(1.0)));
+        let both = format!("{one}, {} (ended on 2027-01-15)", print(&ending));
+        assert_eq!(told(&[ended.clone(), good.clone(), ending.clone()]).await, (words(both), 1, Some(2.0)));
+        // where none goes on, taking out the last would leave nothing
+        let (health, count, gauge) = told(std::slice::from_ref(&ended)).await;
+        let Health::Warned(why) = health else { panic!("{health:?}") };
+        assert!(why.ends_with("ended on 2027-01-14") && !why.contains("take them out"), "{why}");
+        assert_eq!((count, gauge), (1, Some(0.0)));
+        // and it verifies on
+        let bench = with(&more, &[ended.clone(), good.clone()]);
+        let begun = bench.begin(|_| {}).await.unwrap();
+        let answer = idp().answer(bench.now(), &begun.departure);
+        assert!(bench.finish(&begun, &answer).await.0.is_ok(), "{key}");
+    }
+}
+
+/// Metadata that is fetched is fetched anew before it ends; only if that brings nothing newer, somebody must look.
+#[tokio::test]
+async fn metadata_by_address_that_runs_out_is_told_of_where_asking_again_brought_no_later_end() {
+    let until = |seconds: i64| {
+        let mut metadata = idp().metadata();
+        metadata.valid_until = Some(instant(Timestamp::from_secs(NOW), seconds));
+        metadata
+    };
+    let name = "countersign_saml_certificate_expiry_seconds acme metadata";
+    // a fifth of a day, and seven days of a hundred
+    for (whole, short) in [(DAY, DAY / 5), (100 * DAY, 7 * DAY)] {
+        let remote = remote(&until(whole).xml(), TRUSTED);
+        let gauges = Gauges::default();
+        let _kept = metrics::set_default_local_recorder(&gauges);
+        remote.accepts(Key::rsa()).await.unwrap();
+        let at = async |seconds: i64| {
+            let now = remote.bench.now().secs() - NOW;
+            remote.later(u64::try_from(seconds - now).unwrap());
+            remote.look().await;
+            assert_eq!(gauges.0.lock().unwrap().get(name), Some(&((whole - seconds) as f64)));
+            remote.health()
+        };
+        assert_eq!(at(0).await, Health::Up);
+        assert_eq!(at(whole - short).await, Health::Up);
+        let end = instant(Timestamp::from_secs(NOW), whole);
+        let words = format!(
+            "its metadata ends at {end}, and asking for it again brought none that is good for longer"
+        );
+        assert_eq!(at(whole - short + 1).await, Health::Warned(words));
+        // an earlier end brings no new time, a later one does
+        let sooner = remote.bench.now().secs() - NOW + 60;
+        remote.publish(&until(sooner));
+        remote.later(3600 - 1);
+        remote.publish(&until(whole + 3600));
+        remote.later(1);
+        remote.look().await;
+        assert_eq!(remote.health(), Health::Up);
+    }
+    let remote = remote(&until(1000).xml(), TRUSTED);
+    remote.accepts(Key::rsa()).await.unwrap();
+    remote.look().await;
+    remote.later(810);
+    remote.publish(&until(820));
+    remote.look().await;
+    assert!(matches!(remote.health(), Health::Warned(why) if why.contains("brought none")), "an earlier end");
+    // over, with a minute for clocks that differ
+    remote.publisher.put(AT, Document::Status(503));
+    remote.later(70);
+    remote.look().await;
+    assert!(matches!(remote.health(), Health::Down(_)));
+    assert_eq!(remote.accepts(Key::rsa()).await, Ok(()));
+    remote.later(1);
+    assert_eq!(remote.accepts(Key::rsa()).await, Err("saml.metadata.expired"));
 }
 
 #[tokio::test]

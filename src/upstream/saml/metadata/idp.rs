@@ -5,6 +5,7 @@ use crate::context::Timestamp;
 use crate::failure::{Failure, OAuthCode, UserMessage};
 use crate::outbound::Outbound;
 use crate::upstream::checks::clean;
+use crate::upstream::saml::certificate;
 use crate::upstream::saml::ns;
 use crate::upstream::saml::open::Certificate;
 use crate::upstream::saml::settings::Binding;
@@ -17,8 +18,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
-/// Keys of one provider; more are a mistake.
-const MOST_KEYS: usize = 32;
 /// Addresses for one purpose.
 const MOST_ENDPOINTS: usize = 32;
 
@@ -42,7 +41,7 @@ pub(in crate::upstream::saml) struct Described {
     pub slo: Vec<Address>,
     /// Certificates that may sign; never empty.
     pub certificates: Arc<Vec<Certificate>>,
-    /// Certificates that it names but that nobody has confirmed.
+    /// Certificates that it names, of keys that nobody has confirmed.
     pub held: Vec<Certificate>,
     /// It wants our requests signed.
     pub wants_signed: bool,
@@ -124,7 +123,10 @@ pub(in crate::upstream::saml) fn read(
         }
         (Arc::new(named), Vec::new())
     } else {
-        let held = named.unwrap_or_default().into_iter().filter(|one| !pinned.contains(one)).collect();
+        // keys are pinned, not certificates: a renewed certificate of a pinned key verifies like the old one
+        let keys: Vec<_> = pinned.iter().filter_map(|one| one.key().ok()).collect();
+        let is_pinned = |one: &Certificate| one.key().is_ok_and(|key| keys.contains(&key));
+        let held = named.unwrap_or_default().into_iter().filter(|one| !is_pinned(one)).collect();
         (pinned.clone(), held)
     };
     let sso = addresses(role, "SingleSignOnService", outbound)?;
@@ -238,12 +240,13 @@ fn signing_certificates(role: Node<'_, '_>) -> Result<Vec<Certificate>, Failure>
                     "several",
                 ));
         }
-        let certificate = certificate(xml::text(first).map_err(not_metadata)?)?;
+        let certificate = in_base64(xml::text(first).map_err(not_metadata)?)?;
         if !found.contains(&certificate) {
             found.push(certificate);
         }
-        if found.len() > MOST_KEYS {
-            return Err(unusable("saml.metadata.keys", "the metadata names too many keys"));
+        if found.len() > certificate::MOST {
+            return Err(unusable("saml.metadata.keys", "the metadata names too many keys")
+                .expected(format!("{} at most", certificate::MOST), "more"));
         }
     }
     Ok(found)
@@ -256,7 +259,7 @@ fn not_metadata(failure: Failure) -> Failure {
 }
 
 /// Base64 with white space (XML Signature 1.1 §4.5.4), of a certificate in DER.
-fn certificate(text: &str) -> Result<Certificate, Failure> {
+fn in_base64(text: &str) -> Result<Certificate, Failure> {
     let packed: String = text.split(xml::SPACES).collect();
     let der = STANDARD.decode(packed).map_err(|_| malformed("a certificate in Base64", "something else"))?;
     Certificate::read(&der).map_err(down)

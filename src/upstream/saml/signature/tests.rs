@@ -2,7 +2,8 @@
 
 use super::super::support::{Key, Signature as Template, sign};
 use super::*;
-use crate::upstream::saml::open::{CERTIFICATES, Certificate, Signed};
+use crate::upstream::saml::certificate::MOST;
+use crate::upstream::saml::open::{Certificate, Signed};
 use crate::upstream::saml::{shape, xml};
 use std::sync::Arc;
 
@@ -50,20 +51,19 @@ fn the_certificate_that_signed_is_known_among_others() {
     let verified = pure::verify(&text, &[&signature(&text, &trust)], &trust.certificates).unwrap();
     assert_eq!(verified[0].by, 2);
     let unreadable = Certificate { der: Arc::from(&b"x"[..]) };
-    let mut many = vec![unreadable; CERTIFICATES - 1];
-    many.push(Certificate { der: Key::rsa().der().into() });
-    let sixteenth = Trust { certificates: Arc::new(many.clone()), ..trust.clone() };
-    assert!(verify(&text, &[&signature(&text, &trust)], &sixteenth).is_ok());
-    many.insert(0, Certificate { der: Key::attacker().der().into() });
-    let seventeenth = Trust { certificates: Arc::new(many), ..trust.clone() };
-    let failure = verify(&text, &[&signature(&text, &trust)], &seventeenth).unwrap_err();
+    let mut many = vec![unreadable; MOST - 1];
+    let others = Trust { certificates: Arc::new(many.clone()), ..trust.clone() };
+    let failure = verify(&text, &[&signature(&text, &trust)], &others).unwrap_err();
     assert_eq!(failure.reason, "saml.sig.invalid");
+    many.push(Certificate { der: Key::rsa().der().into() });
+    let last = Trust { certificates: Arc::new(many), ..trust.clone() };
+    assert!(verify(&text, &[&signature(&text, &trust)], &last).is_ok());
     // the same of the signature of a redirect
     let ours =
         sign::SigningKey::new(&pkcs8(&Key::rsa()), Certificate { der: Key::rsa().der().into() }).unwrap();
     let raw = query::sign(query::Kind::Request, "AAAA", None, &ours).unwrap();
-    assert!(query::verify(query::Kind::Request, &raw, &sixteenth).is_ok());
-    let failure = query::verify(query::Kind::Request, &raw, &seventeenth).unwrap_err();
+    assert!(query::verify(query::Kind::Request, &raw, &last).is_ok());
+    let failure = query::verify(query::Kind::Request, &raw, &others).unwrap_err();
     assert_eq!(failure.reason, "saml.sig.invalid");
 }
 
