@@ -197,6 +197,26 @@ pub async fn malformed(app: &App, browser: &Browser, state: Option<&str>, mut fa
     }
 }
 
+/// Something that came by GET where the provider answers by POST: a page that was loaded again, or a provider that redirects.
+/// Nothing of it is read but to which sign-in of this browser it may belong, for the ways on, and nothing is used up.
+pub async fn by_get(app: &App, browser: &Browser, provider: &str, state: Option<&str>) -> Refused {
+    let failure = Failure::new(
+        OAuthCode::InvalidRequest,
+        "upstream.method",
+        UserMessage::ProviderAnswerRefused,
+        "the provider answers by POST, and this came by GET: a page that was loaded again, or an answer by redirect",
+    );
+    let refused = Refused::from(failure.expected("POST", "GET"));
+    let refused = match provider.parse::<ProviderId>() {
+        Ok(id) => refused.at(&id),
+        Err(_) => refused,
+    };
+    match state::open_answer(app, browser, state).await {
+        Ok((flow, away, _)) if away.provider.as_str() == provider => refused.in_flow(&flow),
+        _ => refused,
+    }
+}
+
 /// What a stranger sent, cut to a bearable length.
 fn shown(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(64).collect()

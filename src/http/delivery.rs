@@ -310,6 +310,7 @@ fn status_for_programs(failure: &Failure) -> StatusCode {
 fn status(failure: &Failure) -> StatusCode {
     match failure.reason {
         "request.host" => return StatusCode::MISDIRECTED_REQUEST,
+        "upstream.method" => return StatusCode::METHOD_NOT_ALLOWED,
         "request.body_too_large" | "saml.xml.limits" => return StatusCode::PAYLOAD_TOO_LARGE,
         "request.body_timeout" => return StatusCode::REQUEST_TIMEOUT,
         "request.too_large" => return StatusCode::URI_TOO_LONG,

@@ -407,14 +407,32 @@ async fn saml_097_an_answer_by_get_is_none() {
     let mut visitor = Visitor::new();
     let message = answered(&house, &mut visitor, "acme", &acme()).await;
     let url = Url::parse_with_params(&callback(&house, "acme"), message.form()).unwrap();
-    let rows = house.rows().await;
-    let answer = visitor.get(url.as_str()).await;
-    assert_eq!(answer.status, 405);
-    // It is no answer, so none is refused, and nothing of it is kept.
-    assert_eq!(house.rows().await, rows);
-    assert!(house.refusals().await.is_empty());
-    assert!(visitor.session().is_none());
-    assert_eq!(answer.header("allow"), Some("POST"));
+    let elsewhere = Url::parse_with_params(&callback(&house, "umbrella"), message.form()).unwrap();
+    let twice = format!("{url}&SAMLResponse=x&RelayState=y");
+    // by redirect, by a reload, and by whatever else somebody sends
+    for (address, known) in [
+        (url.as_str(), true),
+        (&callback(&house, "acme"), false),
+        (elsewhere.as_str(), false),
+        (&twice, true),
+    ] {
+        let watch = Watch::begin(&house, "upstream.method").await;
+        let answer = visitor.get(address).await;
+        assert_eq!(answer.status, 405, "{address}");
+        assert_eq!(answer.header("allow"), Some("POST"));
+        // Somebody reads it, and has a reference for whoever can look further.
+        assert!(answer.body.contains("We could not accept the provider&#39;s answer"), "{}", answer.body);
+        let refusals = house.refusals().await;
+        let shown = |kept: &&countersign::audit::KeptRefusal| {
+            kept.refusal.reason == "upstream.method" && answer.body.contains(kept.refusal.reference.as_str())
+        };
+        assert!(refusals.iter().find(shown).is_some(), "{}", answer.body);
+        // Whose sign-in it is in this browser has the ways on.
+        assert_eq!(answer.body.contains("/continue?flow="), known, "{address} {}", answer.body);
+        // It is no answer: nothing of it is kept, and nothing of the sign-in used up.
+        watch.refused_once(&house).await;
+        assert!(visitor.session().is_none());
+    }
     assert_eq!(bring(&house, &mut visitor, "acme", &message).await.status, 303, "the valid twin");
 }
 

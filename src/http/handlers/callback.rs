@@ -8,18 +8,24 @@ use crate::http::handlers::visitor;
 use crate::http::{Site, delivery, request};
 use crate::protocol::Parameters;
 use crate::upstream::CallbackMethod;
-use actix_web::http::header::ALLOW;
+use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 
 /// By GET: the answer is in the query.
 pub async fn get(site: web::Data<Site>, request: HttpRequest, provider: web::Path<String>) -> HttpResponse {
-    if !callback::answers_by_get(&site.app, &provider) {
-        return HttpResponse::MethodNotAllowed().insert_header((ALLOW, "POST")).finish();
-    }
     let browser = match visitor(&site, &request).await {
         Ok(browser) => browser,
         Err(refusal) => return refusal,
     };
+    if !callback::answers_by_get(&site.app, &provider) {
+        let parameters = Parameters::decode_message(request.query_string()).ok();
+        let state =
+            parameters.as_ref().and_then(|found| found.get("state").or_else(|| found.get("RelayState")));
+        let refused = callback::by_get(&site.app, &browser, &provider, state).await;
+        let mut answer = delivery::refuse(&site, &request, &browser, refused).await;
+        answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+        return answer;
+    }
     let result = finish(&site, &browser, &provider, CallbackMethod::Get, request.query_string()).await;
     delivery::settle(&site, &request, &browser, result).await
 }
