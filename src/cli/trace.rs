@@ -4,6 +4,7 @@ use super::CliError;
 use super::output::{Out, at, facts};
 use crate::flow::admin::{Desk, Traced};
 use crate::ids::ReferenceId;
+use crate::upstream::Step;
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -109,24 +110,29 @@ fn text(reference: &ReferenceId, traced: &Traced) -> String {
         if !refusal.steps.is_empty() {
             text.push_str("\nChecks, in their order:\n");
         }
-        for step in &refusal.steps {
-            let mark = if step.passed { "✓" } else { "✗" };
-            text.push_str(&format!("  {mark} {}", step.check));
-            if !step.passed {
-                text.push_str(&format!(
-                    "\n      expected {}\n      received {}",
-                    line(&step.expected),
-                    line(&step.received)
-                ));
-            }
-            text.push('\n');
-        }
+        text.push_str(&steps(&refusal.steps));
     }
     for record in &traced.events {
         let event = &record.event;
         text.push_str(&format!("\n{}  {}  by {}", at(event.at), event.kind.as_str(), event.actor));
         if let Some(reason) = &event.reason {
             text.push_str(&format!("  ({reason})"));
+        }
+    }
+    text
+}
+
+/// Every check with what it expected and what came; one that says both in the same words says them once.
+fn steps(steps: &[Step]) -> String {
+    let mut text = String::new();
+    for step in steps {
+        let mark = if step.passed { "✓" } else { "✗" };
+        let (expected, received) = (line(&step.expected), line(&step.received));
+        text.push_str(&format!("  {mark} {}\n", step.check));
+        if step.passed && expected == received {
+            text.push_str(&format!("      as expected  {received}\n"));
+        } else {
+            text.push_str(&format!("      expected     {expected}\n      received     {received}\n"));
         }
     }
     text
@@ -147,6 +153,28 @@ mod tests {
         assert!(!meaning.is_empty() && advice.contains("countersign client add"), "{meaning} {advice}");
         assert_eq!(explained("no.such"), None);
         assert_eq!(explained(""), None);
+    }
+
+    #[test]
+    fn every_check_says_what_it_expected_and_what_came() {
+        let step = |check: &str, expected: &str, received: &str, passed| Step {
+            check: check.to_owned(),
+            expected: expected.to_owned(),
+            received: received.to_owned(),
+            passed,
+        };
+        let told = steps(&[
+            step("saml.key", "the assertion by a key that is trusted", "SHA-256 0123", true),
+            step("saml.version", "2.0", "2.0", true),
+            step("saml.audience", "us", "them\n  ✓ saml.audience\r", false),
+            step("saml.odd", "the same", "the same", false),
+        ]);
+        let wanted = "  ✓ saml.key\n      expected     the assertion by a key that is trusted\n      received     SHA-256 0123\n  \
+                      ✓ saml.version\n      as expected  2.0\n  \
+                      ✗ saml.audience\n      expected     us\n      received     them\u{fffd}  ✓ saml.audience\u{fffd}\n  \
+                      ✗ saml.odd\n      expected     the same\n      received     the same\n";
+        assert_eq!(told, wanted);
+        assert_eq!(steps(&[]), "");
     }
 
     #[test]

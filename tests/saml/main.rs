@@ -23,5 +23,6 @@ mod second_opinions;
 mod signing;
 #[path = "../support/standin.rs"]
 mod standin;
+mod steps;
 mod times;
 mod wrapping;

@@ -5,9 +5,10 @@
 //! here, strictly: nothing is looked up by a reference.
 
 use super::ns;
+use super::open::short;
 use super::xml;
 use crate::failure::Failure;
-use crate::upstream::checks::refused;
+use crate::upstream::checks::{Checks, refused};
 use aws_lc_rs::cipher::{self, DecryptionContext, UnboundCipherKey};
 use aws_lc_rs::rsa::{self, OaepAlgorithm, OaepPrivateDecryptingKey, PrivateDecryptingKey};
 use aws_lc_rs::{aead, iv};
@@ -84,6 +85,8 @@ impl Content {
 
 /// What has to be decrypted.
 struct Parts {
+    /// The algorithms, in words.
+    methods: String,
     content: Content,
     key_length: usize,
     data: Vec<u8>,
@@ -100,8 +103,12 @@ pub(super) fn decrypt(
     node: Node<'_, '_>,
     response_signed: bool,
     keys: &DecryptionKeys,
+    checks: &mut Checks<'_>,
 ) -> Result<String, Failure> {
-    let parts = read(node, response_signed && keys.cbc)?;
+    let cbc = response_signed && keys.cbc;
+    let parts = read(node, cbc)?;
+    let taken = if cbc { "RSA-OAEP with AES-GCM or AES-CBC" } else { "RSA-OAEP with AES-GCM" };
+    checks.note("saml.enc.alg", taken, parts.methods.clone());
     let plain = keys.keys.iter().find_map(|key| with(&parts, key)).ok_or_else(failed)?;
     let text = std::str::from_utf8(&plain).map_err(|_| failed())?;
     let mut document = String::from("<decrypted");
@@ -175,7 +182,10 @@ fn read(node: Node<'_, '_>, cbc: bool) -> Result<Parts, Failure> {
         return Err(malformed("a key is to be retrieved", info));
     }
     let (method, _, wrapped) = parts(key)?;
-    Ok(Parts { content, key_length, data: value, oaep: oaep(method)?, key: wrapped })
+    let (oaep, digest) = oaep(method)?;
+    let wrap = short(xml::attribute(method, "Algorithm").unwrap_or(""));
+    let methods = format!("{wrap} by {digest}, {}", short(uri));
+    Ok(Parts { methods, content, key_length, data: value, oaep, key: wrapped })
 }
 
 fn is(node: Node<'_, '_>, name: &str) -> bool {
@@ -231,7 +241,7 @@ fn parts<'a, 'i>(node: Node<'a, 'i>) -> Result<(Node<'a, 'i>, Option<Node<'a, 'i
 
 /// RSA-OAEP with one digest for both of its uses (XML Encryption 1.1 §5.5.2). SHA-1 is safe in this place, and is what the
 /// field uses.
-fn oaep(method: Node<'_, '_>) -> Result<&'static OaepAlgorithm, Failure> {
+fn oaep(method: Node<'_, '_>) -> Result<(&'static OaepAlgorithm, &'static str), Failure> {
     let uri = xml::attribute(method, "Algorithm").unwrap_or("");
     let mut digest = "http://www.w3.org/2000/09/xmldsig#sha1";
     let mut mask = "http://www.w3.org/2009/xmlenc11#mgf1sha1";
@@ -250,16 +260,16 @@ fn oaep(method: Node<'_, '_>) -> Result<&'static OaepAlgorithm, Failure> {
     }
     match (digest, mask) {
         ("http://www.w3.org/2000/09/xmldsig#sha1", "http://www.w3.org/2009/xmlenc11#mgf1sha1") => {
-            Ok(&rsa::OAEP_SHA1_MGF1SHA1)
+            Ok((&rsa::OAEP_SHA1_MGF1SHA1, "sha1"))
         }
         ("http://www.w3.org/2001/04/xmlenc#sha256", "http://www.w3.org/2009/xmlenc11#mgf1sha256") => {
-            Ok(&rsa::OAEP_SHA256_MGF1SHA256)
+            Ok((&rsa::OAEP_SHA256_MGF1SHA256, "sha256"))
         }
         ("http://www.w3.org/2001/04/xmldsig-more#sha384", "http://www.w3.org/2009/xmlenc11#mgf1sha384") => {
-            Ok(&rsa::OAEP_SHA384_MGF1SHA384)
+            Ok((&rsa::OAEP_SHA384_MGF1SHA384, "sha384"))
         }
         ("http://www.w3.org/2001/04/xmlenc#sha512", "http://www.w3.org/2009/xmlenc11#mgf1sha512") => {
-            Ok(&rsa::OAEP_SHA512_MGF1SHA512)
+            Ok((&rsa::OAEP_SHA512_MGF1SHA512, "sha512"))
         }
         _ => Err(alg("the key's encryption mixes digests", digest)),
     }

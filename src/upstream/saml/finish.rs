@@ -99,17 +99,24 @@ impl Saml {
         described: Arc<Described>,
         checks: &mut Checks<'_>,
     ) -> Result<Opened, Failure> {
-        let mut outcome = open::open(bytes.clone(), self.trust(&described), self.decryption()).await;
+        checks.note("saml.encoding", "base64", format!("{} bytes", bytes.len()));
+        let (mut steps, mut outcome) =
+            open::open(bytes.clone(), self.trust(&described), self.decryption()).await;
         if outcome.as_ref().is_err_and(|failure| failure.reason == "saml.sig.invalid") {
-            let newer = self.newer(context, &described, Suspicion::Answer).await;
-            if let Some(newer) = newer.map_err(|failure| checks.fail(failure))? {
-                outcome = open::open(bytes, self.trust(&newer), self.decryption()).await;
+            match self.newer(context, &described, Suspicion::Answer).await {
+                Ok(Some(newer)) => {
+                    (steps, outcome) = open::open(bytes, self.trust(&newer), self.decryption()).await;
+                }
+                Ok(None) => {}
+                Err(failure) => outcome = Err(failure),
             }
         }
+        checks.append(&steps);
         match outcome.map_err(|failure| checks.fail(failure))? {
             Answer::Opened(opened) => {
-                let what = if opened.response.signed { "the response" } else { "the assertion" };
-                checks.note("saml.signature", "signed by the provider", what);
+                // what must be signed was held against what is before anything was verified
+                let wanted = self.settings.policy().signed().required();
+                checks.note("saml.signature", wanted, opened.signed.made());
                 if self.settings.encryption() == Encryption::Required {
                     let received = if opened.encrypted { "encrypted" } else { "not encrypted" };
                     checks.require(

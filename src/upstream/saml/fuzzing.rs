@@ -121,7 +121,9 @@ pub fn assertion(data: &[u8]) {
         // nothing else is ever signed and verified
         return;
     }
-    let opened = Opened { assertion: text.to_owned(), encrypted: false, response: Envelope::default() };
+    let signed = Signed { assertion: true, response: false };
+    let opened =
+        Opened { assertion: text.to_owned(), signed, encrypted: false, response: Envelope::default() };
     let policy = SubjectPolicy { formats: [PERSISTENT.to_owned()].into(), attribute: None };
     let demanded = Demanded {
         begun_at: Some(Timestamp::from_secs(NOW - 20)),

@@ -2,10 +2,11 @@
 
 use super::aside::aside;
 use super::encryption::{self, DecryptionKeys};
-use super::signature;
+use super::signature::{self, Verified};
 use super::{ns, shape, xml};
 use crate::failure::{Failure, OAuthCode, UserMessage};
-use crate::upstream::checks::refused;
+use crate::upstream::Trace;
+use crate::upstream::checks::{Checks, refused};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use roxmltree::Node;
@@ -21,13 +22,33 @@ pub(super) struct Certificate {
     pub der: Arc<[u8]>,
 }
 
-/// Which signatures a provider must make; at least one. Whatever is signed beside that must verify too.
+/// Which signatures a provider must make, at least one, or has made. Whatever is signed beside what must be must verify too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Signed {
     /// The assertion itself.
     pub assertion: bool,
     /// The response.
     pub response: bool,
+}
+
+impl Signed {
+    /// In words, where none of both means that either will do.
+    pub fn required(self) -> &'static str {
+        match (self.response, self.assertion) {
+            (false, false) => "the response or the assertion",
+            _ => self.made(),
+        }
+    }
+
+    /// In words, where it says what was found.
+    pub fn made(self) -> &'static str {
+        match (self.response, self.assertion) {
+            (true, true) => "the response and the assertion",
+            (true, false) => "the response",
+            (false, true) => "the assertion",
+            (false, false) => "nothing",
+        }
+    }
 }
 
 /// What a message is opened with. All of it comes from the configuration of the pending sign-in's provider.
@@ -55,6 +76,8 @@ pub(super) enum Answer {
 /// A response whose signatures hold. Texts are the canonical bytes that were digested.
 #[derive(Debug, Clone)]
 pub(super) struct Opened {
+    /// What of it is signed.
+    pub signed: Signed,
     /// The one assertion, as it was signed (by itself or as part of the response), decrypted where it came encrypted.
     /// Its own signature is not in it.
     pub assertion: String,
@@ -91,34 +114,58 @@ pub(super) struct Envelope {
 }
 
 /// Opens a response: reads it strictly, verifies every signature in it, and decrypts its assertion where it is
-/// encrypted.
+/// encrypted. Gives what held, step by step, up to what did not.
 ///
 /// # Errors
 /// Those of [`xml::parse`], [`shape::response`], [`signature::verify`] and [`encryption::decrypt`];
 /// `saml.sig.missing`, `saml.sig.assertion_required`, `saml.sig.response_required`.
-pub(super) async fn open(bytes: Vec<u8>, trust: Trust, keys: DecryptionKeys) -> Result<Answer, Failure> {
-    aside(move || open_now(&bytes, &trust, &keys)).await
+pub(super) async fn open(
+    bytes: Vec<u8>,
+    trust: Trust,
+    keys: DecryptionKeys,
+) -> (Trace, Result<Answer, Failure>) {
+    let outcome = aside(move || {
+        let mut steps = Trace::default();
+        let answer = open_noting(&bytes, &trust, &keys, &mut Checks::new(&mut steps));
+        Ok((steps, answer))
+    });
+    outcome.await.unwrap_or_else(|failure| (Trace::default(), Err(failure)))
 }
 
 /// As [`open`], here and now; for tests and fuzzers, which have no async.
 ///
 /// # Errors
 /// As [`open`].
+#[cfg(any(test, feature = "fuzzing"))]
 pub(super) fn open_now(bytes: &[u8], trust: &Trust, keys: &DecryptionKeys) -> Result<Answer, Failure> {
+    open_noting(bytes, trust, keys, &mut Checks::new(&mut Trace::default()))
+}
+
+/// As [`open`], here and now. A failure is for the caller to note.
+fn open_noting(
+    bytes: &[u8],
+    trust: &Trust,
+    keys: &DecryptionKeys,
+    checks: &mut Checks<'_>,
+) -> Result<Answer, Failure> {
     let text = &*xml::normal(xml::decode(bytes, &xml::MESSAGE)?, &xml::MESSAGE)?;
-    let seen = look(text, trust)?;
+    let seen = look(text, trust, checks)?;
     let signatures: Vec<_> = seen.own.iter().chain(&seen.inner).collect();
-    let mut verified =
-        if signatures.is_empty() { Vec::new() } else { signature::verify(text, &signatures, trust)? }
-            .into_iter();
+    let verified =
+        if signatures.is_empty() { Vec::new() } else { signature::verify(text, &signatures, trust)? };
+    for (signature, verified) in signatures.iter().zip(&verified) {
+        let of = if seen.own.as_ref() == Some(*signature) { "the response" } else { "the assertion" };
+        made(of, signature, verified, trust, checks);
+    }
+    let mut verified = verified.into_iter().map(|verified| verified.text);
     // Where the response is signed, nothing is read but what its signature covers.
     let covered = match seen.own {
         Some(_) => Some(verified.next().ok_or_else(unsigned)?),
         None => None,
     };
     let read = covered.as_deref().unwrap_or(text);
-    let signed = covered.is_some();
-    let envelope = envelope(xml::parse_canonical(read)?.root_element(), signed)?;
+    let mut signed = Signed { response: covered.is_some(), assertion: seen.inner.is_some() };
+    let envelope = envelope(xml::parse_canonical(read)?.root_element(), signed.response)?;
     let assertion = match (&seen.holds, covered.as_deref()) {
         (Holds::Nothing, _) => return Ok(Answer::Declined(envelope)),
         (Holds::Plain, Some(covered)) => signature::assertion_of(covered)?,
@@ -127,12 +174,29 @@ pub(super) fn open_now(bytes: &[u8], trust: &Trust, keys: &DecryptionKeys) -> Re
             let inside = {
                 let document = xml::parse_canonical(read)?;
                 let node = xml::only_child(document.root_element(), ns::ASSERTION, "EncryptedAssertion")?;
-                encryption::decrypt(node, signed, keys)?
+                encryption::decrypt(node, signed.response, keys, checks)?
             };
-            decrypted(&inside, signed, trust)?
+            let (assertion, by_itself) = decrypted(&inside, signed.response, trust, checks)?;
+            signed.assertion = by_itself;
+            assertion
         }
     };
-    Ok(Answer::Opened(Opened { assertion, encrypted: seen.holds == Holds::Encrypted, response: envelope }))
+    let encrypted = seen.holds == Holds::Encrypted;
+    Ok(Answer::Opened(Opened { assertion, signed, encrypted, response: envelope }))
+}
+
+/// Notes how a signature that holds was made, and by which of the certificates.
+fn made(of: &str, signature: &shape::Signature, verified: &Verified, trust: &Trust, checks: &mut Checks<'_>) {
+    let allowed = trust.algorithms.iter().map(|uri| short(uri)).collect::<Vec<_>>().join(", ");
+    let (algorithm, digest) = (short(signature.algorithm.uri()), short(signature.digest.uri()));
+    checks.note("saml.alg", format!("{of} by {allowed}"), format!("{algorithm}, digest {digest}"));
+    let by = trust.certificates.get(verified.by).map(Certificate::fingerprint).unwrap_or_default();
+    checks.note("saml.key", format!("{of} by a key that is trusted"), format!("SHA-256 {by}"));
+}
+
+/// The last part of an algorithm's identifier.
+pub(super) fn short(uri: &str) -> &str {
+    uri.rsplit_once('#').map_or(uri, |(_, name)| name)
 }
 
 /// What the shape says of a response: nothing of its tree, so that this is gone before the verifiers grow theirs.
@@ -152,9 +216,16 @@ enum Holds {
 }
 
 /// Looks at the shape, and whether enough is signed.
-fn look(text: &str, trust: &Trust) -> Result<Seen, Failure> {
+fn look(text: &str, trust: &Trust, checks: &mut Checks<'_>) -> Result<Seen, Failure> {
     let document = xml::parse(text)?;
+    checks.note("saml.text", "plain, bounded XML", format!("{} bytes", text.len()));
     let response = shape::response(&document, trust)?;
+    let holds = match response.assertion {
+        None => "a Response without one, which says that nobody signed in",
+        Some(shape::Assertion::Plain(_)) => "a Response with an Assertion",
+        Some(shape::Assertion::Encrypted) => "a Response with an EncryptedAssertion",
+    };
+    checks.note("saml.shape", "one Response with one assertion", holds);
     required(trust.signed, &response)?;
     let (inner, holds) = match response.assertion {
         None => (None, Holds::Nothing),
@@ -191,8 +262,13 @@ fn required(signed: Signed, response: &shape::Response) -> Result<(), Failure> {
     Ok(())
 }
 
-/// An assertion that came encrypted, in canonical form.
-fn decrypted(text: &str, response_signed: bool, trust: &Trust) -> Result<String, Failure> {
+/// An assertion that came encrypted, in canonical form, and whether it is signed by itself.
+fn decrypted(
+    text: &str,
+    response_signed: bool,
+    trust: &Trust,
+    checks: &mut Checks<'_>,
+) -> Result<(String, bool), Failure> {
     let text = &*xml::normal(text, &xml::MESSAGE).map_err(encryption::inside)?;
     // as in `look`, the tree is gone before the verifiers grow theirs
     let signature = {
@@ -202,13 +278,15 @@ fn decrypted(text: &str, response_signed: bool, trust: &Trust) -> Result<String,
     match signature {
         Some(signature) => {
             let mut verified = signature::verify(text, &[&signature], trust)?.into_iter();
-            verified.next().ok_or_else(unsigned)
+            let verified = verified.next().ok_or_else(unsigned)?;
+            made("the assertion", &signature, &verified, trust, checks);
+            Ok((verified.text, true))
         }
         None if trust.signed.assertion || !response_signed => {
             Err(refused("saml.sig.assertion_required", "the assertion within the encryption is not signed")
                 .expected("a signed assertion", "none"))
         }
-        None => signature::assertion_of(text),
+        None => Ok((signature::assertion_of(text)?, false)),
     }
 }
 
@@ -239,7 +317,7 @@ pub(super) fn verify_root_now(
     let document = xml::parse_within(text, limits)?;
     let signature = shape::message(&document, namespace, name, trust)?.ok_or_else(unsigned)?;
     let mut verified = signature::verify(text, &[&signature], trust)?.into_iter();
-    verified.next().ok_or_else(unsigned)
+    verified.next().map(|verified| verified.text).ok_or_else(unsigned)
 }
 
 fn unsigned() -> Failure {

@@ -27,19 +27,21 @@ use std::collections::BTreeSet;
 
 /// What a signature covers, in canonical form without the signature, and the certificate whose key made it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Verified {
-    text: String,
-    by: usize,
+pub(super) struct Verified {
+    /// The canonical text.
+    pub text: String,
+    /// The certificate's place among those that are trusted.
+    pub by: usize,
 }
 
-/// Verifies signatures of a text, all that are in it, in the order of the text. Gives the canonical text of what each
-/// covers.
+/// Verifies signatures of a text, all that are in it, in the order of the text. Gives what each covers, and by which
+/// certificate.
 ///
 /// Blocks, for about a millisecond.
 ///
 /// # Errors
 /// `saml.sig.invalid`; `saml.sig.disagreement`
-pub(super) fn verify(text: &str, signatures: &[&Signature], trust: &Trust) -> Result<Vec<String>, Failure> {
+pub(super) fn verify(text: &str, signatures: &[&Signature], trust: &Trust) -> Result<Vec<Verified>, Failure> {
     let certificates = &trust.certificates;
     let first = pure::verify(text, signatures, certificates)?;
     let kinds: BTreeSet<_> =
@@ -52,7 +54,7 @@ pub(super) fn verify(text: &str, signatures: &[&Signature], trust: &Trust) -> Re
     if let Err(how) = xmlsec::agree(text, signatures, &first, certificates) {
         return Err(disagreement::keep(text, how, trust));
     }
-    Ok(first.into_iter().map(|v| v.text).collect())
+    Ok(first)
 }
 
 /// The one failure of all signatures. What is told to the browser does not say which step it was.

@@ -9,6 +9,7 @@ fn a_response_opens_whatever_of_it_is_signed() {
         script.signed(assertion, response);
         let opened = accepted(&script.xml());
         assert_eq!(opened.response.signed, response);
+        assert_eq!(opened.signed, Signed { assertion, response });
         assert_eq!(opened.response.in_response_to.as_deref(), Some("_request"));
         assert_eq!(opened.response.issuer.as_deref(), Some("https://idp.example"));
         assert_eq!(opened.response.status, [uri::SUCCESS]);
@@ -148,8 +149,9 @@ async fn a_panic_is_a_refusal_and_gives_its_room_back() {
     let waiting: Vec<_> = (0..many)
         .map(|_| open(script().xml().into_bytes(), trust(&[Key::rsa()]), DecryptionKeys::default()))
         .collect();
-    for answer in futures_util::future::join_all(waiting).await {
+    for (steps, answer) in futures_util::future::join_all(waiting).await {
         assert!(matches!(answer, Ok(Answer::Opened(_))));
+        assert!(!steps.steps().is_empty());
     }
 }
 

@@ -6,7 +6,7 @@ mod limits;
 use super::*;
 use crate::failure::{OAuthCode, UserMessage};
 use crate::upstream::Trace;
-use crate::upstream::saml::open::Envelope;
+use crate::upstream::saml::open::{Envelope, Signed};
 use faults::{envelope_faults, faults};
 use proptest::prelude::*;
 
@@ -106,8 +106,12 @@ impl Case {
             names: &names,
             demanded: &self.demanded,
         };
-        let opened =
-            Opened { assertion: self.assertion.clone(), encrypted: false, response: self.response.clone() };
+        let opened = Opened {
+            assertion: self.assertion.clone(),
+            signed: Signed { assertion: true, response: self.response.signed },
+            encrypted: false,
+            response: self.response.clone(),
+        };
         let mut trace = Trace::default();
         let outcome = check(&opened, &expected, &mut Checks::new(&mut trace));
         // what fails is the trace's last step, and nothing before it failed
