@@ -184,8 +184,8 @@ pub fn metadata(data: &[u8]) {
         assert!(!found.certificates.is_empty() && !found.sso.is_empty());
         assert!(pinned.is_empty() || found.certificates == pinned, "metadata brought a key of its own");
         for address in found.sso.iter().chain(&found.slo) {
-            assert!(OUTBOUND.check_url(&address.location).is_ok());
-            assert_eq!(address.location.scheme(), "https");
+            assert!(OUTBOUND.check_url(&address.location.url).is_ok());
+            assert_eq!(address.location.url.scheme(), "https");
         }
     }
 }

@@ -198,7 +198,7 @@ impl Upstream for Provider {
     fn form_targets(&self) -> Vec<String> {
         let described = self.0.known();
         let address = described.as_ref().and_then(|found| found.sso_by(self.0.settings.request_binding));
-        address.map(|address| address.location.origin().ascii_serialization()).into_iter().collect()
+        address.map(|address| address.location.url.origin().ascii_serialization()).into_iter().collect()
     }
 
     fn answers_by_post(&self) -> bool {

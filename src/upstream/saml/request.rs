@@ -93,7 +93,7 @@ impl Saml {
         root.push_attribute(("ID", remembered.id.as_str()));
         root.push_attribute(("Version", "2.0"));
         root.push_attribute(("IssueInstant", remembered.made_at.rfc3339().as_str()));
-        root.push_attribute(("Destination", address.location.as_str()));
+        root.push_attribute(("Destination", address.location.written.as_str()));
         root.push_attribute(("AssertionConsumerServiceURL", request.callback.as_str()));
         root.push_attribute(("ProtocolBinding", Binding::Post.uri()));
         if remembered.force_authn {
@@ -220,7 +220,7 @@ fn pack(
                 Some(key) => query::sign(kind, &message, state, &key.signing)?,
                 None => unsigned(kind, &message, state),
             };
-            Ok(Departure::RedirectTo(with_query(&address.location, &query)))
+            Ok(Departure::RedirectTo(with_query(&address.location.url, &query)))
         }
         Binding::Post => {
             let text = match key {
@@ -231,7 +231,7 @@ fn pack(
             if !relay_state.is_empty() {
                 fields.push(("RelayState".to_owned(), relay_state.to_owned()));
             }
-            Ok(Departure::PostForm { action: address.location.clone(), fields })
+            Ok(Departure::PostForm { action: address.location.url.clone(), fields })
         }
     }
 }

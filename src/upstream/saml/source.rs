@@ -3,7 +3,7 @@
 use super::aside::aside_or;
 use super::certificate::MOST;
 use super::keys::{OwnKey, OwnKeys};
-use super::metadata::idp::{self, Address, Described, down, unusable};
+use super::metadata::idp::{self, Address, Described, Location, down, unusable};
 use super::open::{Certificate, Signed, Trust};
 use super::settings::{Binding, Pem, Settings, SignatureAlgorithm};
 use super::xml::{self, METADATA};
@@ -187,7 +187,7 @@ impl Saml {
         let binding = self.settings.request_binding.unwrap_or(Binding::Redirect);
         let address = |endpoint: &Endpoint| Address {
             binding,
-            location: endpoint.url().clone(),
+            location: Location::new(endpoint.url().clone(), endpoint.as_written()),
             response_location: None,
         };
         Described {

@@ -60,7 +60,10 @@ impl<'de> Deserialize<'de> for SecretRef {
 
 /// An absolute http or https address without user name or fragment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoint(Url);
+pub struct Endpoint {
+    url: Url,
+    written: String,
+}
 
 impl Endpoint {
     /// Checks and takes an address.
@@ -79,19 +82,23 @@ impl Endpoint {
         if url.fragment().is_some() {
             return Err("must have no fragment");
         }
-        Ok(Self(url))
+        Ok(Self { url, written: text.to_owned() })
     }
     /// As a URL.
     pub fn url(&self) -> &Url {
-        &self.0
+        &self.url
+    }
+    /// As it was written, which may be another text for the same address.
+    pub fn as_written(&self) -> &str {
+        &self.written
     }
     /// `scheme://host[:port]`.
     pub fn origin(&self) -> String {
-        self.0.origin().ascii_serialization()
+        self.url.origin().ascii_serialization()
     }
     /// Whether it needs `allow_loopback`.
     pub fn is_plain_http(&self) -> bool {
-        self.0.scheme() == "http"
+        self.url.scheme() == "http"
     }
 }
 

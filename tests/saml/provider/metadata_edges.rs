@@ -93,7 +93,10 @@ fn what_the_schema_does_not_allow_is_refused() {
         assert_ne!(bad, service);
         refused("saml.metadata", &edited(&service, &bad));
     }
-    taken(&edited(&service, &service.replace("/>", " ResponseLocation=\"https://id.acme.example/back\"/>")));
+    taken(&edited(
+        &service,
+        &service.replace("/>", " ResponseLocation=\"https://id.acme.example/back\"/>"),
+    ));
     let artifact = service.replace("HTTP-Redirect", "HTTP-Artifact");
     taken(&edited(&service, &format!("{artifact}{service}")));
     for (name, bad) in
@@ -267,7 +270,7 @@ async fn the_answer_to_a_logout_goes_where_the_metadata_says() {
     metadata.slo.clear();
     metadata.more = String::new();
     let slo = format!(
-        "<md:SingleLogoutService Binding=\"{}\" Location=\"https://id.acme.example/slo\" ResponseLocation=\"https://id.acme.example/back\"/><md:NameIDFormat>",
+        "<md:SingleLogoutService Binding=\"{}\" Location=\"https://id.acme.example/slo\" ResponseLocation=\"https://ID.acme.example:443/back\"/><md:NameIDFormat>",
         uri::POST
     );
     let xml = metadata.xml().replacen("<md:NameIDFormat>", &slo, 1);
@@ -282,7 +285,8 @@ async fn the_answer_to_a_logout_goes_where_the_metadata_says() {
     let Departure::PostForm { action, .. } = &departure else { panic!("{departure:?}") };
     assert_eq!(action.as_str(), "https://id.acme.example/back");
     let answer = Request::of(&departure);
-    assert_eq!(answer.attribute("Destination").as_deref(), Some("https://id.acme.example/back"));
+    // as it is written there
+    assert_eq!(answer.attribute("Destination").as_deref(), Some("https://ID.acme.example:443/back"));
     assert_eq!(answer.relay_state, None);
 }
 
@@ -295,7 +299,10 @@ async fn who_signs_out_is_sent_there_only_where_that_is_wanted() {
         name: Some(r#"{"value":"alice"}"#.to_owned()),
     };
     let mut files = files();
-    files.insert("file:acme.xml".to_owned(), sound().xml());
+    let (slo, written) = ("https://id.acme.example/slo", "https://ID.acme.example:443/slo");
+    let xml = sound().xml();
+    assert!(xml.contains(slo));
+    files.insert("file:acme.xml".to_owned(), xml.replace(slo, written));
     for (more, sent) in [
         ("key = \"file:own.pem\"", true),
         ("key = \"file:own.pem\"\nsingle_logout = false", false),
@@ -305,6 +312,12 @@ async fn who_signs_out_is_sent_there_only_where_that_is_wanted() {
         let bench = bench.unwrap_or_else(|wrong| panic!("{wrong:?}"));
         let begun = bench.entry.upstream.begin_logout(&bench.context, &wish).await.unwrap();
         assert_eq!(begun.is_some(), sent, "{more}");
+        if let Some(begun) = begun {
+            let Departure::RedirectTo(url) = &begun.departure else { panic!("{:?}", begun.departure) };
+            assert!(url.as_str().starts_with(slo), "{url}");
+            let request = Request::of(&begun.departure);
+            assert_eq!(request.attribute("Destination").as_deref(), Some(written));
+        }
     }
 }
 

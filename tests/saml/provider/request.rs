@@ -50,6 +50,41 @@ async fn a_redirect_is_signed_over_its_very_bytes() {
     assert!(!bare.parameters.contains_key("Signature"));
 }
 
+/// The provider compares with its own text, letter by letter (SAML Bindings §3.4.5.2, §3.5.5.2).
+#[tokio::test]
+async fn the_destination_is_the_address_as_the_provider_writes_it() {
+    const WRITTEN: &str = "https://ID.acme.example:443/a/../sso";
+    const PARSED: &str = "https://id.acme.example/sso";
+    let by_hand = format!("sso_url = \"{WRITTEN}\"\ncertificates = [\"file:idp.pem\"]\n");
+    let odd = by_hand.replace("/a/../sso", " /sso").replace(":443 /", ":443/a b/../");
+    let metadata = |text: &str| {
+        let mut files = super::files();
+        let xml = super::metadata::sound().xml();
+        assert!(xml.contains(PARSED), "{xml}");
+        files.insert("file:acme.xml".to_owned(), xml.replace(PARSED, text));
+        let more = "metadata_file = \"acme.xml\"\n";
+        super::build(more, &files).unwrap_or_else(|wrong| panic!("{wrong:?}"))
+    };
+    for binding in ["redirect", "post"] {
+        let binding = format!("request_binding = \"{binding}\"\n");
+        for (bench, destination) in [
+            (Bench::new(&format!("{by_hand}{binding}")), WRITTEN),
+            // what readers of addresses pass over cannot stand in a message as it is
+            (Bench::new(&format!("{odd}{binding}")), PARSED),
+            (metadata(WRITTEN), WRITTEN),
+            (metadata(&format!(" {WRITTEN} ")), WRITTEN),
+        ] {
+            let departure = bench.begin(|_| {}).await.unwrap().departure;
+            let to = match &departure {
+                Departure::RedirectTo(url) => url.as_str().split('?').next().unwrap_or_default().to_owned(),
+                Departure::PostForm { action, .. } => action.to_string(),
+            };
+            assert_eq!(to, PARSED, "the browser knows one way");
+            assert_eq!(Request::of(&departure).destination.as_deref(), Some(destination));
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_stands_in_the_address_stays_there() {
     let sso = "sso_url = \"https://id.acme.example/sso?tenant=a%20b\"\ncertificates = [\"file:idp.pem\"]\n";

@@ -207,7 +207,7 @@ impl Saml {
         let head = Head {
             id: &new_id(context),
             now: context.now(),
-            destination: location.as_str(),
+            destination: &location.written,
             issuer: &self.our_entity_id(&Addresses::beside_logout(&reply.address).callback),
         };
         let text = message::write_response(head, &reply.in_response_to, outcome).map_err(unwritten)?;
@@ -233,7 +233,7 @@ impl Saml {
         let head = Head {
             id: &id,
             now: context.now(),
-            destination: address.location.as_str(),
+            destination: &address.location.written,
             issuer: &self.our_entity_id(&Addresses::beside_logout(&wish.address).callback),
         };
         let text = message::write_request(head, &name, wish.session.as_deref()).map_err(unwritten)?;

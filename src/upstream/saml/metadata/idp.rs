@@ -27,9 +27,29 @@ pub(in crate::upstream::saml) struct Address {
     /// How.
     pub binding: Binding,
     /// Where to.
-    pub location: Url,
+    pub location: Location,
     /// Where answers go, if elsewhere (SAML Metadata §2.2.2).
-    pub response_location: Option<Url>,
+    pub response_location: Option<Location>,
+}
+
+/// An address of the provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::upstream::saml) struct Location {
+    /// To which the browser goes.
+    pub url: Url,
+    /// As the provider writes it, for `Destination`: it compares letter by letter, and a parsed address is written anew
+    /// (in lower case, without the usual port, without `..`).
+    pub written: String,
+}
+
+impl Location {
+    /// An address and the text that it was read from, without what readers of addresses pass over.
+    pub fn new(url: Url, text: &str) -> Self {
+        let text = text.trim();
+        let odd = text.chars().any(|c| c.is_control() || c.is_whitespace());
+        let written = if odd { url.as_str().to_owned() } else { text.to_owned() };
+        Self { url, written }
+    }
 }
 
 /// What is known of a provider.
@@ -275,12 +295,12 @@ fn addresses(role: Node<'_, '_>, service: &str, outbound: &Outbound) -> Result<V
             Some(_) => continue,
             None => return Err(malformed("Binding", "absent")),
         };
-        let address = |name: &str| -> Result<Option<Url>, Failure> {
+        let address = |name: &str| -> Result<Option<Location>, Failure> {
             let Some(text) = xml::attribute(node, name) else { return Ok(None) };
             let url = Url::parse(text).ok().filter(|url| url.fragment().is_none());
             let url = url.ok_or_else(|| malformed(name, text))?;
             outbound.check_url(&url)?;
-            Ok(Some(url))
+            Ok(Some(Location::new(url, text)))
         };
         let location = address("Location")?.ok_or_else(|| malformed("Location", "absent"))?;
         found.push(Address { binding, location, response_location: address("ResponseLocation")? });
