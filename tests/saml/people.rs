@@ -161,6 +161,49 @@ async fn saml_095_odd_names() {
     bench.accepts(|script| name(script).value = "Zoë O'Neil 😀".to_owned()).await;
 }
 
+fn attribute(name: &str, value: &str) -> Attribute {
+    let values = vec![value.to_owned()];
+    Attribute { name: name.to_owned(), name_format: None, friendly_name: None, values }
+}
+
+/// Two names that look alike are two people; the first and the last of each range, and what stands beside it.
+#[tokio::test]
+async fn saml_095_names_that_nobody_can_tell_apart() {
+    let bench = Bench::new();
+    for unseen in [
+        0xad, 0x34f, 0x600, 0x605, 0x61c, 0x6dd, 0x70f, 0x890, 0x891, 0x8e2, 0x115f, 0x1160, 0x17b4, 0x17b5,
+        0x180b, 0x180f, 0x200b, 0x200d, 0x200f, 0x2028, 0x2029, 0x202a, 0x202e, 0x2060, 0x206f, 0x3164,
+        0xe000, 0xf8ff, 0xfe00, 0xfe0f, 0xfeff, 0xffa0, 0xfff0, 0xfff8, 0xfff9, 0xfffb, 0x110bd, 0x110cd,
+        0x13430, 0x1343f, 0x1bca0, 0x1bca3, 0x1d173, 0x1d17a, 0xe0000, 0xe0061, 0xe0fff, 0xf0000, 0xffffd,
+        0x100000, 0x10fffd,
+    ] {
+        let value = format!("al{}ice", char::from_u32(unseen).unwrap());
+        let (outcome, trace) = bench.sign_in(|script| name(script).value.clone_from(&value), |_| {}).await;
+        bench.refused(outcome, &trace, "saml.nameid.value");
+    }
+    for seen in [
+        0xae, 0x34e, 0x350, 0x5ff, 0x606, 0x61b, 0x61d, 0x6dc, 0x6de, 0x70e, 0x710, 0x88f, 0x892, 0x8e1,
+        0x8e3, 0x115e, 0x1161, 0x17b3, 0x17b6, 0x180a, 0x1810, 0x2010, 0x2027, 0x202f, 0x205f, 0x2070,
+        0x3163, 0x3165, 0xd7ff, 0xf900, 0xfdff, 0xfe10, 0xfefe, 0xff00, 0xff9f, 0xffa1, 0xffef, 0xfffc,
+        0x110bc, 0x110be, 0x110cc, 0x110ce, 0x1342f, 0x13440, 0x1bc9f, 0x1bca4, 0x1d172, 0x1d17b, 0xdffff,
+        0xe1000, 0xeffff,
+    ] {
+        let value = format!("al{}ice", char::from_u32(seen).unwrap());
+        bench.accepts(|script| name(script).value.clone_from(&value)).await;
+    }
+    // the same of an attribute that tells people apart
+    let keyed = Bench::with(Key::rsa(), "subject_attribute = \"uid\"");
+    for (value, taken) in [("al\u{e9}ice", true), ("al\u{ad}ice", false)] {
+        let (outcome, trace) =
+            keyed.sign_in(|script| script.assertion.attributes.push(attribute("uid", value)), |_| {}).await;
+        if taken {
+            assert!(outcome.is_ok());
+        } else {
+            keyed.refused(outcome, &trace, "saml.subject_attribute");
+        }
+    }
+}
+
 #[tokio::test]
 async fn whom_it_is_about_is_said_once_and_in_clear() {
     let bench = Bench::new();

@@ -2,9 +2,11 @@
 
 use super::keys::OwnKey;
 use super::metadata::idp::{Address, Described, unusable};
+use super::profile::EMAIL_ADDRESS;
 use super::settings::{Binding, Comparison, Wish};
 use super::signature::query::{self, Kind};
 use super::{Saml, ns, open};
+use crate::accounts::email::EmailAddress;
 use crate::context::{Context, Timestamp};
 use crate::failure::{Failure, UserMessage};
 use crate::upstream::{BeginRequest, Begun, Departure};
@@ -108,6 +110,10 @@ impl Saml {
         let format = self.settings.nameid_format.as_ref().map(|format| ("Format", format.uri()));
         if let Some(hint) = self.hint(request) {
             out.create_element("saml:Subject").write_inner_content(|out| {
+                // Core §3.4.1.4: it may have another format than the name that is asked for, and it has the one that it is
+                // of; an address under the format of an opaque name would be nobody
+                let address = EmailAddress::parse(hint).is_ok();
+                let format = address.then_some(("Format", EMAIL_ADDRESS));
                 let name = out.create_element("saml:NameID").with_attributes(format);
                 name.write_text_content(BytesText::new(hint)).map(drop)
             })?;

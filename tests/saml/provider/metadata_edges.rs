@@ -93,10 +93,7 @@ fn what_the_schema_does_not_allow_is_refused() {
         assert_ne!(bad, service);
         refused("saml.metadata", &edited(&service, &bad));
     }
-    taken(&edited(
-        &service,
-        &service.replace("/>", " ResponseLocation=\"https://id.acme.example/back\"/>"),
-    ));
+    taken(&edited(&service, &service.replace("/>", " ResponseLocation=\"https://id.acme.example/back\"/>")));
     let artifact = service.replace("HTTP-Redirect", "HTTP-Artifact");
     taken(&edited(&service, &format!("{artifact}{service}")));
     for (name, bad) in

@@ -198,8 +198,16 @@ async fn a_hint_is_passed_on_where_it_can_be_somebody() {
     };
     let longest = "x".repeat(255);
     assert_eq!(hinted("", &longest).await, (Some(longest.clone()), None));
-    let format = hinted("nameid_format = \"persistent\"", "alice").await;
-    assert_eq!(format, (Some("alice".to_owned()), Some(uri::PERSISTENT.to_owned())));
+    // it has its own format, whatever is asked of the answer
+    let own = |hint: &str, format: Option<&str>| (Some(hint.to_owned()), format.map(str::to_owned));
+    for more in
+        ["", "nameid_format = \"persistent\"", "nameid_format = \"email\"", "nameid_format = \"windows\""]
+    {
+        assert_eq!(hinted(more, "alice").await, own("alice", None), "{more}");
+        let address = "alice@acme.example";
+        assert_eq!(hinted(more, address).await, own(address, Some(uri::EMAIL)), "{more}");
+        assert_eq!(hinted(more, "alice@").await, own("alice@", None), "{more}");
+    }
     for odd in ["", &format!("{longest}x"), "alice\u{7}"] {
         assert_eq!(hinted("", odd).await, (None, None), "{odd:.10}");
     }

@@ -215,8 +215,10 @@ fn name_id(node: Node<'_, '_>) -> Option<NameId> {
         !text.is_empty() && text.chars().count() <= most && !text.chars().any(char::is_control)
     };
     let attribute = |name: &str| match xml::attribute(node, name) {
-        Some(text) if !sound(text, MAX_URI) => Err(()),
-        text => Ok(text.map(str::to_owned)),
+        // an empty one says what an absent one does
+        None | Some("") => Ok(None),
+        Some(text) if sound(text, MAX_URI) => Ok(Some(text.to_owned())),
+        Some(_) => Err(()),
     };
     if !sound(value, MAX_NAME) {
         return None;
@@ -254,9 +256,11 @@ impl From<&NameId> for Written {
 }
 
 /// By what one name is found again, however it is written: no format is the unspecified one (Core §8.3.1), and a
-/// qualifier that names the provider, or us, says what goes without saying between the two (Core §8.3.7).
+/// qualifier that names the provider, or us, says what goes without saying between the two (Core §8.3.7). One that is empty
+/// says nothing.
 pub(super) fn key(name: &NameId, issuer: &str, entity_id: &str) -> String {
-    let other = |said: &Option<String>, usual: &str| said.clone().filter(|said| said != usual);
+    let other =
+        |said: &Option<String>, usual: &str| said.clone().filter(|said| !said.is_empty() && said != usual);
     let written = Written {
         value: name.value.clone(),
         format: other(&name.format, UNSPECIFIED),

@@ -209,7 +209,8 @@ fn lengths_and_forms_are_exact() {
         let with = |value: &str| named(&format!(" {attribute}=\"{value}\""), "alice");
         assert_eq!(with(&letters(1024)), Ok(()), "{attribute}");
         assert_eq!(with(&letters(1025)), Err("saml.nameid.value"), "{attribute}");
-        assert_eq!(with(""), Err("saml.nameid.value"), "{attribute}");
+        assert_eq!(with(""), Ok(()), "{attribute}");
+        assert_eq!(with(" "), Ok(()), "{attribute}");
         assert_eq!(with("a&#10;b"), Err("saml.nameid.value"), "{attribute}");
     }
     assert_eq!(session(&letters(255)), Ok(()));
@@ -325,6 +326,10 @@ fn one_name_has_one_key_however_it_is_written() {
     assert_eq!(plain, key(&|n| n.name_qualifier = Some(ISSUER.to_owned())));
     assert_eq!(plain, key(&|n| n.sp_name_qualifier = Some(OURS.to_owned())));
     assert_eq!(key(&|n| n.format = None), key(&|n| n.format = Some(UNSPECIFIED.to_owned())));
+    // an empty qualifier says what none does
+    assert_eq!(plain, key(&|n| n.name_qualifier = Some(String::new())));
+    assert_eq!(plain, key(&|n| n.sp_name_qualifier = Some(String::new())));
+    assert_eq!(key(&|n| n.format = None), key(&|n| n.format = Some(String::new())));
     for other in [
         key(&|n| n.value = "Alice".to_owned()),
         key(&|n| n.format = None),

@@ -10,6 +10,7 @@ use crate::upstream::Trace;
 use crate::upstream::checks::{Checks, clean, is_nothing, refused};
 use crate::upstream::saml::attributes::Read;
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use url::form_urlencoded;
 
 /// SAML Profiles §3.3
@@ -123,10 +124,45 @@ fn is_name(text: &str) -> bool {
         && !is_nothing(text)
 }
 
-/// Characters that nobody sees, or that turn around what is seen (Unicode Bidirectional Algorithm §2), so that two
-/// names would look alike.
+/// Characters that nobody sees, that turn around what is seen, or that look different everywhere, so that two names would
+/// look alike: `Default_Ignorable_Code_Point` (Unicode 16, DerivedCoreProperties.txt), then what else is of the general
+/// categories Cf, Zl and Zp, and private use (UnicodeData.txt).
 fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    const IGNORED: [RangeInclusive<char>; 17] = [
+        '\u{ad}'..='\u{ad}',
+        '\u{34f}'..='\u{34f}',
+        '\u{61c}'..='\u{61c}',
+        '\u{115f}'..='\u{1160}',
+        '\u{17b4}'..='\u{17b5}',
+        '\u{180b}'..='\u{180f}',
+        '\u{200b}'..='\u{200f}',
+        '\u{202a}'..='\u{202e}',
+        '\u{2060}'..='\u{206f}',
+        '\u{3164}'..='\u{3164}',
+        '\u{fe00}'..='\u{fe0f}',
+        '\u{feff}'..='\u{feff}',
+        '\u{ffa0}'..='\u{ffa0}',
+        '\u{fff0}'..='\u{fff8}',
+        '\u{1bca0}'..='\u{1bca3}',
+        '\u{1d173}'..='\u{1d17a}',
+        '\u{e0000}'..='\u{e0fff}',
+    ];
+    const OTHER: [RangeInclusive<char>; 13] = [
+        '\u{600}'..='\u{605}',
+        '\u{6dd}'..='\u{6dd}',
+        '\u{70f}'..='\u{70f}',
+        '\u{890}'..='\u{891}',
+        '\u{8e2}'..='\u{8e2}',
+        '\u{2028}'..='\u{2029}',
+        '\u{e000}'..='\u{f8ff}',
+        '\u{fff9}'..='\u{fffb}',
+        '\u{110bd}'..='\u{110bd}',
+        '\u{110cd}'..='\u{110cd}',
+        '\u{13430}'..='\u{1343f}',
+        '\u{f0000}'..='\u{ffffd}',
+        '\u{100000}'..='\u{10fffd}',
+    ];
+    IGNORED.iter().chain(&OTHER).any(|range| range.contains(&c))
 }
 
 /// Profiles §4.1.4.3: at least one bearer confirmation for which everything holds.
@@ -238,7 +274,8 @@ fn attribute_format(name: &str) -> String {
 }
 
 /// The format with its qualifiers, so that names which different parties gave never meet. Core §8.3.7: a
-/// persistent name without qualifiers is the same as one with the provider's and our own entity id.
+/// persistent name without qualifiers is the same as one with the provider's and our own entity id. An empty qualifier is kept
+/// apart from an absent one: people are known by keys that were written so.
 fn key_format(name_id: &NameId, expected: &Expected<'_>) -> String {
     let format = name_id.format.as_deref().unwrap_or(UNSPECIFIED);
     let said = |qualifier: &Option<String>, usual: &str| {
