@@ -305,6 +305,34 @@ async fn whatever_goes_wrong_with_a_key_is_one_refusal() {
         .await;
 }
 
+/// An operator reads why; the person and the app cannot tell one from the other.
+#[tokio::test]
+async fn what_does_not_parse_once_decrypted_is_told_to_the_operator_alone() {
+    let bench = bench();
+    let within = |plain: &'static str| {
+        move |xml: &mut String| {
+            let other = to_us().assertion(plain);
+            edit(xml, |tree| tree.replace("Response/EncryptedAssertion", &other)).unwrap();
+        }
+    };
+    let wrong_key = bench
+        .refuses_beside("saml.enc.failed", encrypt, |script| {
+            script.encrypt = Some(Encryption::to(Key::attacker().der()));
+        })
+        .await;
+    assert_eq!(wrong_key.detail.note, "the assertion could not be decrypted");
+    assert_eq!(wrong_key.detail.received, None);
+    // a prefix that nobody declared there, as when only a signed response does
+    for plain in ["<p:x/>", "</x>", "<!DOCTYPE x><x/>"] {
+        let unread = bench.refuses_forged("saml.enc.failed", encrypt, within(plain)).await;
+        assert_eq!(unread.detail.note, "the assertion does not parse once decrypted");
+        let received = unread.detail.received.clone().unwrap_or_default();
+        assert!(received.starts_with("does not parse once decrypted: saml.xml."), "{received}");
+        assert_eq!((unread.user, unread.code), (wrong_key.user, wrong_key.code));
+        assert_eq!(unread.description(None), wrong_key.description(None));
+    }
+}
+
 #[tokio::test]
 async fn saml_058_cipher_reference() {
     let bench = bench();

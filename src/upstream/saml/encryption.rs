@@ -132,7 +132,9 @@ fn failed() -> Failure {
 
 /// What a strict reader says of what was decrypted, without telling more than [`failed`].
 pub(super) fn inside(failure: Failure) -> Failure {
-    failed().expected("an assertion", failure.reason)
+    let received = format!("does not parse once decrypted: {}", failure.reason);
+    refused("saml.enc.failed", "the assertion does not parse once decrypted")
+        .expected("an assertion", received)
 }
 
 fn malformed(note: &'static str, node: Node<'_, '_>) -> Failure {
