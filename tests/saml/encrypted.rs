@@ -331,6 +331,20 @@ async fn what_does_not_parse_once_decrypted_is_told_to_the_operator_alone() {
         assert_eq!((unread.user, unread.code), (wrong_key.user, wrong_key.code));
         assert_eq!(unread.description(None), wrong_key.description(None));
     }
+    // the case itself: what only the response declares is not part of what its signature covers
+    let bench = Bench::with(Key::rsa(), &format!("{KEY}\nsigned = \"response\""));
+    let with = |declared: &'static str| {
+        move |script: &mut Script| {
+            encrypt(script);
+            response_signed(script);
+            script.response.tag = " xmlns:p=\"urn:p\"".to_owned();
+            script.assertion.more = format!(
+                "<saml:AttributeStatement><saml:Attribute Name=\"q\"><saml:AttributeValue><p:x{declared}/></saml:AttributeValue></saml:Attribute></saml:AttributeStatement>"
+            );
+        }
+    };
+    let unread = bench.refuses_beside("saml.enc.failed", with(" xmlns:p=\"urn:p\""), with("")).await;
+    assert_eq!(unread.detail.note, "the assertion does not parse once decrypted");
 }
 
 #[tokio::test]

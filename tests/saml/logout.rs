@@ -8,6 +8,7 @@ use crate::saml::{
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use countersign::failure::Failure;
+use countersign::upstream::identity::Authentication;
 use countersign::upstream::{
     Begun, CallbackMethod, Departure, LogoutHeard, LogoutMessage, LogoutNotice, LogoutOutcome, LogoutWish,
     Trace,
@@ -124,6 +125,31 @@ async fn who_signs_out_there_is_named() {
         assert_eq!(notice.issued, bench.now());
         assert_eq!(name.until.map(|until| until.secs()), Some(bench.now().secs() + 300));
         assert!(notice.reply.is_some());
+    }
+}
+
+/// Whoever writes an empty qualifier at sign-ins writes it at logouts, or leaves it out there; both mean the same person.
+#[tokio::test]
+async fn an_empty_qualifier_is_none_at_a_logout() {
+    let bench = Bench::new(SLO);
+    let empty = Some(String::new());
+    let names = [
+        NameId::persistent("alice"),
+        NameId { name_qualifier: empty.clone(), ..NameId::persistent("alice") },
+        NameId { sp_name_qualifier: empty.clone(), ..NameId::persistent("alice") },
+        NameId { name_qualifier: empty.clone(), sp_name_qualifier: empty, ..NameId::persistent("alice") },
+    ];
+    for signed_in in &names {
+        let kept = said_of(&bench, signed_in.clone()).await.upstream_name.unwrap().key;
+        for signed_out in &names {
+            let request = idp().logout(bench.now(), ADDRESS, signed_out.clone(), &["_s1"]);
+            let message = by_form("SAMLRequest", &request.signed(&Signature::by(Key::rsa())), None);
+            assert_eq!(notice(&bench, &message).await.name.unwrap().key, kept, "{}", signed_out.xml());
+        }
+        let other = NameId { name_qualifier: Some("urn:other".to_owned()), ..signed_in.clone() };
+        let request = idp().logout(bench.now(), ADDRESS, other, &["_s1"]);
+        let message = by_form("SAMLRequest", &request.signed(&Signature::by(Key::rsa())), None);
+        assert_ne!(notice(&bench, &message).await.name.unwrap().key, kept, "the twin: somebody else's name");
     }
 }
 
@@ -390,8 +416,8 @@ async fn begin(bench: &Bench, wish: LogoutWish) -> Option<Begun> {
     bench.entry.upstream.begin_logout(&bench.context, &wish).await.unwrap()
 }
 
-/// A wish about somebody whom the provider has just vouched for.
-async fn wish_of(bench: &Bench, name: NameId) -> LogoutWish {
+/// What is kept with the session of somebody whom the provider has just vouched for.
+async fn said_of(bench: &Bench, name: NameId) -> Authentication {
     let begun = bench.begin(|_| {}).await.unwrap();
     let asked = Request::of(&begun.departure);
     let mut script = idp().script(bench.now(), &asked, asked.acs.as_deref().unwrap());
@@ -399,7 +425,12 @@ async fn wish_of(bench: &Bench, name: NameId) -> LogoutWish {
     let message = crate::saml::Message::new(script.xml(), "csst_state");
     let (vouched, trace) = bench.finish(&begun, &message).await;
     let vouched = vouched.unwrap_or_else(|failure| panic!("{failure:?} {:#?}", trace.steps()));
-    let said = vouched.identity.authentication();
+    vouched.identity.authentication().clone()
+}
+
+/// A wish about somebody whom the provider has just vouched for.
+async fn wish_of(bench: &Bench, name: NameId) -> LogoutWish {
+    let said = said_of(bench, name).await;
     LogoutWish {
         session: said.upstream_session.clone(),
         name: said.upstream_name.as_ref().map(|name| name.written.clone()),
