@@ -13,6 +13,7 @@ use countersign::upstream::{
     Begun, CallbackMethod, Departure, LogoutHeard, LogoutMessage, LogoutNotice, LogoutOutcome, LogoutWish,
     Trace,
 };
+use sha2::Digest as _;
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use zeroize::Zeroizing;
@@ -151,6 +152,45 @@ async fn an_empty_qualifier_is_none_at_a_logout() {
         let message = by_form("SAMLRequest", &request.signed(&Signature::by(Key::rsa())), None);
         assert_ne!(notice(&bench, &message).await.name.unwrap().key, kept, "the twin: somebody else's name");
     }
+}
+
+#[tokio::test]
+async fn how_a_logout_was_signed_stands_in_the_trace() {
+    let both = SLO.replace("\"file:idp.pem\"", "\"file:idp.pem\", \"file:idp-next.pem\"");
+    let bench = Bench::new(&both);
+    let steps = async |message: &LogoutMessage| {
+        let mut trace = Trace::default();
+        let heard = bench.entry.upstream.inbound_logout(&bench.context, message, &mut trace).await;
+        let told = trace.steps().iter().filter(|step| {
+            matches!(step.check.as_str(), "saml.alg" | "saml.key" | "saml.signature" | "saml.version")
+        });
+        let told = told.map(|step| (step.check.clone(), step.expected.clone(), step.received.clone()));
+        (heard.is_ok(), told.collect::<Vec<_>>())
+    };
+    let request = request(&bench);
+    for key in [Key::rsa(), Key::rsa_next()] {
+        let by_query = by_query(&redirect("SAMLRequest", &request.xml(), None, Some(&key)));
+        let by_form = by_form("SAMLRequest", &request.signed(&Signature::by(key.clone())), None);
+        let ways = [(by_query, "rsa-sha256, over the query"), (by_form, "rsa-sha256, digest sha256")];
+        for (message, how) in ways {
+            let allowed = "ecdsa-sha256, ecdsa-sha384, ecdsa-sha512, rsa-sha256, rsa-sha384, rsa-sha512";
+            let print: String =
+                sha2::Sha256::digest(key.der()).iter().map(|byte| format!("{byte:02x}")).collect();
+            let step = |check: &str, expected: &str, received: &str| {
+                (check.to_owned(), expected.to_owned(), received.to_owned())
+            };
+            let wanted = [
+                step("saml.alg", &format!("LogoutRequest by {allowed}"), how),
+                step("saml.key", "LogoutRequest by a key that is trusted", &format!("SHA-256 {print}")),
+                step("saml.signature", "signed by the provider", "LogoutRequest"),
+                step("saml.version", "2.0", "2.0"),
+            ];
+            assert_eq!(steps(&message).await, (true, wanted.to_vec()));
+        }
+    }
+    // by nobody's key nothing of it held
+    let theirs = by_query(&redirect("SAMLRequest", &request.xml(), None, Some(&Key::attacker())));
+    assert_eq!(steps(&theirs).await, (false, Vec::new()));
 }
 
 #[tokio::test]

@@ -187,10 +187,15 @@ fn open_noting(
 
 /// Notes how a signature that holds was made, and by which of the certificates.
 fn made(of: &str, signature: &shape::Signature, verified: &Verified, trust: &Trust, checks: &mut Checks<'_>) {
+    let how = format!("{}, digest {}", short(signature.algorithm.uri()), short(signature.digest.uri()));
+    held(of, how, verified.by, trust, checks);
+}
+
+/// As [`made`], for a signature of whatever kind.
+pub(super) fn held(of: &str, how: String, by: usize, trust: &Trust, checks: &mut Checks<'_>) {
     let allowed = trust.algorithms.iter().map(|uri| short(uri)).collect::<Vec<_>>().join(", ");
-    let (algorithm, digest) = (short(signature.algorithm.uri()), short(signature.digest.uri()));
-    checks.note("saml.alg", format!("{of} by {allowed}"), format!("{algorithm}, digest {digest}"));
-    let by = trust.certificates.get(verified.by).map(Certificate::fingerprint).unwrap_or_default();
+    checks.note("saml.alg", format!("{of} by {allowed}"), how);
+    let by = trust.certificates.get(by).map(Certificate::fingerprint).unwrap_or_default();
     checks.note("saml.key", format!("{of} by a key that is trusted"), format!("SHA-256 {by}"));
 }
 
@@ -294,30 +299,33 @@ fn decrypted(
 ///
 /// # Errors
 /// `saml.sig.missing`; `saml.message.type`; those of [`xml::parse_within`] and [`signature::verify`].
-pub(super) async fn verify_root(
-    bytes: Vec<u8>,
-    limits: xml::Limits,
-    expected: (&'static str, &'static str),
-    trust: Trust,
+pub(super) fn verify_root_now(
+    bytes: &[u8],
+    limits: &xml::Limits,
+    expected: (&str, &str),
+    trust: &Trust,
 ) -> Result<String, Failure> {
-    aside(move || verify_root_now(&bytes, &limits, expected, &trust)).await
+    verify_root(bytes, limits, expected, trust, &mut Checks::new(&mut Trace::default()))
 }
 
-/// As [`verify_root`], here and now.
+/// As [`verify_root_now`], and notes how it was signed.
 ///
 /// # Errors
-/// As [`verify_root`].
-pub(super) fn verify_root_now(
+/// As [`verify_root_now`].
+pub(super) fn verify_root(
     bytes: &[u8],
     limits: &xml::Limits,
     (namespace, name): (&str, &str),
     trust: &Trust,
+    checks: &mut Checks<'_>,
 ) -> Result<String, Failure> {
     let text = &*xml::normal(xml::decode(bytes, limits)?, limits)?;
     let document = xml::parse_within(text, limits)?;
     let signature = shape::message(&document, namespace, name, trust)?.ok_or_else(unsigned)?;
     let mut verified = signature::verify(text, &[&signature], trust)?.into_iter();
-    verified.next().map(|verified| verified.text).ok_or_else(unsigned)
+    let verified = verified.next().ok_or_else(unsigned)?;
+    made(name, &signature, &verified, trust, checks);
+    Ok(verified.text)
 }
 
 fn unsigned() -> Failure {

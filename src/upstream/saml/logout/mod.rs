@@ -147,13 +147,15 @@ impl Saml {
         checks: &mut Checks<'_>,
     ) -> Result<String, Failure> {
         let described = self.describe(context).await.map_err(|failure| checks.fail(failure))?;
-        let mut outcome = opened(received.clone(), self.trust(&described)).await;
+        let (mut steps, mut outcome) = opened(received.clone(), self.trust(&described)).await;
         if outcome.as_ref().is_err_and(|failure| failure.reason == "saml.sig.invalid") {
-            let newer = self.newer(context, &described, Suspicion::Unasked).await;
-            if let Some(newer) = newer.map_err(|failure| checks.fail(failure))? {
-                outcome = opened(received.clone(), self.trust(&newer)).await;
+            match self.newer(context, &described, Suspicion::Unasked).await {
+                Ok(Some(newer)) => (steps, outcome) = opened(received.clone(), self.trust(&newer)).await,
+                Ok(None) => {}
+                Err(failure) => outcome = Err(failure),
             }
         }
+        checks.append(&steps);
         let text = outcome.map_err(|failure| checks.fail(failure))?;
         checks.note("saml.signature", "signed by the provider", element(received.kind));
         Ok(text)
@@ -332,18 +334,25 @@ fn remembered(message: &LogoutMessage, checks: &mut Checks<'_>) -> Result<Rememb
 }
 
 /// Verifies the signature of a message, by redirect over the raw query, by form within it.
-async fn opened(received: Received, trust: Trust) -> Result<String, Failure> {
-    let name = element(received.kind);
-    match received.method {
-        CallbackMethod::Post => {
-            open::verify_root(received.bytes, xml::MESSAGE, (ns::PROTOCOL, name), trust).await
-        }
-        CallbackMethod::Get => aside(move || opened_query(&received, &trust)).await,
-    }
+/// Gives what held of it, step by step.
+async fn opened(received: Received, trust: Trust) -> (Trace, Result<String, Failure>) {
+    let outcome = aside(move || {
+        let mut steps = Trace::default();
+        let checks = &mut Checks::new(&mut steps);
+        let whole = (ns::PROTOCOL, element(received.kind));
+        let text = match received.method {
+            CallbackMethod::Post => open::verify_root(&received.bytes, &xml::MESSAGE, whole, &trust, checks),
+            CallbackMethod::Get => opened_query(&received, &trust, checks),
+        };
+        Ok((steps, text))
+    });
+    outcome.await.unwrap_or_else(|failure| (Trace::default(), Err(failure)))
 }
 
-fn opened_query(received: &Received, trust: &Trust) -> Result<String, Failure> {
+fn opened_query(received: &Received, trust: &Trust, checks: &mut Checks<'_>) -> Result<String, Failure> {
     let signed = query::verify(received.kind, &received.query, trust)?;
+    let how = format!("{}, over the query", open::short(signed.algorithm.uri()));
+    open::held(element(received.kind), how, signed.by, trust, checks);
     // The signed octets are what counts, however others read the query.
     let bytes = open::inflate(&signed.message)?;
     // An empty parameter counts as one that was not sent.

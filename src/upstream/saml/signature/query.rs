@@ -4,7 +4,7 @@ use super::algorithm::Algorithm;
 use super::sign::SigningKey;
 use crate::failure::Failure;
 use crate::upstream::checks::refused;
-use crate::upstream::saml::open::Trust;
+use crate::upstream::saml::open::{Certificate, Trust};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use url::form_urlencoded;
@@ -35,6 +35,10 @@ pub(in crate::upstream::saml) struct Query {
     pub message: String,
     /// `RelayState`
     pub relay_state: Option<String>,
+    /// How it was signed.
+    pub algorithm: Algorithm,
+    /// The certificate's place among those that are trusted.
+    pub by: usize,
 }
 
 /// The one encoding there is (SAML Bindings §3.4.4).
@@ -108,16 +112,12 @@ pub(in crate::upstream::saml) fn verify(kind: Kind, raw: &str, trust: &Trust) ->
     let invalid = || refused("saml.sig.invalid", "the signature of the query does not hold");
     let text: String = decoded(signature)?.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
     let signature = STANDARD.decode(text).map_err(|_| invalid())?;
-    let holds = trust
-        .certificates
-        .iter()
-        .filter_map(|certificate| certificate.key().ok())
-        .any(|key| key.verifies(algorithm, signed.as_bytes(), &signature));
-    if !holds {
-        return Err(invalid());
-    }
+    let holds = |certificate: &Certificate| {
+        certificate.key().is_ok_and(|key| key.verifies(algorithm, signed.as_bytes(), &signature))
+    };
+    let by = trust.certificates.iter().position(holds).ok_or_else(invalid)?;
     let relay_state = relay_state.map(decoded).transpose()?;
-    Ok(Query { message: decoded(message)?, relay_state })
+    Ok(Query { message: decoded(message)?, relay_state, algorithm, by })
 }
 
 /// The raw value of a parameter that may come once.
