@@ -135,7 +135,7 @@ impl Saml {
             if !names.is_empty() {
                 let names = names.join(", ");
                 let words = format!(
-                    "certificates in `{key}` have ended and are still trusted; take them out: SHA-256 {names}"
+                    "certificates in `{key}` have ended and are still trusted; take out what is no longer used: SHA-256 {names}"
                 );
                 found.push((what, names, words));
             }

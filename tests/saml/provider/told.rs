@@ -154,7 +154,7 @@ async fn a_configured_certificate_that_ended_beside_another_is_told_of_and_refus
         assert_eq!(told(&[good.clone(), Key::rsa()]).await, (Health::Up, 0, Some(0.0)));
         let words = |of: String| {
             Health::Warned(format!(
-                "certificates in `{key}` have ended and are still trusted; take them out: SHA-256 {of}"
+                "certificates in `{key}` have ended and are still trusted; take out what is no longer used: SHA-256 {of}"
             ))
         };
         let one = format!("{} (ended on 2027-01-14)", print(&ended));
@@ -164,7 +164,7 @@ async fn a_configured_certificate_that_ended_beside_another_is_told_of_and_refus
         // where none goes on, taking out the last would leave nothing
         let (health, count, gauge) = told(std::slice::from_ref(&ended)).await;
         let Health::Warned(why) = health else { panic!("{health:?}") };
-        assert!(why.ends_with("ended on 2027-01-14") && !why.contains("take them out"), "{why}");
+        assert!(why.ends_with("ended on 2027-01-14") && !why.contains("take out"), "{why}");
         assert_eq!((count, gauge), (1, Some(0.0)));
         // and it verifies on
         let bench = with(&more, &[ended.clone(), good.clone()]);
