@@ -408,6 +408,10 @@ async fn everything_that_runs_out_is_told_by_name() {
     ];
     for (what, bench) in cases {
         assert_eq!(warned(&bench(31)).await, None, "{what}");
-        assert_eq!(warned(&bench(9)).await.as_deref(), Some(format!("{what} ends on 2027-01-24").as_str()));
+        let (bench, words) = (bench(9), format!("{what} ends on 2027-01-24"));
+        assert_eq!(warned(&bench).await.as_ref(), Some(&words));
+        // and nothing else as it comes near
+        bench.clock.advance(std::time::Duration::from_secs(8 * 86_400));
+        assert_eq!(warned(&bench).await.as_ref(), Some(&words));
     }
 }
