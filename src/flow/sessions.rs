@@ -241,7 +241,8 @@ pub struct Ended {
     pub granted: Vec<ClientId>,
 }
 
-/// Ends the sessions with a proof that stands on what the provider has ended, with all that follows; those that ended. Where nobody and nothing is named, nothing is meant, and nothing ends.
+/// Ends the sessions with a proof that stands on what the provider has ended, with all that follows; those that ended.
+/// Where nobody and nothing is named, nothing is meant, and nothing ends.
 ///
 /// # Errors
 /// When the store fails.
