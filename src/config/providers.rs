@@ -122,6 +122,15 @@ pub fn providers(
                 problem.help("leave it out: apps that demand a fresh proof then do without this provider"),
             );
         }
+        let kept_back = ["pass", "prompts", "auth_time"].iter().any(|key| section.table().contains_key(*key))
+            && provider.kind.shows_when_proved()
+            && !provider.kind.asks_for_proof();
+        if provider.common.freshness == Freshness::Proved && kept_back {
+            let message = "nothing asks this provider for a fresh proof, and one is checked for where an app demands it";
+            let problem = Problem::warning("config.freshness", place(section, "pass"), message);
+            let help = "let `prompt` or `max_age` pass, or whoever is signed in there already is refused by such apps";
+            problems.add(problem.help(help));
+        }
         if provider.common.allow_loopback && !development {
             refuse_loopback(section);
         }

@@ -47,6 +47,7 @@ pub async fn authorize(
     let wish = browser.wish.as_ref().filter(|wish| wish.client == client);
     if let (None, Some(wish)) = (&flow.idp_hint, wish) {
         flow.idp_hint = Some(wish.provider.to_string());
+        flow.unasked = true;
     }
     let mut outcome = resume::dispatch(app, &snapshot, browser, flow, false).await?;
     outcome.changes.wish = wish.map(|_| WishCookie::Forget);

@@ -13,6 +13,8 @@ pub struct Browser {
     pub flows: BTreeMap<String, String>,
     /// The secret of its session.
     pub session: Option<Handle<SessionSecret>>,
+    /// Digest of that secret, which comes along with an answer by POST from another site too, and opens nothing.
+    pub session_digest: Option<Digest>,
     /// An invitation that the person accepted.
     pub invitation: Option<Handle<Invitation>>,
     /// The provider that it used last; a convenience, never a proof.
@@ -22,6 +24,13 @@ pub struct Browser {
     pub wish: Option<Wish>,
     /// The prefix of the address that it comes from, for the ring of refusals.
     pub source: String,
+}
+
+impl Browser {
+    /// Digest of the secret of the session that it brings, for renewing or ending it; never a proof of who is there.
+    pub fn brought(&self) -> Option<Digest> {
+        self.session.as_ref().map(Handle::digest).or_else(|| self.session_digest.clone())
+    }
 }
 
 /// What it takes away.

@@ -10,6 +10,7 @@ use crate::flow::unsolicited::unsolicited;
 use crate::flow::vouching::{Settled, vouch, vouching};
 use crate::flow::{App, Outcome, Snapshot, Step, resume, sign_in};
 use crate::ids::ProviderId;
+use crate::sessions::Session;
 use crate::store::StoreError;
 use crate::tokens::handle::{Handle, SessionSecret};
 use crate::upstream::{Callback, CallbackMethod, Demanded, Entry, Trace};
@@ -36,10 +37,11 @@ pub async fn callback(
 ) -> Result<Outcome, Refused> {
     let snapshot = app.now();
     let state = parameters.get("state").or_else(|| parameters.get("RelayState"));
-    if let Some(outcome) = unsolicited(&snapshot, provider, &parameters, state.map(String::as_str))? {
+    let state = state.map(String::as_str);
+    if let Some(outcome) = unsolicited(app, browser, &snapshot, provider, &parameters, state).await? {
         return Ok(outcome);
     }
-    let opened = state::open_answer(app, browser, state.map(String::as_str)).await;
+    let opened = state::open_answer(app, browser, state).await;
     let (mut flow, away, attempt) =
         opened.map_err(|(failure, flow)| (without_cookie(failure, method), flow))?;
     if away.provider.as_str() != provider {
@@ -67,8 +69,9 @@ pub async fn callback(
         .decode(&away.state)
         .map_err(|_| Failure::internal("flow.state", "a sealed flow has a broken upstream state"))?;
     let demand = resume::demand(&flow);
-    let known =
-        known_proof(app, &flow, &away.provider).await.map_err(|error| Refused::from(error).in_flow(&flow))?;
+    let known = known_proof(app, browser, &flow, &away.provider)
+        .await
+        .map_err(|error| Refused::from(error).in_flow(&flow))?;
     let now = app.context.now();
     let callback = Callback {
         method,
@@ -171,16 +174,32 @@ pub(super) async fn turned_away(
     Ok(Refused::from(failure).at(provider).in_flow(&flow).with(changes))
 }
 
-/// When the person last proved themselves at this provider, by its own word, in the session that the browser had
-/// when the sign-in began.
+/// When the person last proved themselves at this provider, by its own word, in the session that the browser has, or had
+/// when it left for the provider.
 async fn known_proof(
     app: &App,
+    browser: &Browser,
     flow: &state::FlowState,
     provider: &ProviderId,
 ) -> Result<Option<Timestamp>, StoreError> {
-    let Some(id) = flow.session_before.clone() else { return Ok(None) };
-    let session = app.store.read::<_, StoreError, _>(move |tx| tx.session(&id)).await?;
-    let proofs = session.into_iter().flat_map(|session| session.proofs);
+    let (brought, before) = (browser.brought(), flow.session_before.clone());
+    if brought.is_none() && before.is_none() {
+        return Ok(None);
+    }
+    let sessions = app
+        .store
+        .read(move |tx| -> Result<Vec<Session>, StoreError> {
+            let mut found = Vec::new();
+            if let Some(secret) = &brought {
+                found.extend(tx.session_by_secret(secret)?);
+            }
+            if let Some(id) = &before {
+                found.extend(tx.session(id)?);
+            }
+            Ok(found)
+        })
+        .await?;
+    let proofs = sessions.into_iter().flat_map(|session| session.proofs);
     Ok(proofs
         .filter(|proof| proof.provider == *provider && proof.auth_time_asserted)
         .map(|p| p.auth_time)

@@ -105,7 +105,7 @@ pub async fn logout(
     confirmed: bool,
 ) -> Result<LoggedOut, Refused> {
     let snapshot = app.now();
-    let current = sessions::current(app, browser).await?;
+    let current = sessions::not_ended(app, browser).await?;
     let hint = hint(app, &snapshot, request.id_token_hint.as_deref(), current.as_ref());
     let named = match &hint {
         Some(hint) => Some(hint.client.as_str()),

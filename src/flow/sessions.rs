@@ -44,6 +44,26 @@ fn by_secret(
     live(tx, session, now, idle)
 }
 
+/// The session that a browser brings, unless it was ended: one that merely ran out can be signed out of all the same, since
+/// what was granted in it goes on.
+///
+/// # Errors
+/// When the store fails.
+pub async fn not_ended(app: &App, browser: &Browser) -> Result<Option<Current>, StoreError> {
+    let Some(secret) = &browser.session else { return Ok(None) };
+    let digest = secret.digest();
+    app.store
+        .read(move |tx| -> Result<_, StoreError> {
+            let session = tx.session_by_secret(&digest)?;
+            let Some(session) = session.filter(|session| session.revoked_at.is_none()) else {
+                return Ok(None);
+            };
+            let account = tx.account(&session.account)?;
+            Ok(account.map(|account| Current { session, account }))
+        })
+        .await
+}
+
 /// The session of that name, if it is still live and its person active.
 ///
 /// # Errors
@@ -87,9 +107,9 @@ pub struct SignIn {
     pub account: AccountId,
     /// By what.
     pub proof: Proof,
-    /// The session that the browser brings now, by its secret.
+    /// The session that the browser brings now, by the digest of its secret.
     pub brought: Option<Digest>,
-    /// The session that the browser had when the sign-in began.
+    /// The session that the browser had when it left for the provider: another answer may have given that a new secret.
     pub before: Option<SessionId>,
     /// The public id for a new session.
     pub new_id: SessionId,
@@ -126,29 +146,26 @@ impl SignedIn {
 /// # Errors
 /// When the store fails.
 pub fn sign_in(tx: &mut Tx<'_>, who: &SignIn) -> Result<SignedIn, StoreError> {
-    if let Some(secret) = &who.brought
-        && let Some(session) = tx.session_by_secret(secret)?
-        && session.is_live(who.now, who.idle)
-    {
-        if session.account != who.account {
-            replace(tx, who, &session)?;
-        } else if renew(tx, who, &session, secret)? {
-            return Ok(SignedIn::of(who, session.id, true));
-        }
+    let mut met = Vec::new();
+    if let Some(secret) = &who.brought {
+        met.extend(tx.session_by_secret(secret)?);
     }
-    // An answer by POST from another site brings no session cookie; then the flow, which only this browser
-    // could open, remembers the session.
-    if let Some(id) = &who.before
-        && let Some(session) = tx.session(id)?
-        && let Some(secret) = tx.session_secret(id)?
+    if let Some(id) = &who.before {
+        met.extend(tx.session(id)?);
+    }
+    met.dedup_by(|one, other| one.id == other.id);
+    met.retain(|session| session.is_live(who.now, who.idle));
+    let own = met.iter().position(|session| session.account == who.account);
+    let own = own.map(|place| met.swap_remove(place));
+    // One browser has one session: of two, which two answers at once can bring about, the second ends too.
+    for session in &met {
+        replace(tx, who, session)?;
+    }
+    if let Some(session) = own
+        && let Some(secret) = tx.session_secret(&session.id)?
+        && renew(tx, who, &session, &secret)?
     {
-        if session.account == who.account
-            && session.is_live(who.now, who.idle)
-            && renew(tx, who, &session, &secret)?
-        {
-            return Ok(SignedIn::of(who, session.id, true));
-        }
-        replace(tx, who, &session)?;
+        return Ok(SignedIn::of(who, session.id, true));
     }
     let session = Session {
         id: who.new_id.clone(),
@@ -207,6 +224,8 @@ pub fn end(
 pub struct AtProvider<'a> {
     /// The provider, which has proved that it is the one that says so.
     pub provider: &'a ProviderId,
+    /// The issuer of its people: sessions of another one have the same names for other things.
+    pub issuer: &'a str,
     /// The provider's sessions (`sid`, SessionIndex); all of the person's if empty.
     pub sessions: &'a [String],
     /// The person's identity there (`sub`), as it is linked here.
@@ -217,10 +236,13 @@ pub struct AtProvider<'a> {
 
 impl AtProvider<'_> {
     /// Whether a session stands on what has ended there, by any of its proofs: each of them can open an application.
-    fn means(&self, session: &Session) -> bool {
+    /// `ways_in`: those of its account.
+    fn means(&self, session: &Session, ways_in: &[Identity]) -> bool {
         session.proofs.iter().any(|proof| {
             let there = proof.upstream_session.as_ref();
+            let by = ways_in.iter().find(|identity| identity.id == proof.identity);
             proof.provider == *self.provider
+                && by.is_none_or(|identity| identity.key.issuer == self.issuer)
                 && self.identity.is_none_or(|identity| proof.identity == identity.id)
                 && self
                     .name
@@ -271,7 +293,10 @@ pub fn end_upstream_for(
         }
     }
     let mut ended = Vec::new();
-    for session in found.into_iter().filter(|session| at.means(session)) {
+    for session in found {
+        if !at.means(&session, &tx.identities_of(&session.account)?) {
+            continue;
+        }
         let granted = tx.clients_in(&session.id)?;
         let joined = end(tx, &session.id, &session.account, Actor::System, reason, now)?;
         ended.extend(joined.map(|joined| Ended { session: session.id, joined, granted }));

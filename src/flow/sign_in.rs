@@ -9,7 +9,7 @@ use crate::failure::{Failure, OAuthCode, UserMessage};
 use crate::flow::browser::{Browser, Changes};
 use crate::flow::refusals::Refused;
 use crate::flow::state::{self, Away, FlowState, Stage, start_again};
-use crate::flow::{App, Outcome, Snapshot, Step, resume};
+use crate::flow::{App, Outcome, Snapshot, Step, resume, sessions};
 use crate::ids::ProviderId;
 use crate::upstream::{BeginRequest, ProviderDisplay};
 use base64::Engine as _;
@@ -107,7 +107,7 @@ pub fn ways(snapshot: &Snapshot, browser: &Browser, flow: FlowState, query: &str
 pub async fn choose(
     app: &App,
     browser: &Browser,
-    flow: FlowState,
+    mut flow: FlowState,
     wanted: Option<&str>,
 ) -> Result<Outcome, Refused> {
     let snapshot = app.now();
@@ -122,6 +122,10 @@ pub async fn choose(
     let chosen = chooser::admit(&Offer::new(&snapshot.catalogue, &open), wanted.unwrap_or_default())
         .map(|chosen| chosen.id.clone())
         .map_err(|failure| Refused::from(failure).in_flow(&flow))?;
+    // It may have begun since the list was shown, and an answer by POST from another site brings no cookie of it.
+    if let Some(current) = sessions::current(app, browser).await? {
+        flow.session_before = Some(current.session.id);
+    }
     depart(app, &snapshot, browser, flow, &chosen).await
 }
 

@@ -59,13 +59,16 @@ pub struct FlowState {
     pub begun_at: Timestamp,
     /// When it ends.
     pub expires_at: Timestamp,
-    /// The session that the browser had when it began.
+    /// The session that the browser had when it began, or left for a provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_before: Option<SessionId>,
     /// Digest of the invitation that the browser had when it left for a provider: an answer by POST from another site
     /// brings no cookie of ours but the flow's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invitation: Option<String>,
+    /// It began with an answer that nobody here had asked for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unasked: bool,
     /// A provider was tried, or the person wants the list.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub list_wanted: bool,
@@ -90,6 +93,8 @@ pub struct Joining {
     /// What people recognise it by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
+    /// When its provider vouched for it.
+    pub vouched_at: Timestamp,
 }
 
 /// How far a sign-in has come.
@@ -230,6 +235,7 @@ impl FlowState {
             expires_at: now.plus(lifetime),
             session_before: None,
             invitation: None,
+            unasked: false,
             list_wanted: false,
             joining: None,
             pushed: None,
@@ -365,6 +371,31 @@ pub async fn open_answer(
 async fn open_cookie(app: &App, browser: &Browser, short: &str) -> Result<Option<FlowState>, Failure> {
     let plain = unsealed(app, browser, FLOW, short).await?;
     Ok(plain.and_then(|plain| serde_json::from_slice(&plain).ok()))
+}
+
+/// How many sign-ins this browser has at a provider that began with an answer which nobody had asked for, and left since.
+///
+/// # Errors
+/// When the store fails.
+pub(super) async fn unasked_away(
+    app: &App,
+    browser: &Browser,
+    provider: &ProviderId,
+    since: Timestamp,
+) -> Result<usize, Failure> {
+    let mut count = 0;
+    for short in browser.flows.keys() {
+        let Some(flow) = open_cookie(app, browser, short).await?.filter(|flow| flow.unasked) else {
+            continue;
+        };
+        if let Stage::Away(away) = &flow.stage
+            && away.provider == *provider
+            && away.left_at >= since
+        {
+            count += 1;
+        }
+    }
+    Ok(count)
 }
 
 /// What was sealed for this browser under a short name and for this purpose; `None` where there is nothing, or

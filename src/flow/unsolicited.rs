@@ -3,12 +3,18 @@
 //! sign-in, by an application's own start, at that provider. Nothing of the message is used.
 
 use crate::failure::{Failure, OAuthCode, UserMessage};
-use crate::flow::browser::{Changes, Wish, WishCookie};
+use crate::flow::browser::{Browser, Changes, Wish, WishCookie};
 use crate::flow::refusals::Refused;
-use crate::flow::{Outcome, Snapshot, Step, apps};
+use crate::flow::{App, Outcome, Snapshot, Step, apps, state};
 use crate::ids::{ClientId, ProviderId};
 use crate::tokens::handle::{Digest, Flow, Handle};
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// So many sign-ins may be at a provider that began with its unasked answers, and left lately: one that forgets our
+/// RelayState would send the browser round for ever.
+const ROUNDS: usize = 3;
+const LATELY: Duration = Duration::from_secs(120);
 
 /// What an answer leads to that names no departure of ours; `None` if it is to be taken as one whose state was
 /// lost, as with all kinds of providers that know nothing else.
@@ -16,7 +22,9 @@ use std::collections::BTreeMap;
 /// # Errors
 /// The kind's own, where it is not switched on; `client.unknown`, `client.disabled`, `client.start`,
 /// `provider.not_offered`. Nothing is used up by any of them.
-pub fn unsolicited(
+pub async fn unsolicited(
+    app: &App,
+    browser: &Browser,
     snapshot: &Snapshot,
     provider: &str,
     parameters: &BTreeMap<String, String>,
@@ -28,8 +36,18 @@ pub fn unsolicited(
     let entry = provider.parse::<ProviderId>().ok().and_then(|id| snapshot.upstreams.get(&id));
     let Some(entry) = entry.filter(|entry| entry.policy.enabled) else { return Ok(None) };
     let Some(wanted) = entry.upstream.unsolicited(parameters) else { return Ok(None) };
-    let begun = wanted.and_then(|client| start(snapshot, &entry.id, &client));
-    begun.map(Some).map_err(|failure| Refused::from(failure).at(&entry.id))
+    let refused = |failure: Failure| Refused::from(failure).at(&entry.id);
+    let client = wanted.map_err(refused)?;
+    let since = app.context.now().minus(LATELY);
+    if state::unasked_away(app, browser, &entry.id, since).await.map_err(refused)? >= ROUNDS {
+        let note =
+            "the answers to the sign-ins that such answers began come without the RelayState that we sent";
+        let failure =
+            Failure::new(OAuthCode::AccessDenied, "saml.unsolicited", UserMessage::StartAgain, note)
+                .expected("an answer with its RelayState", "another one without");
+        return Err(refused(failure));
+    }
+    start(snapshot, &entry.id, &client).map(Some).map_err(refused)
 }
 
 /// To where the application begins a sign-in.

@@ -148,7 +148,7 @@ async fn taken(
     trace: Trace,
 ) -> Result<Heard, Refused> {
     let (reply, replayed) = (notice.reply.take(), notice.replay.reason);
-    let brought = browser.session.as_ref().map(|secret| secret.digest());
+    let brought = browser.brought();
     let (id, now) = (entry.id.clone(), app.context.now());
     let settled = app.store.write(move |tx| settle(tx, &id, &notice, brought.as_ref(), now)).await;
     let refused = |failure: Failure| Refused::from(failure).at(&entry.id).traced(trace.clone());
@@ -242,6 +242,7 @@ fn settle(
     };
     let at = AtProvider {
         provider,
+        issuer: &notice.issuer,
         sessions: &notice.sessions,
         identity: identity.as_ref(),
         name: notice.name.as_ref().map(|name| name.key.as_str()),
@@ -321,6 +322,23 @@ pub(super) fn end_before(tx: &mut Tx<'_>, person: &IdentityKey, moment: Timestam
     let mark = ended_at(&person.provider, &person.issuer, subject, None);
     tx.take_turn(std::slice::from_ref(&mark), Turn::Alone)?;
     tx.remember_until(ENDED_BEFORE, &mark, moment.plus(REMEMBERED))
+}
+
+/// Whether [`end_before`] was told of this person after the provider had vouched for them at that time.
+///
+/// # Errors
+/// When the store fails.
+pub(super) fn ended_since(
+    tx: &mut Tx<'_>,
+    person: &IdentityKey,
+    vouched_at: Timestamp,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let subject = Some((person.subject.as_str(), person.format.as_str()));
+    let mark = ended_at(&person.provider, &person.issuer, subject, None);
+    tx.take_turn(std::slice::from_ref(&mark), Turn::Together)?;
+    let moment = tx.remembered_until(ENDED_BEFORE, &mark, now)?.map(|end| end.minus(REMEMBERED));
+    Ok(moment.is_some_and(|moment| vouched_at <= moment))
 }
 
 /// Whether a logout of the provider's session behind this identity, or of all the person's, came before the sign-in was

@@ -88,7 +88,13 @@ fn end(
     let Some(identity) = tx.identity(&notice.identity)? else { return Ok(None) };
     // Held until the commit: a sign-in comes wholly before or wholly after.
     tx.hold_account(&identity.account)?;
-    let at = AtProvider { provider, sessions: &[], identity: Some(&identity), name: None };
+    let at = AtProvider {
+        provider,
+        issuer: &identity.key.issuer,
+        sessions: &[],
+        identity: Some(&identity),
+        name: None,
+    };
     let ended = sessions::end_upstream_for(tx, &at, DEAUTHORIZED, now)?;
     revoke_grants_by(tx, provider, &identity.account, now)?;
     let event = AuditEvent::new(now, AuditKind::IdentityDeauthorized, Actor::System);

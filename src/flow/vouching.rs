@@ -89,7 +89,7 @@ pub(super) fn vouching(
         given: Given::default(),
         asked_since: None,
         session: SignInParts {
-            brought: browser.session.as_ref().map(Handle::digest),
+            brought: browser.brought(),
             before: flow.session_before.clone(),
             new_id: app.context.session_id(),
             idle: settings.sessions.idle,
@@ -301,7 +301,12 @@ fn settle(
         }
         Decision::AskForProof { reason, owner } => {
             let joining = owner.map(|owner| {
-                Box::new(Joining { owner, key: identity.key().clone(), label: label(identity) })
+                Box::new(Joining {
+                    owner,
+                    key: identity.key().clone(),
+                    label: label(identity),
+                    vouched_at: request.asked_since.unwrap_or(request.now),
+                })
             });
             return Err(Undone::ProofNeeded(linking::proof_needed(reason), joining));
         }
@@ -370,8 +375,15 @@ fn link(tx: &mut Tx<'_>, request: &Vouching, account: &AccountId) -> Result<(), 
 }
 
 /// Joins the identity for which this account's owner was asked for proof, which has now come. If it belongs
-/// to an account by now, it stays there.
+/// to an account by now, it stays there; if its provider is off or another one by now, or has told since that the person
+/// wants nothing more of us, nothing is joined.
 fn join(tx: &mut Tx<'_>, request: &Vouching, joining: &Joining) -> Result<(), StoreError> {
+    let provider = request.upstreams.get(&joining.key.provider).filter(|entry| entry.policy.enabled);
+    if provider.is_none_or(|entry| !entry.settings().kind.may_be_issuer(&joining.key.issuer))
+        || upstream_logout::ended_since(tx, &joining.key, joining.vouched_at, request.now)?
+    {
+        return Ok(());
+    }
     if tx.identity(&joining.key)?.is_some() {
         return Ok(());
     }
@@ -431,7 +443,7 @@ fn create(
     };
     tx.insert_account(&account)?;
     link(tx, request, &account.id)?;
-    said::note_sign_in(tx, &account.id, identity, &Profile::default(), &account.profile)?;
+    said::note_sign_in(tx, &account.id, identity, &Profile::default(), &account.profile, &account.emails)?;
     let mut event =
         AuditEvent::new(request.now, AuditKind::AccountCreated, Actor::Person(account.id.clone()))
             .account(&account.id)
@@ -522,7 +534,7 @@ fn update(
     if profile != account.profile {
         tx.update_profile(&account.id, &profile, request.now)?;
     }
-    said::note_sign_in(tx, &account.id, &request.vouched.identity, &account.profile, &profile)?;
+    said::note_sign_in(tx, &account.id, &request.vouched.identity, &account.profile, &profile, &emails)?;
     if emails != account.emails {
         tx.replace_emails(&account.id, &emails)?;
     }

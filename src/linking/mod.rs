@@ -23,8 +23,8 @@ pub struct Holder {
     pub status: AccountStatus,
     /// By which proof it holds the address, if by any; for a linked account this says nothing.
     pub proof: Option<EmailProof>,
-    /// Whether somebody of the same provider is linked with it already, under another subject or issuer; for a
-    /// linked account this says nothing.
+    /// Whether somebody of the same provider is linked with it already, under another subject or issuer, or was and others
+    /// are; for a linked account this says nothing.
     pub other_subject: bool,
     /// Whether the proof is the word of another provider that is switched on, so that whoever came by it can come
     /// again; for a linked account this says nothing.

@@ -351,5 +351,5 @@ diesel::table! {
 diesel::joinable!(account_emails -> accounts (account));
 diesel::joinable!(grants -> accounts (account));
 diesel::joinable!(session_proofs -> sessions (session));
-diesel::allow_tables_to_appear_in_same_query!(sessions, session_proofs);
+diesel::allow_tables_to_appear_in_same_query!(sessions, session_proofs, grants);
 diesel::allow_tables_to_appear_in_same_query!(accounts, account_emails, grants, codes, refresh_tokens);

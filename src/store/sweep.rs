@@ -96,7 +96,6 @@ impl Tx<'_> {
             id,
             registered_clients::removed_at.is_not_null().and(registered_clients::removed_at.le(removed))
         );
-        delete_expired!(self, swept, batch, sessions, id, sessions::expires_at.le(remembered));
         delete_expired!(
             self,
             swept,
@@ -111,6 +110,17 @@ impl Tx<'_> {
                 .and(diesel::dsl::not(diesel::dsl::exists(
                     refresh_tokens::table.filter(refresh_tokens::grant_id.eq(grants::id))
                 )))
+        );
+        // Offline access outlives its session; whoever ends that later, by whatever door, must still find what it granted.
+        delete_expired!(
+            self,
+            swept,
+            batch,
+            sessions,
+            id,
+            sessions::expires_at.le(remembered).and(diesel::dsl::not(diesel::dsl::exists(
+                grants::table.filter(grants::session.eq(sessions::id)).filter(grants::revoked_at.is_null())
+            )))
         );
         Ok(swept)
     }

@@ -75,6 +75,10 @@ macro_rules! kinds {
                 pub fn asks_for_proof(&self) -> bool {
                     match self { $(Self::$kind(settings) => settings.asks_for_proof(),)* }
                 }
+                /// Whether its answers show when the person proved themselves.
+                pub fn shows_when_proved(&self) -> bool {
+                    match self { $(Self::$kind(settings) => settings.shows_when_proved(),)* }
+                }
                 /// Relates the paths in it to the folder of the file in which they stand.
                 pub fn relate(&mut self, base: &std::path::Path) {
                     match self { $(Self::$kind(settings) => settings.relate(base),)* }

@@ -39,6 +39,7 @@ use crate::ids::{ClientId, ProviderId};
 use async_trait::async_trait;
 use identity::ExternalIdentity;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 use zeroize::Zeroizing;
@@ -221,7 +222,12 @@ pub(in crate::upstream) struct Parts {
     pub secrets: registry::Found,
     /// The way out to this provider.
     pub outbound: crate::outbound::Outbound,
+    /// What a provider with the same settings of its kind has kept of what is published; see [`Upstream::kept`].
+    pub kept: Option<Kept>,
 }
+
+/// Something that a kind of provider keeps, which only that kind knows.
+pub type Kept = Arc<dyn std::any::Any + Send + Sync>;
 
 /// One configured provider.
 #[async_trait]
@@ -238,6 +244,11 @@ pub trait Upstream: Send + Sync {
     /// Whether its answer may come by GET. Where it may not, a GET at its callback is no answer at all.
     fn answers_by_get(&self) -> bool {
         true
+    }
+    /// What it has kept of what the provider publishes, for whoever takes its place when other settings than those of its
+    /// kind have changed: while the publisher is away, people go on signing in by it.
+    fn kept(&self) -> Option<Kept> {
+        None
     }
     /// Whether its answer can show when the person proved themselves. One that cannot is of no use where the
     /// application demands a fresh proof.

@@ -1,5 +1,5 @@
 //! All configured providers, built from their settings. A registry never changes; a reload builds another
-//! and keeps the providers that stayed as they were, with what they have cached.
+//! and keeps the providers that stayed as they were, and what the others have cached of what is published.
 
 use crate::context::Context;
 use crate::ids::ProviderId;
@@ -35,8 +35,12 @@ impl Entry {
     pub fn settings(&self) -> &Provider {
         &self.settings
     }
-    fn same(&self, settings: &Provider, secrets: &Found, authorities: Option<&Authorities>) -> bool {
-        *self.settings == *settings
+    /// Whether what the provider publishes is the same for these settings, and is had in the same way.
+    fn publishes_as(&self, settings: &Provider, secrets: &Found, authorities: Option<&Authorities>) -> bool {
+        let (was, is) = (&self.settings.common, &settings.common);
+        self.settings.kind == settings.kind
+            && was.allow_loopback == is.allow_loopback
+            && was.allow_private_network == is.allow_private_network
             && self.authorities.as_ref() == authorities
             && self.secrets.len() == secrets.len()
             && self
@@ -102,7 +106,7 @@ impl Registry {
     }
 
     /// Checks all providers and builds them. Those whose settings, secrets and certificate authorities are the
-    /// same as in `before` are taken over with what they have cached.
+    /// same as in `before` are taken over; of those that differ in other settings than those of their kind, what was cached.
     ///
     /// # Errors
     /// All that is wrong, not only the first.
@@ -164,10 +168,12 @@ impl Registry {
             ca_file: common.ca_file.as_deref().map(Authorities::read).transpose().map_err(useless)?,
             timeout: common.timeout,
         };
-        if let Some(entry) = before.and_then(|before| before.get(&common.id))
-            && entry.same(&settings, &found, network.ca_file.as_ref())
+        let older = before.and_then(|before| before.get(&common.id));
+        let older = older.filter(|entry| entry.publishes_as(&settings, &found, network.ca_file.as_ref()));
+        if let Some(entry) = &older
+            && *entry.settings == settings
         {
-            return Ok(entry);
+            return Ok(entry.clone());
         }
         let outbound = Outbound::new(&network, context.clone(), transports).map_err(useless)?;
         let upstream = settings.kind.build(Parts {
@@ -175,6 +181,7 @@ impl Registry {
             mapping: common.mapping(),
             secrets: found.clone(),
             outbound,
+            kept: older.and_then(|entry| entry.upstream.kept()),
         })?;
         Ok(Entry {
             id: common.id.clone(),

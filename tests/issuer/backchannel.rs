@@ -502,12 +502,15 @@ async fn a_provider_ends_the_sessions_that_stand_on_its_own() {
     let identity = linked(&house, &by_sub, "globex").await;
     house.tokens(&by_sid, "back", "openid").await;
     let now = house.app.context.now();
+    let issuer = identity.key.issuer.clone();
     let end = async |sid: Option<&'static str>, identity: Option<Identity>| {
+        let issuer = issuer.clone();
         let ended = house.write(move |tx| {
             let globex = "globex".parse().unwrap();
             let sessions: Vec<String> = sid.map(str::to_owned).into_iter().collect();
             let at = AtProvider {
                 provider: &globex,
+                issuer: &issuer,
                 sessions: &sessions,
                 identity: identity.as_ref(),
                 name: None,

@@ -17,6 +17,7 @@ laws!(
     a_refusal_reads_back_whole,
     a_sweep_removes_what_has_served_its_time,
     a_sweep_never_removes_what_lives,
+    a_session_is_found_as_long_as_what_was_granted_in_it_lives,
     a_sweep_goes_by_batches,
     pushed_requests_are_bounded_by_client_and_by_source,
     a_code_has_its_tries_and_is_used_once,
@@ -318,6 +319,28 @@ async fn a_sweep_never_removes_what_lives(place: Place) {
         assert!(!tx.use_once("state", &thing, soon)?);
         assert!(tx.is_jti_revoked("jti")?);
         assert!(tx.grant_live(&g.id)?, "an old grant with a live refresh token");
+        Ok(())
+    })
+    .await
+    .unwrap();
+}
+
+/// Whoever ends a session that ran out long ago ends the offline access that was granted in it.
+async fn a_session_is_found_as_long_as_what_was_granted_in_it_lives(place: Place) {
+    let store = place.store();
+    let (a, g) = with_grant(&store).await;
+    write(&store, move |tx| {
+        let (mut token, mut ran_out) = (refresh(&g), session(&a.id));
+        token.expires_at = NOW.plus(1000 * 24 * HOUR);
+        ran_out.id = g.session.clone();
+        tx.insert_refresh(&token)?;
+        tx.insert_session(&ran_out, &digest())?;
+        let later = NOW.plus(30 * 24 * HOUR);
+        assert_eq!(tx.sweep(later, 100)?, Swept::default());
+        assert!(tx.end_session(&ran_out.id, later)?.is_some());
+        assert!(!tx.grant_live(&g.id)?);
+        assert_eq!(tx.sweep(later, 100)?.rows, 1, "now it is of no more use");
+        assert_eq!(tx.session(&ran_out.id)?, None);
         Ok(())
     })
     .await

@@ -198,6 +198,40 @@ async fn oidc_045_link_010_a_new_owner_of_an_address_does_not_get_the_account() 
     assert_eq!((house.rows().await.accounts, house.rows().await.identities), (1, 1));
 }
 
+/// Where a link was taken away, nobody else of its provider gets the account of whoever has another way in.
+#[tokio::test]
+async fn link_010_whose_link_was_taken_away_leaves_the_account_to_its_other_ways_in() {
+    let house = House::open().await;
+    sign_in(&house, &mut Visitor::new(), "globex", &url(&house)).await;
+    let account = house.accounts().await[0].id.clone();
+    let of = account.clone();
+    let first = house.app.store.read::<_, StoreError, _>(move |tx| tx.identities_of(&of)).await.unwrap();
+    let other = countersign::accounts::Identity {
+        id: "other-way".parse().unwrap(),
+        key: countersign::accounts::IdentityKey {
+            provider: "friendbook".parse().unwrap(),
+            issuer: house.friendbook.origin().to_owned(),
+            subject: house.friendbook.script().person["id"].as_str().unwrap().to_owned(),
+            format: String::new(),
+        },
+        ..first[0].clone()
+    };
+    house.app.store.write::<_, StoreError, _>(move |tx| tx.insert_identity(&other)).await.unwrap();
+    house.desk().unlink(account.as_str(), &first[0].id, false).await.unwrap();
+    house.globex.script().person["sub"] = json!("another-alice");
+    let mut visitor = Visitor::new();
+    let request = depart(&house, &mut visitor, "globex", &url(&house)).await;
+    let watch = Watch::begin(&house, "link.other_subject").await;
+    let page = visitor.get(&approval(&house, &request)).await;
+    assert_eq!(page.status, 403);
+    watch.refused_once(&house).await;
+    // The valid twin: whoever has the account shows that it is theirs, and both are joined.
+    let way = choose(&house, &mut visitor, &page, "friendbook").await.location();
+    let back = visitor.get(&approval(&house, &way)).await.location();
+    assert!(parameter(&visitor.get(back.as_str()).await.location(), "code").is_some());
+    assert_eq!((house.rows().await.accounts, house.rows().await.identities), (1, 2));
+}
+
 /// A sign-in and an unlinking of its identity at once: one comes wholly before the other.
 #[tokio::test(flavor = "multi_thread")]
 async fn link_035_no_sign_in_crosses_an_unlinking() {

@@ -462,3 +462,68 @@ async fn without_a_code_there_is_a_form_and_a_wrong_one_says_so() {
         }
     }
 }
+
+/// Somebody who is asked to sign in the old way first, and meanwhile takes the app away at the provider.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_taken_away_meanwhile_is_not_joined() {
+    for (what, joined) in [("deletion", false), ("deauthorized", false), ("", true)] {
+        let house = House::with(|config, providers| {
+            let (config, providers) = files(config, providers);
+            let proof = "id = \"friendbook\"\nemail_verified = \"true\"\nlinking = \"never\"\n\
+                         authoritative_for = [\"friend.example\"]\n";
+            (config, providers.replacen("id = \"friendbook\"\n", proof, 1))
+        })
+        .await;
+        signs_in(&house, "globex").await;
+        let account = house.accounts().await[0].id.clone();
+        let held = AccountEmail {
+            address: EmailAddress::parse("ally@friend.example").unwrap(),
+            proof: Some(EmailProof::Code),
+            primary: false,
+        };
+        house.app.store.write::<_, StoreError, _>(move |tx| tx.put_email(&account, &held)).await.unwrap();
+        house.friendbook.script().person["email"] = json!("ally@friend.example");
+        let mut alice = Visitor::new();
+        let url = authorize(&house, "first", &[]);
+        let request = depart(&house, &mut alice, "friendbook", &url).await;
+        let page = alice.get(&approval(&house, &request)).await;
+        assert_eq!(page.status, 403, "{page:#?}");
+        if !what.is_empty() {
+            let request = crate::notices::request(&house, &friend(&house).await);
+            assert_eq!(tell(&house, what, &request).await.status, 200);
+        }
+        let way = choose(&house, &mut alice, &page, "globex").await.location();
+        let back = alice.get(&approval(&house, &way)).await.location();
+        assert!(parameter(&alice.get(back.as_str()).await.location(), "code").is_some(), "{what}");
+        assert_eq!(house.rows().await.identities == 2, joined, "{what}");
+    }
+}
+
+/// Whoever falls silent about what it told stands behind it still.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_provider_told_goes_though_it_told_it_long_ago() {
+    for house in houses().await {
+        let (account, ..) = with_both(&house).await;
+        house.friendbook.script().person["nickname"] = json!("Ally");
+        signs_in(&house, "friendbook").await;
+        {
+            let mut script = house.friendbook.script();
+            for silent in ["picture", "nickname", "email"] {
+                script.person.as_object_mut().unwrap().remove(silent);
+            }
+        }
+        signs_in(&house, "friendbook").await;
+        let picture = house.accounts().await[0].profile.picture.clone();
+        assert!(picture.is_some(), "another way in leads there, so it is kept");
+        delete(&house, &request(&house, &friend(&house).await)).await;
+        let left = house.accounts().await.remove(0);
+        assert_eq!(left.id, account);
+        assert_eq!(left.profile.picture, None, "{:?}", left.profile);
+        assert!(
+            left.emails.iter().all(|email| email.address.domain() != "friend.example"),
+            "{:?}",
+            left.emails
+        );
+        assert_eq!(left.profile.website.as_deref(), Some("https://alice.globex.example"), "the twin");
+    }
+}

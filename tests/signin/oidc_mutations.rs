@@ -67,6 +67,9 @@ impl Tried {
         let with = format!("{head}order = {}\n{settings}\n", self.fresh);
         let providers = self.providers.replacen(head, &with, 1);
         assert_ne!(providers, self.providers);
+        // What was read is kept where only such settings change; not where it is reached in another way.
+        let otherwise = self.providers.replacen(head, &format!("{head}allow_private_network = true\n"), 1);
+        self.house.reload(|config, _| (config, otherwise)).await;
         self.house.reload(|config, _| (config, providers)).await;
     }
 

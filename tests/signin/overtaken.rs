@@ -230,6 +230,89 @@ async fn a_long_logout_token_ends_what_it_names() {
     assert_eq!(crate::house::parameter(&to, "error").as_deref(), Some("login_required"));
 }
 
+/// Whoever hangs up in the middle stops nothing that others wait for: here the keys, which the provider has changed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_who_hangs_up_cannot_keep_a_logout_from_being_heard() {
+    use crate::standin::{Key, Pace};
+    use std::io::Write as _;
+    let house = with_sessions().await;
+    let mut alice = Visitor::new();
+    sign_in(&house, &mut alice, "globex", &authorize(&house, "first", &[])).await;
+    house.wait(Duration::from_secs(10));
+    {
+        let mut script = house.globex.script();
+        let key = Key::ec("turned");
+        script.keys = vec![key.clone()];
+        script.signer = key;
+        script.jwks = Box::new(|reply| reply.pace = Pace::Late(Duration::from_millis(400)));
+    }
+    let published = || house.globex.seen().iter().filter(|seen| seen.path.contains("jwks")).count();
+    let before = published();
+    let forged = Key::ec("turned").token(r#"{"alg":"ES256","kid":"turned","typ":"logout+jwt"}"#, "{}");
+    let body = format!("logout_token={forged}");
+    let port = house.origin.rsplit_once(':').unwrap().1;
+    let mut stranger = std::net::TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
+    write!(
+        stranger,
+        "POST /upstream/globex/logout HTTP/1.1\r\nHost: localhost:{port}\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    while published() == before {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    drop(stranger);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    tells(&house, house.now().secs(), &[("sub", "alice-subject")]).await;
+    let to = alice.get(&authorize(&house, "first", &[("prompt", "none")])).await.location();
+    assert_eq!(crate::house::parameter(&to, "error").as_deref(), Some("login_required"));
+    assert_eq!(published(), before + 1, "one fetch for both");
+}
+
+/// Two issuers, one after the other at the same place of the configuration, may give a session the same name.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_logout_of_another_issuers_session_of_the_same_name_ends_nothing() {
+    let mut house = with_sessions().await;
+    let mut alice = Visitor::new();
+    sign_in(&house, &mut alice, "globex", &authorize(&house, "first", &[])).await;
+    let is_in = async |house: &House, alice: &Visitor| {
+        let to = alice.clone().get(&authorize(house, "first", &[("prompt", "none")])).await.location();
+        crate::house::parameter(&to, "code").is_some()
+    };
+    assert!(is_in(&house, &alice).await);
+    let (old, new) = (house.globex.origin().to_owned(), house.friendbook.origin().to_owned());
+    let pointed = |from: String, to: String| {
+        move |config: String, providers: String| {
+            let (from, to) = (format!("issuer = \"{from}\""), format!("issuer = \"{to}\""));
+            (config, providers.replace(&from, &to))
+        }
+    };
+    house.wait(Duration::from_secs(10));
+    house.reload(pointed(old.clone(), new.clone())).await;
+    house.warm().await;
+    let theirs = json!({
+        "iss": new, "aud": "countersign", "iat": house.now().secs(), "exp": house.now().secs() + 120,
+        "jti": saml::new_id(), "sid": "their-session",
+        "events": { "http://schemas.openid.net/event/backchannel-logout": {} },
+    });
+    let key = house.friendbook.script().signer.clone();
+    let header = json!({ "alg": key.alg(), "kid": key.kid, "typ": "logout+jwt" });
+    let token = key.token(&header.to_string(), &theirs.to_string());
+    let to = house.at("/upstream/globex/logout");
+    let answer = Visitor::new().post_from(&to, &[("logout_token", token.as_str())], None, None).await;
+    assert_eq!(answer.status, 200, "{answer:#?}");
+    let to = alice.clone().get(&authorize(&house, "first", &[("prompt", "none")])).await.location();
+    assert!(crate::house::parameter(&to, "code").is_some(), "{to}");
+    // The valid twin: its own issuer's word.
+    house.reload(pointed(new, old)).await;
+    house.warm().await;
+    house.wait(Duration::from_secs(10));
+    tells(&house, house.now().secs(), &[("sid", "their-session")]).await;
+    let to = alice.get(&authorize(&house, "first", &[("prompt", "none")])).await.location();
+    assert_eq!(crate::house::parameter(&to, "error").as_deref(), Some("login_required"));
+}
+
 /// A sign-in and a logout of its person at once: whichever comes first, nobody is left signed in.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_sign_in_crosses_a_logout() {

@@ -408,3 +408,31 @@ async fn among_thousands_people_find_their_provider_by_name_and_by_work_address(
     let back = sign_in(&house, &mut Visitor::new(), "globex", &authorize(&house, "first", &[])).await;
     assert!(parameter(&back, "code").is_some());
 }
+
+/// What a provider publishes is kept when settings change that have nothing to do with it.
+#[tokio::test]
+async fn an_edit_of_a_providers_name_while_it_is_away_stops_nobody() {
+    let mut house = House::open().await;
+    house.warm().await;
+    let published = |house: &House| {
+        house.globex.seen().iter().filter(|seen| seen.path.ends_with("openid-configuration")).count()
+    };
+    let before = published(&house);
+    let mut alice = Visitor::new();
+    house.reload(|config, providers| (config, providers.replace("\"Globex\"", "\"Globex Limited\""))).await;
+    let request = depart(&house, &mut alice, "globex", &authorize(&house, "first", &[])).await;
+    assert_eq!(published(&house), before, "nothing was fetched anew");
+    assert_eq!(alice.get(&approval(&house, &request)).await.status, 303);
+    // The valid twin: what its kind says decides what is fetched, and how it is read.
+    house
+        .reload(|config, providers| {
+            (
+                config,
+                providers.replace("id = \"globex\"\n", "id = \"globex\"\nrequire_iss_parameter = true\n"),
+            )
+        })
+        .await;
+    depart(&house, &mut Visitor::new(), "globex", &authorize(&house, "first", &[("idp_hint", "globex")]))
+        .await;
+    assert_eq!(published(&house), before + 1);
+}

@@ -463,6 +463,33 @@ async fn saml_075_an_answer_that_nobody_asked_for_is_no_proof_however_often_it_c
     acme.sign_in(&mut alice, "alice", "_s1").await;
 }
 
+/// A provider that never sends our RelayState back would send the browser round for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_forgets_our_relay_state_is_found_out() {
+    let acme = Acme::open("idp_initiated = true\nidp_initiated_client = \"first\"\n").await;
+    let form = unasked(&acme);
+    let mut visitor = Visitor::new();
+    let mut rounds = 0;
+    let watch = Watch::begin(&acme.house, "saml.unsolicited").await;
+    loop {
+        let answer = acme.send(&mut visitor, &acme.callback(), &form).await;
+        if answer.status == 400 {
+            break;
+        }
+        assert_eq!(answer.location().path(), "/start");
+        rounds += 1;
+        assert!(rounds < 10, "it ends");
+        let to = visitor.get(&authorize(&acme.house, "first", &[])).await.location();
+        assert_eq!(to.origin().ascii_serialization(), ORIGIN, "{to}");
+    }
+    assert_eq!(rounds, 3);
+    watch.refused_once(&acme.house).await;
+    // The valid twins: another browser, and this one later.
+    assert_eq!(acme.send(&mut Visitor::new(), &acme.callback(), &form).await.status, 303);
+    acme.house.wait(std::time::Duration::from_secs(121));
+    assert_eq!(acme.send(&mut visitor, &acme.callback(), &form).await.status, 303);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn saml_083_a_client_that_is_switched_off_is_not_started() {
     let mut acme = Acme::open("idp_initiated = true\nidp_initiated_client = \"third\"\n").await;

@@ -25,12 +25,17 @@ async fn secure_with(change: impl FnOnce(String) -> String) -> House {
 /// The provider's page posts its answer to our callback: from another site, so only cookies with
 /// `SameSite=None` come along.
 async fn posted(house: &House, visitor: &mut Visitor, request: &url::Url) -> Answer {
+    posted_with(house, visitor, request, &["__Host-cs_flow_", "__Host-cs_session_digest"]).await
+}
+
+/// The same with those of these beginnings.
+async fn posted_with(house: &House, visitor: &mut Visitor, request: &url::Url, come: &[&str]) -> Answer {
     let callback: url::Url = approval(house, request).parse().unwrap();
     let form: Vec<(String, String)> = callback.query_pairs().into_owned().collect();
     let form: Vec<(&str, &str)> = form.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
     let address = callback.as_str().split('?').next().unwrap();
     let mut kept = visitor.cookies.clone();
-    visitor.cookies.retain(|name, _| name.starts_with("__Host-cs_flow_"));
+    visitor.cookies.retain(|name, _| come.iter().any(|one| name.starts_with(one)));
     let flows = visitor.cookies.clone();
     let answer = visitor.post_from(address, &form, Some("http://provider.test"), Some("cross-site")).await;
     // Those that stayed at home are there again, but for what the answer forgot or set anew.
@@ -71,6 +76,57 @@ async fn cookies_are_bound_to_our_host_and_an_answer_by_post_finds_its_own() {
     let request = depart(&house, &mut alice, "globex", &url).await;
     assert_eq!(posted(&house, &mut alice, &request).await.status, 303);
     assert_eq!((house.rows().await.accounts, house.rows().await.sessions), (2, 1));
+}
+
+/// The session that the browser got since it left comes by a digest that opens nothing: no session is left behind that
+/// nobody can sign out of.
+#[tokio::test]
+async fn two_sign_ins_that_left_one_browser_before_anybody_was_there_end_in_one_session() {
+    let house = secure().await;
+    let url = authorize(&house, "first", &[]);
+    let mut alice = Visitor::new();
+    let one = depart(&house, &mut alice, "globex", &url).await;
+    let other = depart(&house, &mut alice, "globex", &url).await;
+    let third = depart(&house, &mut alice, "globex", &url).await;
+    assert_eq!(posted(&house, &mut alice, &one).await.status, 303);
+    let digest = alice.set.iter().find(|line| line.starts_with("__Host-cs_session_digest=")).unwrap();
+    assert!(digest.contains("SameSite=None; Secure") && digest.contains("HttpOnly"), "{digest}");
+    let value = digest.split(['=', ';']).nth(1).unwrap().to_owned();
+    for name in ["__Host-cs_session", "__Host-cs_session_digest"] {
+        let mut thief = Visitor::new();
+        thief.cookies.insert(name.to_owned(), value.clone());
+        assert_eq!(thief.get(&url).await.location().path(), "/sign-in", "it is no session");
+    }
+    assert_eq!(posted(&house, &mut alice, &other).await.status, 303);
+    assert_eq!((house.rows().await.accounts, house.rows().await.sessions), (1, 1));
+    assert!(parameter(&alice.get(&url).await.location(), "code").is_some());
+    // Another person's takes its place.
+    house.globex.script().person =
+        json!({"sub": "bob", "email": "bob@globex.example", "email_verified": true});
+    assert_eq!(posted(&house, &mut alice, &third).await.status, 303);
+    assert_eq!((house.rows().await.accounts, house.rows().await.sessions), (2, 1));
+    let replaced = ("session.ended".to_owned(), Some("session.replaced".to_owned()));
+    assert!(house.events().await.contains(&replaced));
+    // Both cookies go when the person signs out.
+    let page = alice.get(&house.at("/logout")).await;
+    assert_eq!(alice.post(&house.at("/logout"), &[("csrf", &page.field("csrf"))]).await.status, 200);
+    assert!(!alice.cookies.keys().any(|name| name.contains("session")), "{:?}", alice.cookies);
+}
+
+/// A list that was open before somebody signed in beside it.
+#[tokio::test]
+async fn a_provider_that_is_chosen_after_a_sign_in_beside_it_goes_on_with_that_session() {
+    let house = secure().await;
+    let url = authorize(&house, "first", &[("prompt", "select_account")]);
+    let mut alice = Visitor::new();
+    let list = alice.get(&url).await.location();
+    let page = alice.get(list.as_str()).await;
+    let beside = depart(&house, &mut alice, "globex", &url).await;
+    assert_eq!(posted(&house, &mut alice, &beside).await.status, 303);
+    let left = choose(&house, &mut alice, &page, "globex").await.location();
+    // Without the digest: the answer to another sign-in may have made it an old one.
+    assert_eq!(posted_with(&house, &mut alice, &left, &["__Host-cs_flow_"]).await.status, 303);
+    assert_eq!(house.rows().await.sessions, 1);
 }
 
 #[tokio::test]
@@ -121,8 +177,9 @@ async fn over_our_own_tls_every_cookie_is_bound_to_our_host() {
         }
         assert!(!line.to_ascii_lowercase().contains("domain"), "{line}");
         let same_site: Vec<&&str> = attributes.iter().filter(|a| a.starts_with("SameSite=")).collect();
-        assert_eq!(same_site, [&"SameSite=Lax"], "{line}");
-        let known = ["Secure", "HttpOnly", "Path=/", "SameSite=Lax"];
+        let expected = if line.contains("cs_session_digest=") { "SameSite=None" } else { "SameSite=Lax" };
+        assert_eq!(same_site, [&expected], "{line}");
+        let known = ["Secure", "HttpOnly", "Path=/", expected];
         assert!(attributes.iter().all(|a| known.contains(a) || a.starts_with("Max-Age=")), "{line}");
     }
     for line in named("__Host-cs_session=") {

@@ -155,6 +155,32 @@ async fn a_session_idles_out_and_ends() {
     assert_eq!(alice.get(&url).await.location().path(), "/sign-in");
 }
 
+/// Offline access goes on after a session ran out, until its person signs out.
+#[tokio::test]
+async fn who_signs_out_of_a_session_that_ran_out_ends_what_was_granted_in_it() {
+    let house = House::open().await;
+    let mut alice = Visitor::new();
+    let url = authorize(&house, "first", &[("scope", "openid offline_access"), ("prompt", "consent")]);
+    let to = sign_in(&house, &mut alice, "globex", &url).await;
+    let page = alice.get(to.as_str()).await;
+    let (flow, csrf) = (page.field("flow"), page.field("csrf"));
+    let form = [("flow", flow.as_str()), ("csrf", csrf.as_str()), ("decision", "allow")];
+    let back = alice.post(&house.at("/consent"), &form).await.location();
+    let tokens = crate::epoch::redeem(&house, &back).await.1;
+    house.wait(house.app.now().settings.sessions.idle);
+    assert_eq!(alice.get(&authorize(&house, "first", &[])).await.location().path(), "/sign-in");
+    let refresh = async |tokens: &serde_json::Value| {
+        crate::epoch::refresh(&house, tokens["refresh_token"].as_str().unwrap()).await
+    };
+    let (status, tokens) = refresh(&tokens).await;
+    assert_eq!(status, 200, "it merely ran out: {tokens}");
+    let page = alice.get(&house.at("/logout")).await;
+    assert_eq!(alice.post(&house.at("/logout"), &[("csrf", &page.field("csrf"))]).await.status, 200);
+    let (status, answer) = refresh(&tokens).await;
+    assert_eq!((status, answer["error"].as_str()), (400, Some("invalid_grant")), "{answer}");
+    assert!(alice.session().is_none());
+}
+
 #[tokio::test]
 async fn a_suspended_account_cannot_sign_in() {
     let house = House::open().await;

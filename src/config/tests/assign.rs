@@ -159,5 +159,9 @@ fn trust_in_a_proof_that_nobody_asks_for_is_warned_of() {
         "{warned}"
     );
     assert!(!check("freshness = \"trusted\"\n").contains("config.freshness"));
-    assert!(!check("pass = []\n").contains("config.freshness"));
+    let kept_back = check("pass = []\n");
+    assert!(kept_back.contains("config.freshness") && kept_back.contains("is refused"), "{kept_back}");
+    for sound in ["pass = ['prompt']\n", "pass = ['max_age']\n", "pass = []\nauth_time = false\n"] {
+        assert!(!check(sound).contains("config.freshness"), "{sound}");
+    }
 }

@@ -41,8 +41,15 @@ pub(super) fn holders(tx: &mut Tx<'_>, request: &Vouching) -> Result<Vec<Holder>
     let mut holders = Vec::new();
     for (id, proof) in tx.holders_of_email(address.canonical(), CLAIMS)? {
         let Some(account) = tx.account(&id)? else { continue };
-        let other_subject = proof.is_some()
-            && tx.identities_of(&id)?.iter().any(|one| is_another(&one.key, identity.key(), still_names));
+        let ways_in = if proof.is_some() { tx.identities_of(&id)? } else { Vec::new() };
+        // The provider proved it of a subject whose link was taken away since. Whoever else has the account is asked.
+        let of_one_that_went = proof
+            .as_ref()
+            .is_some_and(|proof| matches!(proof, EmailProof::Provider(by) if by == identity.provider()))
+            && !ways_in.is_empty()
+            && ways_in.iter().all(|one| one.key.provider != *identity.provider());
+        let other_subject =
+            of_one_that_went || ways_in.iter().any(|one| is_another(&one.key, identity.key(), still_names));
         let proved_elsewhere = match &proof {
             Some(EmailProof::Provider(by)) => {
                 by != identity.provider()

@@ -58,7 +58,8 @@ async fn finish(
 ) -> Result<Outcome, Refused> {
     let parameters = Parameters::decode_message(encoded)?;
     if let Err(failure) = parameters.check() {
-        return Err(callback::malformed(&site.app, browser, parameters.get("state"), failure).await);
+        let state = parameters.get("state").or_else(|| parameters.get("RelayState"));
+        return Err(callback::malformed(&site.app, browser, state, failure).await);
     }
     let parameters = parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     callback::callback(&site.app, browser, provider, method, parameters).await

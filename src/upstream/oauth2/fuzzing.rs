@@ -33,6 +33,7 @@ static PROVIDER: LazyLock<Arc<dyn Upstream>> = LazyLock::new(|| {
         mapping: Default::default(),
         secrets: BTreeMap::from([(SecretRef::Env("SECRET".to_owned()), SECRET.into())]),
         outbound: outbound(),
+        kept: None,
     };
     let settings = toml::from_str::<Settings>(settings).unwrap_or_else(|_| unreachable!());
     build(&settings, parts).unwrap_or_else(|_| unreachable!())

@@ -55,7 +55,7 @@ pub(in crate::upstream) fn build(
     settings: &Settings,
     parts: Parts,
 ) -> Result<Arc<dyn Upstream>, Vec<Contradiction>> {
-    let Parts { common, mut mapping, secrets, outbound } = parts;
+    let Parts { common, mut mapping, secrets, outbound, .. } = parts;
     mapping.email_verified = settings.email_verified.clone();
     let secret = settings.client_secret.as_ref().and_then(|secret| secrets.get(secret).cloned());
     let outbound = outbound.for_strangers();

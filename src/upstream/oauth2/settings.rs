@@ -168,6 +168,11 @@ impl Settings {
         !self.reauthenticate_params.is_empty()
     }
 
+    /// Whether answers show when the person proved themselves.
+    pub fn shows_when_proved(&self) -> bool {
+        false
+    }
+
     /// Contradictions between keys.
     pub fn check(&self, common: &Common) -> Vec<Contradiction> {
         let mut found = check_client_auth(self.auth(), self.client_secret.as_ref(), self.pkce);

@@ -85,8 +85,8 @@ impl Oidc {
 
         let mut claims = verified.claims;
         if self.needs_userinfo(&claims) {
-            let said =
-                self.userinfo(context, &discovered, &tokens.access_token, &proven.subject, checks).await?;
+            let about = (issuer.as_str(), proven.subject.as_str());
+            let said = self.userinfo(context, &discovered, &tokens.access_token, about, checks).await?;
             claims = merge(claims, said, &self.about_address());
         }
         self.add_response_claims(callback, &mut claims, checks);

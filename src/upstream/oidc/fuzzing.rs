@@ -41,6 +41,7 @@ static PROVIDER: LazyLock<Oidc> = LazyLock::new(|| {
         mapping: Default::default(),
         secrets: BTreeMap::new(),
         outbound: outbound(),
+        kept: None,
     };
     let settings = toml::from_str::<Settings>(&settings).unwrap_or_else(|_| unreachable!());
     assemble(&settings, parts).unwrap_or_else(|_| unreachable!())

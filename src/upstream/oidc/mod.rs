@@ -56,7 +56,7 @@ struct Oidc {
     algorithms: Vec<Alg>,
     /// Claims without which userinfo is asked.
     wanted: BTreeSet<String>,
-    discovered: Cached<Discovered>,
+    discovered: Arc<Cached<Discovered>>,
 }
 
 /// The provider behind its trait; what refreshes itself behind the scenes holds on to it.
@@ -71,7 +71,7 @@ pub(in crate::upstream) fn build(
 }
 
 fn assemble(settings: &Settings, parts: Parts) -> Result<Oidc, Vec<Contradiction>> {
-    let Parts { common, mut mapping, secrets, outbound } = parts;
+    let Parts { common, mut mapping, secrets, outbound, kept } = parts;
     mapping.email_verified = settings.email_verified.clone();
     let mut wanted: BTreeSet<String> = mapping.reads().into_iter().map(str::to_owned).collect();
     let answered =
@@ -102,7 +102,7 @@ fn assemble(settings: &Settings, parts: Parts) -> Result<Oidc, Vec<Contradiction
         redeeming: outbound.apart().for_strangers(),
         outbound,
         wanted,
-        discovered: Cached::default(),
+        discovered: kept.and_then(|kept| kept.downcast().ok()).unwrap_or_default(),
     })
 }
 
@@ -150,6 +150,10 @@ impl Upstream for Provider {
             .map(|found| found.authorization_endpoint.origin().ascii_serialization())
             .into_iter()
             .collect()
+    }
+
+    fn kept(&self) -> Option<Arc<dyn std::any::Any + Send + Sync>> {
+        Some(self.0.discovered.clone())
     }
 
     /// Unless it never says when, and the settings do not trust it without.

@@ -253,6 +253,11 @@ impl Settings {
         prompts || self.pass.contains(&Wish::MaxAge)
     }
 
+    /// Whether answers show when the person proved themselves.
+    pub fn shows_when_proved(&self) -> bool {
+        self.auth_time
+    }
+
     /// Contradictions about our own key.
     fn check_keys(&self) -> Vec<Contradiction> {
         let auth = self.auth();

@@ -43,7 +43,9 @@ impl Oidc {
         match self.settings.userinfo {
             Userinfo::Always => true,
             Userinfo::Never => false,
-            Userinfo::WhenNeeded => self.wanted.iter().any(|claim| !id_token.contains_key(claim)),
+            Userinfo::WhenNeeded => {
+                self.wanted.iter().any(|claim| id_token.get(claim).is_none_or(Value::is_null))
+            }
         }
     }
 
@@ -53,7 +55,7 @@ impl Oidc {
         context: &Context,
         discovered: &Discovered,
         access_token: &str,
-        subject: &str,
+        (issuer, subject): (&str, &str),
         checks: &mut Checks<'_>,
     ) -> Result<Object, Failure> {
         let endpoint = match &discovered.userinfo_endpoint {
@@ -73,7 +75,7 @@ impl Oidc {
         let answer = answer.ok().map_err(|failure| checks.fail(failure))?;
         let signed = answer.content_type.as_deref() == Some("application/jwt");
         let claims = if signed {
-            self.signed_userinfo(context, discovered, &answer, checks).await?
+            self.signed_userinfo(context, discovered, &answer, issuer, checks).await?
         } else {
             self.plain_userinfo(&answer, checks)?
         };
@@ -97,6 +99,7 @@ impl Oidc {
         context: &Context,
         discovered: &Discovered,
         answer: &Answer,
+        issuer: &str,
         checks: &mut Checks<'_>,
     ) -> Result<Object, Failure> {
         let token = std::str::from_utf8(&answer.body).unwrap_or_default().trim();
@@ -104,7 +107,7 @@ impl Oidc {
         let iss = verified.claims.get("iss").and_then(Value::as_str);
         let aud = audiences(verified.claims.get("aud"))
             .is_some_and(|all| all.contains(&self.settings.client_id.as_str()));
-        let passed = iss == Some(&self.settings.issuer.text) && aud;
+        let passed = iss == Some(issuer) && aud;
         let received =
             format!("iss {}, aud {}", show(verified.claims.get("iss")), show(verified.claims.get("aud")));
         checks.require(FORMAT, passed, "signed by the issuer for us", received)?;
@@ -121,6 +124,8 @@ pub(super) fn is_about(claims: &Object, subject: &str, checks: &mut Checks<'_>) 
 /// Adds to the ID token's claims what only userinfo says. The address and its proof are one: all that is about it comes
 /// from the same answer.
 pub(super) fn merge(mut id_token: Object, userinfo: Object, about_address: &BTreeSet<&str>) -> Object {
+    // What is null is not said.
+    id_token.retain(|_, value| !value.is_null());
     let about = |name: &str| about_address.contains(name) && !PROTOCOL.contains(&name);
     let same_address = match (id_token.get("email"), userinfo.get("email")) {
         (None, Some(_)) => {

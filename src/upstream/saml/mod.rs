@@ -138,7 +138,7 @@ struct Saml {
     /// What may be somebody's key.
     subject: SubjectPolicy,
     /// What it publishes.
-    fetched: Cached<Described>,
+    fetched: Arc<Cached<Described>>,
     /// Our metadata as we last wrote it.
     written: Mutex<Option<Written>>,
     /// What somebody should look at.
@@ -224,6 +224,10 @@ impl Upstream for Provider {
     ) -> Result<Vouched, Failure> {
         self.refresh_ahead(context);
         self.0.finish(context, state, callback, trace).await
+    }
+
+    fn kept(&self) -> Option<Arc<dyn std::any::Any + Send + Sync>> {
+        Some(self.0.fetched.clone())
     }
 
     fn still_names(&self, format: &str) -> bool {

@@ -203,8 +203,13 @@ impl Settings {
         issuer == self.entity_id
     }
 
-    /// Whether a demand for a fresh proof reaches the person: by `ForceAuthn`, always.
+    /// Whether a demand for a fresh proof reaches the person, by `ForceAuthn`.
     pub fn asks_for_proof(&self) -> bool {
+        self.force_authn || self.pass.contains(&Wish::Prompt) || self.pass.contains(&Wish::MaxAge)
+    }
+
+    /// Whether answers show when the person proved themselves.
+    pub fn shows_when_proved(&self) -> bool {
         true
     }
 

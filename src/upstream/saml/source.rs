@@ -10,7 +10,7 @@ use super::xml::{self, METADATA};
 use super::{Saml, ns, open, watch};
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::outbound::cached::{Cached, Fetched, Suspicion};
+use crate::outbound::cached::{Fetched, Suspicion};
 use crate::outbound::{Method, Outbound, Request};
 use crate::upstream::Parts;
 use crate::upstream::registry::Found;
@@ -25,7 +25,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// Reads everything that the settings refer to.
 pub(super) fn build(settings: &Settings, parts: Parts) -> Result<Saml, Vec<Contradiction>> {
-    let Parts { common, mut mapping, secrets, outbound } = parts;
+    let Parts { common, mut mapping, secrets, outbound, kept } = parts;
     mapping.email_verified = settings.email_verified.clone();
     let mut wrong = Vec::new();
     let pinned = Arc::new(certificates("certificates", &settings.certificates, &secrets, &mut wrong));
@@ -54,7 +54,7 @@ pub(super) fn build(settings: &Settings, parts: Parts) -> Result<Saml, Vec<Contr
         keys,
         fixed: None,
         subject: settings.subject(),
-        fetched: Cached::default(),
+        fetched: kept.and_then(|kept| kept.downcast().ok()).unwrap_or_default(),
         written: Mutex::default(),
         watch: watch::Watch::default(),
     };

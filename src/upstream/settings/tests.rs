@@ -282,6 +282,10 @@ fn a_demand_for_a_fresh_proof_reaches_the_person_or_not() {
         (oauth2.to_owned(), false),
         (format!("{oauth2}reauthenticate_params = {{ auth_type = 'reauthenticate' }}\n"), true),
         (saml.to_owned(), true),
+        (format!("{saml}pass = []\n"), false),
+        (format!("{saml}pass = ['max_age']\n"), true),
+        (format!("{saml}pass = ['prompt']\n"), true),
+        (format!("{saml}pass = []\nforce_authn = true\n"), true),
     ] {
         assert_eq!(asks(&text), reaches, "{text}");
     }
