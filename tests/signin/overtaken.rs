@@ -234,7 +234,7 @@ async fn a_long_logout_token_ends_what_it_names() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stranger_who_hangs_up_cannot_keep_a_logout_from_being_heard() {
     use crate::standin::{Key, Pace};
-    use std::io::Write as _;
+    use tokio::io::AsyncWriteExt as _;
     let house = with_sessions().await;
     let mut alice = Visitor::new();
     sign_in(&house, &mut alice, "globex", &authorize(&house, "first", &[])).await;
@@ -251,17 +251,18 @@ async fn a_stranger_who_hangs_up_cannot_keep_a_logout_from_being_heard() {
     let forged = Key::ec("turned").token(r#"{"alg":"ES256","kid":"turned","typ":"logout+jwt"}"#, "{}");
     let body = format!("logout_token={forged}");
     let port = house.origin.rsplit_once(':').unwrap().1;
-    let mut stranger = std::net::TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
-    write!(
-        stranger,
+    let mut stranger = tokio::net::TcpStream::connect(format!("127.0.0.1:{port}")).await.unwrap();
+    stranger.set_zero_linger().unwrap();
+    let request = format!(
         "POST /upstream/globex/logout HTTP/1.1\r\nHost: localhost:{port}\r\n\
          Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
-    )
-    .unwrap();
+    );
+    stranger.write_all(request.as_bytes()).await.unwrap();
     while published() == before {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+    // by a reset, which the server sees at once
     drop(stranger);
     tokio::time::sleep(Duration::from_millis(50)).await;
     tells(&house, house.now().secs(), &[("sub", "alice-subject")]).await;
