@@ -169,7 +169,10 @@ pub(super) async fn turned_away(
     (failure, joining): (Failure, Option<Box<Joining>>),
 ) -> Result<Refused, Failure> {
     flow.stage = Stage::Choosing;
-    flow.joining = joining.map(|joining| *joining);
+    // Whoever cancels where they were sent for proof can still give it.
+    if let Some(joining) = joining {
+        flow.joining = Some(*joining);
+    }
     let changes = state::keep(app, browser, &flow, false).await?;
     Ok(Refused::from(failure).at(provider).in_flow(&flow).with(changes))
 }

@@ -210,10 +210,15 @@ pub fn end(
     reason: &'static str,
     now: Timestamp,
 ) -> Result<Option<Vec<ClientId>>, StoreError> {
-    let told = tx.end_session(id, now)?;
+    let event = AuditEvent::new(now, AuditKind::SessionEnded, actor).account(account).reason(reason);
+    end_as(tx, id, event)
+}
+
+/// Ends a session as this event tells it.
+fn end_as(tx: &mut Tx<'_>, id: &SessionId, event: AuditEvent) -> Result<Option<Vec<ClientId>>, StoreError> {
+    let told = tx.end_session(id, event.at)?;
     if told.is_some() {
-        let event = AuditEvent::new(now, AuditKind::SessionEnded, actor);
-        tx.append_audit(&event.account(account).reason(reason))?;
+        tx.append_audit(&event)?;
     }
     Ok(told)
 }
@@ -298,7 +303,9 @@ pub fn end_upstream_for(
             continue;
         }
         let granted = tx.clients_in(&session.id)?;
-        let joined = end(tx, &session.id, &session.account, Actor::System, reason, now)?;
+        let event = AuditEvent::new(now, AuditKind::SessionEnded, Actor::System);
+        let event = event.account(&session.account).provider(at.provider).reason(reason);
+        let joined = end_as(tx, &session.id, event)?;
         ended.extend(joined.map(|joined| Ended { session: session.id, joined, granted }));
     }
     Ok(ended)

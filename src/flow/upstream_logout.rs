@@ -161,6 +161,10 @@ async fn taken(
         }
         Err(error) => Err(Failure::from(error)),
     };
+    if let Ok(settled) = &settled {
+        // None may be a person who is signed in nowhere, and a name that is written otherwise than at the sign-in.
+        tracing::info!(provider = %entry.id, sessions = settled.ended.len(), "a logout at the provider was heard");
+    }
     match (settled, reply) {
         (Err(failure), None) => Err(refused(failure)),
         (Ok(settled), None) => {

@@ -229,6 +229,10 @@ fn settle(
         let note = "the provider signed the person out before the sign-in was finished";
         return Err(Undone::Refused(start_again("upstream.session_ended", note)));
     }
+    if identity.authentication().session_ends.is_some_and(|ends| ends <= request.now) {
+        let note = "the provider's session ended while its person was asked";
+        return Err(Undone::Refused(start_again("upstream.session_ended", note)));
+    }
     let linked = facts::linked(tx, identity.key())?;
     let known = match &linked {
         Some(linked) => tx.account(&linked.account)?.map(|account| facts::known(&account)),

@@ -204,10 +204,12 @@ async fn oidcc_client_test_discovery_issuer_mismatch() {
     let mut suite = Suite::open().await;
     suite.house.globex.script().discovery =
         Box::new(|reply| reply.edit(|body| body["issuer"] = json!("https://another.example")));
-    // a provider that was never reached before
+    // a provider that was never reached before, as far as its settings tell
     suite
         .house
-        .reload(|config, providers| (config, providers.replace("name = \"Globex\"", "name = \"Anew\"")))
+        .reload(|config, providers| {
+            (config, providers.replacen("kind = \"oidc\"", "kind = \"oidc\"\nskew = \"31s\"", 1))
+        })
         .await;
     assert_eq!(outcome(&mut suite).await, Err("oidc.discovery.issuer".to_owned()));
 }

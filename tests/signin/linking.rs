@@ -324,6 +324,27 @@ async fn link_022_link_023_proof_joins_this_identity_to_this_account_once() {
 }
 
 #[tokio::test]
+async fn who_cancels_where_proof_was_asked_for_can_still_give_it() {
+    let house = asking().await;
+    let mut alice = Visitor::new();
+    let request = depart(&house, &mut alice, "globex", &url(&house)).await;
+    let page = alice.get(&approval(&house, &request)).await;
+    let way = choose(&house, &mut alice, &page, "friendbook").await.location();
+    house.friendbook.script().response = Box::new(|answer| {
+        answer.remove("code");
+        answer.insert("error".to_owned(), "access_denied".to_owned());
+    });
+    let page = alice.get(&approval(&house, &way)).await;
+    assert!(page.body.contains("You cancelled"), "{}", page.body);
+    house.friendbook.behave();
+    let way = choose(&house, &mut alice, &page, "friendbook").await.location();
+    let back = alice.get(&approval(&house, &way)).await.location();
+    assert!(parameter(&alice.get(back.as_str()).await.location(), "code").is_some());
+    let rows = house.rows().await;
+    assert_eq!((rows.accounts, rows.identities), (1, 2));
+}
+
+#[tokio::test]
 async fn link_022_somebody_elses_proof_joins_nothing() {
     let house = asking().await;
     let mut mallory = Visitor::new();

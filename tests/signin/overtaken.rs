@@ -33,6 +33,31 @@ async fn told(acme: &Acme, visitor: &mut Visitor, page: &Answer) -> Answer {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_ends_while_its_person_is_asked_is_over() {
+    let acme = Acme::open_with("", ASKS).await;
+    for (minutes, refused) in [(11, true), (5, false)] {
+        let mut alice = Visitor::new();
+        let to = alice.get(&authorize(&acme.house, "first", &[("idp_hint", "acme")])).await.location();
+        let asked = saml::Request::of(&Departure::RedirectTo(to));
+        let mut script = acme.idp.script(acme.house.now(), &asked, &acme.callback());
+        for statement in &mut script.assertion.authn {
+            statement.session_not_on_or_after = Some(saml::instant(acme.house.now(), 9 * 60));
+        }
+        let message = saml::Message::new(script.xml(), asked.relay_state.as_deref().unwrap());
+        let to = acme.send(&mut alice, &acme.callback(), &message.form()).await.location();
+        let page = alice.get(to.as_str()).await;
+        acme.house.wait(Duration::from_secs(minutes * 60));
+        let watch = Watch::begin(&acme.house, "upstream.session_ended").await;
+        let answer = told(&acme, &mut alice, &page).await;
+        assert_eq!(answer.status, if refused { 400 } else { 303 }, "{answer:#?}");
+        assert_eq!(alice.session().is_none(), refused);
+        if refused {
+            watch.refused_once(&acme.house).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_logout_counts_for_a_sign_in_that_waits_for_its_person() {
     let cases: [(Option<&[&str]>, bool); 4] =
         [(Some(&["_session-1"]), true), (Some(&[]), true), (Some(&["_another"]), false), (None, false)];
