@@ -307,21 +307,29 @@ async fn guard(
         Some(response) => request.into_response(response),
         None => {
             let told = gate.is_told(&method, pattern.as_deref()).then(|| counted_as(&request, &settings));
+            let (gate, settings) = (gate.clone(), settings.clone());
             // A task of its own: who hangs up ends it nowhere in the middle, and others wait for what it began (a fetch of
             // keys, the trial of a circuit). It is bounded by the time limits of what it waits for.
-            let answered = actix_web::rt::spawn(next.call(request)).await;
-            let response =
-                answered.map_err(actix_web::error::ErrorInternalServerError)??.map_into_boxed_body();
-            // A failure of ours is nobody's fault who tells us something.
-            if let Some(address) = told.filter(|_| response.status().is_client_error()) {
-                gate.limit(&settings).refused(address);
-            }
-            response
+            let answered = actix_web::rt::spawn(async move {
+                let response = next.call(request).await?.map_into_boxed_body();
+                // A failure of ours is nobody's fault who tells us something.
+                if let Some(address) = told.filter(|_| response.status().is_client_error()) {
+                    gate.limit(&settings).refused(address);
+                }
+                Ok::<_, Error>(response)
+            });
+            answered.await.map_err(given_up)??
         }
     };
     dress(&mut response, https);
     count(&method, pattern.as_deref(), response.status().as_u16());
     Ok(response)
+}
+
+/// Something panicked, which nobody but the operator reads about.
+fn given_up(error: impl std::fmt::Display) -> Error {
+    tracing::error!(%error, "a request was given up");
+    actix_web::error::ErrorInternalServerError("the request could not be answered")
 }
 
 fn check(
