@@ -90,6 +90,9 @@ pub struct AccountEmail {
     pub address: EmailAddress,
     /// How we know it; `None` means that somebody merely said so.
     pub proof: Option<EmailProof>,
+    /// Who proved it while its word counted for the domain, if nobody's does now. That is no proof; but it says whose
+    /// account may be asked for when the domain's new provider speaks of the address.
+    pub lapsed: Option<ProviderId>,
     /// Whether it is the one that is issued.
     pub primary: bool,
 }

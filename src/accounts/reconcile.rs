@@ -55,13 +55,16 @@ pub struct Asserted<'a> {
     pub address: &'a EmailAddress,
     /// Whether the provider's word is proof **and** no other account holds the address with proof.
     pub proved: bool,
+    /// Whether the provider does not speak for the address's domain (any more).
+    pub foreign: bool,
 }
 
 /// The addresses that an account holds after a sign-in by `provider`.
 ///
 /// An address that this provider proved earlier and asserts no more goes; so does, for a person with one
-/// identity only, one that was merely said. Addresses proved otherwise stay. Only one is primary: the one
-/// that was, while it stays; else a proved one before an unproved one.
+/// identity only, one that was merely said. Addresses proved otherwise stay. Where the domain is no longer the
+/// provider's, what it proved is no proof any more, but remembered ([`AccountEmail::lapsed`]). Only one is primary: the
+/// one that was, while it stays; else a proved one before an unproved one.
 pub fn reconcile_emails(
     current: &[AccountEmail],
     provider: &ProviderId,
@@ -74,10 +77,10 @@ pub fn reconcile_emails(
         .iter()
         .filter(|e| {
             is_asserted(e)
-                || match &e.proof {
-                    Some(EmailProof::Provider(of)) => of != provider,
-                    Some(EmailProof::Code) => true,
-                    None => !only_identity,
+                || match (&e.proof, &e.lapsed) {
+                    (Some(EmailProof::Provider(of)), _) | (None, Some(of)) => of != provider,
+                    (Some(EmailProof::Code), _) => true,
+                    (None, None) => !only_identity,
                 }
         })
         .cloned()
@@ -86,7 +89,20 @@ pub fn reconcile_emails(
     match emails.iter_mut().find(|e| is_asserted(e)) {
         Some(held) => {
             held.address = asserted.address.clone();
-            held.proof = match held.proof.take() {
+            let before = (held.proof.take(), held.lapsed.take());
+            held.lapsed = match &before {
+                // It takes back its own word; nobody else's.
+                (None, Some(of)) if !asserted.proved && (of != provider || asserted.foreign) => {
+                    Some(of.clone())
+                }
+                (Some(EmailProof::Provider(of)), _)
+                    if of == provider && !asserted.proved && asserted.foreign =>
+                {
+                    Some(of.clone())
+                }
+                _ => None,
+            };
+            held.proof = match before.0 {
                 // A code came back from there; a provider cannot unsay that.
                 Some(EmailProof::Code) => Some(EmailProof::Code),
                 // Whoever speaks for the domain now takes the place of whoever did before.
@@ -99,6 +115,7 @@ pub fn reconcile_emails(
         None if room => emails.push(AccountEmail {
             address: asserted.address.clone(),
             proof: asserted.proved.then(|| EmailProof::Provider(provider.clone())),
+            lapsed: None,
             primary: false,
         }),
         None => {}
@@ -188,11 +205,12 @@ mod tests {
         }
 
         /// Laws of addresses: never two primaries, no address twice, proofs of others untouched, an address
-        /// without the provider's proof never becomes proved, and a second time changes nothing.
+        /// without the provider's proof never becomes proved, what lapses was that provider's proof of a domain that is
+        /// not its own, and a second time changes nothing.
         #[test]
         fn addresses(
-            current in prop::collection::btree_map("[abc]", (0u8..4, any::<bool>()), 0..3),
-            asserted in prop::option::of(("[abcd]", any::<bool>())),
+            current in prop::collection::btree_map("[abc]", 0u8..6, 0..3),
+            asserted in prop::option::of(("[abcd]", 0u8..3)),
             only_identity: bool,
         ) {
             let p1 = provider("p1");
@@ -200,19 +218,28 @@ mod tests {
             let current: Vec<AccountEmail> = current
                 .iter()
                 .enumerate()
-                .map(|(i, (name, (proof, _)))| AccountEmail {
+                .map(|(i, (name, how))| AccountEmail {
                     address: address(name),
-                    proof: match proof {
-                        0 => None,
+                    proof: match how {
                         1 => Some(EmailProof::Code),
                         2 => Some(EmailProof::Provider(p1.clone())),
-                        _ => Some(EmailProof::Provider(provider("p2"))),
+                        3 => Some(EmailProof::Provider(provider("p2"))),
+                        _ => None,
+                    },
+                    lapsed: match how {
+                        4 => Some(p1.clone()),
+                        5 => Some(provider("p2")),
+                        _ => None,
                     },
                     primary: i == 0,
                 })
                 .collect();
-            let said = asserted.map(|(name, proved)| (address(&name), proved));
-            let said = said.as_ref().map(|(address, proved)| Asserted { address, proved: *proved });
+            let said = asserted.map(|(name, how)| (address(&name), how == 1, how == 2));
+            let said = said.as_ref().map(|(address, proved, foreign)| Asserted {
+                address,
+                proved: *proved,
+                foreign: *foreign,
+            });
             let after = reconcile_emails(&current, &p1, said, only_identity);
             prop_assert!(after.iter().filter(|e| e.primary).count() == usize::from(!after.is_empty()));
             let distinct: BTreeSet<&str> = after.iter().map(|e| e.address.canonical()).collect();
@@ -237,6 +264,24 @@ mod tests {
                     prop_assert!(after.iter().any(|e| e.address == before.address && e.proof == proof));
                 }
             }
+            for email in &after {
+                let was = current.iter().find(|e| e.address == email.address);
+                let told = said.filter(|said| said.address == &email.address);
+                let lapses = told.is_some_and(|said| said.foreign)
+                    && was.is_some_and(|was| was.proof == Some(EmailProof::Provider(p1.clone())));
+                let expected = match was.and_then(|was| was.lapsed.clone()) {
+                    // Its own word the provider may take back; a new one takes the place of all.
+                    Some(of) => told
+                        .is_none_or(|said| !said.proved && (of != p1 || said.foreign))
+                        .then_some(of),
+                    None => lapses.then(|| p1.clone()),
+                };
+                prop_assert_eq!(&email.lapsed, &expected);
+                prop_assert!(email.lapsed.is_none() || email.proof.is_none());
+            }
+            for before in current.iter().filter(|e| e.lapsed == Some(provider("p2"))) {
+                prop_assert!(after.iter().any(|e| e.address == before.address), "another one's word stays");
+            }
             if let Some(said) = said {
                 for email in &after {
                     let was_proved = current.iter().any(|e| {
@@ -255,15 +300,34 @@ mod tests {
         let p1 = provider("p1");
         let old = EmailAddress::parse("old@x.test").unwrap();
         let new = EmailAddress::parse("new@x.test").unwrap();
-        let held =
-            vec![AccountEmail { address: old, proof: Some(EmailProof::Provider(p1.clone())), primary: true }];
+        let held = vec![AccountEmail {
+            address: old,
+            proof: Some(EmailProof::Provider(p1.clone())),
+            lapsed: None,
+            primary: true,
+        }];
         // Another account has proved the new address: ours is held without proof.
-        let after = reconcile_emails(&held, &p1, Some(Asserted { address: &new, proved: false }), true);
-        assert_eq!(after, [AccountEmail { address: new.clone(), proof: None, primary: true }]);
-        let after = reconcile_emails(&held, &p1, Some(Asserted { address: &new, proved: true }), true);
+        let after = reconcile_emails(
+            &held,
+            &p1,
+            Some(Asserted { address: &new, proved: false, foreign: false }),
+            true,
+        );
+        assert_eq!(after, [AccountEmail { address: new.clone(), proof: None, lapsed: None, primary: true }]);
+        let after = reconcile_emails(
+            &held,
+            &p1,
+            Some(Asserted { address: &new, proved: true, foreign: false }),
+            true,
+        );
         assert_eq!(
             after,
-            [AccountEmail { address: new, proof: Some(EmailProof::Provider(p1)), primary: true }]
+            [AccountEmail {
+                address: new,
+                proof: Some(EmailProof::Provider(p1)),
+                lapsed: None,
+                primary: true
+            }]
         );
     }
 }

@@ -132,11 +132,13 @@ pub fn completed(
     if let Some(address) = given.email.as_ref().filter(|_| has_email(&missing)) {
         let proof = Some(EmailProof::Code);
         match emails.iter_mut().find(|held| held.address.canonical() == address.canonical()) {
-            Some(held) => *held = AccountEmail { address: address.clone(), proof, primary: held.primary },
+            Some(held) => {
+                *held = AccountEmail { address: address.clone(), proof, lapsed: None, primary: held.primary };
+            }
             None => {
                 // None of them has a proof, or nothing were missing: any may give way.
                 emails.truncate(MAX_EMAILS.saturating_sub(1));
-                emails.push(AccountEmail { address: address.clone(), proof, primary: false });
+                emails.push(AccountEmail { address: address.clone(), proof, lapsed: None, primary: false });
             }
         }
     }
@@ -172,6 +174,7 @@ mod tests {
                         1 => Some(EmailProof::Code),
                         _ => Some(EmailProof::Provider(ProviderId::new("p1").unwrap())),
                     },
+                    lapsed: None,
                     primary: i == 0,
                 })
                 .collect()

@@ -85,9 +85,12 @@ pub fn without(
                 Some(EmailProof::Provider(by)) if by == going.provider && going.last_of_provider => None,
                 proof => proof.clone(),
             };
-            let taken_back = proof.is_none() && email.proof.is_some();
-            let gone = proof.is_none() && (own.contains(&name) || taken_back) && !others.contains(&name);
-            (!gone).then(|| AccountEmail { proof, ..email.clone() })
+            let is_gone = |by: &ProviderId| by == going.provider && going.last_of_provider;
+            let lapsed = email.lapsed.clone().filter(|by| !is_gone(by));
+            let taken_back = (&proof, &lapsed) != (&email.proof, &email.lapsed);
+            let known = proof.is_some() || lapsed.is_some();
+            let gone = !known && (own.contains(&name) || taken_back) && !others.contains(&name);
+            (!gone).then(|| AccountEmail { proof, lapsed, ..email.clone() })
         })
         .collect();
     one_primary(&mut left);
@@ -124,7 +127,7 @@ mod tests {
         Profile { name: name.map(text), nickname: nickname.map(text), ..Profile::default() }
     }
     fn email(text: &str, proof: Option<EmailProof>, primary: bool) -> AccountEmail {
-        AccountEmail { address: EmailAddress::parse(text).unwrap(), proof, primary }
+        AccountEmail { address: EmailAddress::parse(text).unwrap(), proof, lapsed: None, primary }
     }
 
     #[test]
@@ -186,6 +189,20 @@ mod tests {
             "the other one says it, and proves nothing"
         );
         assert_eq!(without(false), emails);
+    }
+
+    #[test]
+    fn what_was_a_proof_once_goes_with_the_last_identity_of_its_provider() {
+        let lapsed = |by| AccountEmail { lapsed: by, ..email("a@x.test", None, true) };
+        let without = |said: &Said, going_by| {
+            let emails = [lapsed(Some(provider(1)))];
+            let going = Going { id: &id(1), provider: &provider(going_by), last_of_provider: true };
+            super::without(said, going, &Profile::default(), &emails).1
+        };
+        let told = |n| (id(n), BTreeSet::from(["email:a@x.test".to_owned()]));
+        assert_eq!(without(&Said::from([told(1)]), 1), []);
+        assert_eq!(without(&Said::from([told(1), told(2)]), 1), [lapsed(None)], "the other one says it too");
+        assert_eq!(without(&Said::new(), 2), [lapsed(Some(provider(1)))], "another provider's");
     }
 
     proptest! {

@@ -246,6 +246,7 @@ fn json_of(account: &Account) -> Value {
             json!({
                 "address": email.address,
                 "proof": email.proof.as_ref().map(ToString::to_string),
+                "lapsed": email.lapsed,
                 "primary": email.primary,
             })
         })
@@ -326,7 +327,11 @@ fn json_of_view(view: &AccountView) -> Value {
 fn text_of(view: &AccountView) -> String {
     let account = &view.account;
     let emails = account.emails.iter().map(|email| {
-        let worth = email.proof.as_ref().map_or("not proved".to_owned(), |p| format!("proved by {p}"));
+        let worth = match (&email.proof, &email.lapsed) {
+            (Some(proof), _) => format!("proved by {proof}"),
+            (None, Some(by)) => format!("not proved; once by {by}, for which the domain no longer counts"),
+            (None, None) => "not proved".to_owned(),
+        };
         format!("{} ({worth})", email.address)
     });
     let given = |a: &Assignment| format!("{} {}: {}", a.target.kind(), a.target.name(), giver(&a.provenance));

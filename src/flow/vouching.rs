@@ -421,7 +421,7 @@ fn linked_now(
 fn first(request: &Vouching, proved: bool) -> (Profile, Vec<AccountEmail>) {
     let identity = &request.vouched.identity;
     let proved = proved && identity.verified_email().is_some();
-    let asserted = identity.email().map(|email| Asserted { address: email.address(), proved });
+    let asserted = asserted(request, proved);
     let profile = match request.policy.profile_refresh {
         ProfileRefresh::Never => Profile::default(),
         _ => identity.profile().clone(),
@@ -502,8 +502,18 @@ fn refreshed(
         Some(email) => held_by_nobody_else(tx, email.address(), &account.id)?,
         None => false,
     };
-    let asserted = identity.email().map(|email| Asserted { address: email.address(), proved });
-    Ok((profile, reconcile_emails(&account.emails, identity.provider(), asserted, only_identity)))
+    let emails =
+        reconcile_emails(&account.emails, identity.provider(), asserted(request, proved), only_identity);
+    Ok((profile, emails))
+}
+
+/// The provider's word about the address.
+fn asserted(request: &Vouching, proved: bool) -> Option<Asserted<'_>> {
+    request.vouched.identity.email().map(|email| Asserted {
+        address: email.address(),
+        proved,
+        foreign: !request.policy.authoritative_for.contains(email.address().domain()),
+    })
 }
 
 fn held_by_nobody_else(

@@ -7,6 +7,7 @@
 //! neither the one who brings it nor an account that was made with it, since it shows only who read the mail that day;
 //! nor does an address that the provider gave to another subject before (a domain or a mailbox that has a new owner);
 //! nor one that another provider proved whose people still come, since it may have spoken of somebody else.
+//! What a provider proved before the domain left it counts for this alone, until somebody has proved the address.
 //! Then the account's owner is asked to sign in the old way first.
 
 use crate::accounts::{AccountStatus, EmailAddress, EmailProof};
@@ -23,10 +24,13 @@ pub struct Holder {
     pub status: AccountStatus,
     /// By which proof it holds the address, if by any; for a linked account this says nothing.
     pub proof: Option<EmailProof>,
+    /// Whether it has no proof, but once had the word of a provider that the domain has left since; for a linked account
+    /// this says nothing.
+    pub lapsed: bool,
     /// Whether somebody of the same provider is linked with it already, under another subject or issuer, or was and others
     /// are; for a linked account this says nothing.
     pub other_subject: bool,
-    /// Whether the proof is the word of another provider that is switched on, so that whoever came by it can come
+    /// Whether the proof is or was the word of another provider that is switched on, so that whoever came by it can come
     /// again; for a linked account this says nothing.
     pub proved_elsewhere: bool,
 }
@@ -123,9 +127,7 @@ pub fn decide(facts: &Facts<'_>) -> Decision {
         EmailFact::Verified(_) | EmailFact::ByCode(_) => {
             // A code shows who reads the mail today. It joins nobody by itself: the owner comes the old way.
             let joins_silently = facts.joins_silently && matches!(facts.email, EmailFact::Verified(_));
-            let mut owners =
-                facts.holders.iter().filter(|h| h.proof.is_some() && h.status != AccountStatus::Deleted);
-            match (owners.next(), owners.next()) {
+            match owners(facts) {
                 (Some(owner), None) if owner.status == AccountStatus::Active => {
                     let account = owner.account.clone();
                     let ask = |reason| Decision::AskForProof { reason, owner: Some(account.clone()) };
@@ -146,7 +148,7 @@ pub fn decide(facts: &Facts<'_>) -> Decision {
                 }
                 // The owner of the address is suspended: another provider must be no way around that.
                 (Some(_), None) => return Decision::Refuse(Refusal::NotActive),
-                // The store keeps this from happening; should it happen, nobody is joined.
+                // The store keeps two from having proved it; should it happen, nobody is joined.
                 (Some(_), Some(_)) => {
                     return Decision::AskForProof { reason: "link.ambiguous", owner: None };
                 }
@@ -167,6 +169,22 @@ pub fn decide(facts: &Facts<'_>) -> Decision {
     };
     let proved = matches!(facts.email, EmailFact::Verified(_) | EmailFact::ByCode(_));
     Decision::Create { proved, declined, invited }
+}
+
+/// Whose address it is, and somebody else whose it is too. Who has proved it; else who had, if it is one alone and the
+/// provider speaks for the domain: who proved it at the domain's earlier provider is not a stranger at its next one.
+fn owners<'a>(facts: &Facts<'a>) -> (Option<&'a Holder>, Option<&'a Holder>) {
+    let there = || facts.holders.iter().filter(|h| h.status != AccountStatus::Deleted);
+    let mut proved = there().filter(|h| h.proof.is_some());
+    let mut lapsed =
+        there().filter(|h| h.lapsed && h.proof.is_none() && matches!(facts.email, EmailFact::Verified(_)));
+    match (proved.next(), proved.next()) {
+        (None, _) => match (lapsed.next(), lapsed.next()) {
+            (Some(alone), None) => (Some(alone), None),
+            _ => (None, None),
+        },
+        owners => owners,
+    }
 }
 
 impl Refusal {
@@ -211,6 +229,7 @@ mod tests {
             account: AccountId::new(name).unwrap(),
             status,
             proof,
+            lapsed: false,
             other_subject: false,
             proved_elsewhere: false,
         }
@@ -271,6 +290,30 @@ mod tests {
         let gone = [Holder { proved_elsewhere: false, ..owner[0].clone() }];
         let joined = Decision::Link(gone[0].account.clone());
         assert_eq!(decide(&facts(EmailFact::Verified(&email), &gone)), joined, "the valid twin");
+    }
+
+    #[test]
+    fn link_009_whose_proof_lapsed_with_the_domain_is_no_stranger_at_its_next_provider() {
+        let email = verified();
+        let lapsed = |name| Holder { proof: None, lapsed: true, ..holder(name, Active, true) };
+        let told = |email, holders: &[Holder]| decide(&facts(email, holders));
+        let there = Holder { proved_elsewhere: true, ..lapsed("moved-00") };
+        let ask =
+            Decision::AskForProof { reason: "link.proved_elsewhere", owner: Some(there.account.clone()) };
+        assert_eq!(told(EmailFact::Verified(&email), std::slice::from_ref(&there)), ask);
+        let gone = lapsed("moved-00");
+        let joined = Decision::Link(gone.account.clone());
+        assert_eq!(told(EmailFact::Verified(&email), std::slice::from_ref(&gone)), joined);
+        let suspended = Holder { status: Suspended, ..lapsed("moved-00") };
+        let refused = Decision::Refuse(Refusal::NotActive);
+        assert_eq!(told(EmailFact::Verified(&email), &[suspended]), refused);
+        // It is no proof: who has one is the owner, and to anybody but the domain's provider it says nothing.
+        let owner = holder("owner-00", Active, true);
+        let joined = Decision::Link(owner.account.clone());
+        assert_eq!(told(EmailFact::Verified(&email), &[there.clone(), owner]), joined);
+        let declined = created(true, Some("link.local_unverified"));
+        assert_eq!(told(EmailFact::ByCode(email.address()), std::slice::from_ref(&there)), declined);
+        assert_eq!(told(EmailFact::Verified(&email), &[there, lapsed("moved-01")]), declined);
     }
 
     #[test]
@@ -352,11 +395,11 @@ mod tests {
     }
     fn holders() -> impl Strategy<Value = Vec<Holder>> {
         prop::collection::vec(
-            ("h[0-9]{7}", status(), any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
-                |(name, status, proved, code, other_subject)| {
+            ("h[0-9]{7}", status(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
+                |(name, status, proved, code, other_subject, lapsed)| {
                     let holder = holder(&name, status, proved);
                     let proof = holder.proof.clone().map(|by| if code { EmailProof::Code } else { by });
-                    Holder { other_subject, proof, ..holder }
+                    Holder { other_subject, lapsed: lapsed && proof.is_none(), proof, ..holder }
                 },
             ),
             0..4,
@@ -400,8 +443,11 @@ mod tests {
                 // active, has not proved the address or knows somebody else of the provider.
                 Decision::Link(to) => {
                     prop_assert!(is_verified && joins_silently && known.is_none());
-                    let owners: Vec<_> =
-                        holders.iter().filter(|h| h.proof.is_some() && h.status != Deleted).collect();
+                    let there = || holders.iter().filter(|h| h.status != Deleted);
+                    let mut owners: Vec<_> = there().filter(|h| h.proof.is_some()).collect();
+                    if owners.is_empty() {
+                        owners = there().filter(|h| h.lapsed).collect();
+                    }
                     prop_assert_eq!(owners.len(), 1);
                     prop_assert!(owners[0].account == *to && owners[0].status == Active);
                     prop_assert!(!owners[0].other_subject && owners[0].proof != Some(EmailProof::Code));
@@ -414,12 +460,14 @@ mod tests {
                     prop_assert!(!matches!(admission, Admission::Closed(_)));
                 }
                 Decision::Existing(id) => prop_assert!(known.is_some_and(|k| k.account == *id)),
-                // Law: whoever is asked for proof is an active account that has proved the address.
+                // Law: whoever is asked for proof is an active account that has proved the address, or had.
                 Decision::AskForProof { owner, .. } => {
                     prop_assert!(is_proved && known.is_none());
                     if let Some(owner) = owner {
                         prop_assert!(
-                            holders.iter().any(|h| h.account == *owner && h.proof.is_some() && h.status == Active)
+                            holders.iter().any(|h| h.account == *owner
+                                && (h.proof.is_some() || h.lapsed && is_verified)
+                                && h.status == Active)
                         );
                     }
                 }

@@ -4,7 +4,7 @@ use super::error::StoreError;
 use super::read::{json, parse, parse_opt, storable, to_json};
 use super::schema::{account_emails, accounts, assignments, consents, grants, identities, sessions};
 use super::tx::{Conn, Tx, attempt, on};
-use crate::accounts::{Account, AccountEmail, AccountStatus, EmailAddress, EmailProof, Profile};
+use crate::accounts::{Account, AccountEmail, AccountStatus, EmailAddress, Profile};
 use crate::context::Timestamp;
 use crate::ids::AccountId;
 use diesel::prelude::*;
@@ -33,6 +33,7 @@ struct EmailRow {
     written: String,
     proof: Option<String>,
     is_primary: bool,
+    lapsed: Option<String>,
 }
 
 impl AccountRow {
@@ -66,6 +67,7 @@ impl EmailRow {
             written: email.address.as_str().to_owned(),
             proof: email.proof.as_ref().map(ToString::to_string),
             is_primary: email.primary,
+            lapsed: email.lapsed.as_ref().map(ToString::to_string),
         }
     }
     fn domain(self) -> Result<AccountEmail, StoreError> {
@@ -74,6 +76,7 @@ impl EmailRow {
         Ok(AccountEmail {
             address,
             proof: parse_opt(self.proof.as_deref(), "account_emails.proof")?,
+            lapsed: parse_opt(self.lapsed.as_deref(), "account_emails.lapsed")?,
             primary: self.is_primary,
         })
     }
@@ -271,28 +274,32 @@ impl Tx<'_> {
         ids.iter().map(|id| parse(id, "account_emails.account")).collect()
     }
 
-    /// Who holds the address (canonical form): whoever has proved it, with the proof, then up to `claims` of those who
-    /// only say so.
+    /// Who holds the address (canonical form), and how: whoever has proved it or once did, then up to `claims` of those
+    /// who only say so.
     pub fn holders_of_email(
         &mut self,
         canonical: &str,
         claims: i64,
-    ) -> Result<Vec<(AccountId, Option<EmailProof>)>, StoreError> {
-        let of_it = || {
-            let table = account_emails::table.filter(account_emails::canonical.eq(canonical));
-            table.select((account_emails::account, account_emails::proof))
-        };
-        let mut rows: Vec<(String, Option<String>)> =
-            on!(self, c => of_it().filter(account_emails::proof.is_not_null()).load(c))?;
-        rows.extend(on!(self, c => of_it()
-            .filter(account_emails::proof.is_null())
+    ) -> Result<Vec<(AccountId, AccountEmail)>, StoreError> {
+        let known = account_emails::proof.is_not_null().or(account_emails::lapsed.is_not_null());
+        let mut rows: Vec<EmailRow> = on!(self, c => account_emails::table
+            .filter(account_emails::canonical.eq(canonical))
+            .filter(known)
+            .order(account_emails::account.asc())
+            .select(EmailRow::as_select())
+            .load(c))?;
+        let said = account_emails::proof.is_null().and(account_emails::lapsed.is_null());
+        let claims: Vec<EmailRow> = on!(self, c => account_emails::table
+            .filter(account_emails::canonical.eq(canonical))
+            .filter(said)
             .order(account_emails::account.asc())
             .limit(claims)
-            .load::<(String, Option<String>)>(c))?);
-        let holder = |(id, proof): &(String, Option<String>)| {
-            Ok((parse(id, "account_emails.account")?, parse_opt(proof.as_deref(), "account_emails.proof")?))
-        };
-        rows.iter().map(holder).collect()
+            .select(EmailRow::as_select())
+            .load(c))?;
+        rows.extend(claims);
+        rows.into_iter()
+            .map(|row| Ok((parse(&row.account, "account_emails.account")?, row.domain()?)))
+            .collect()
     }
 
     /// All accounts that hold the address (canonical form), each with whether it is proved.
@@ -327,6 +334,7 @@ impl Tx<'_> {
                     account_emails::written.eq(&row.written),
                     account_emails::proof.eq(&row.proof),
                     account_emails::is_primary.eq(row.is_primary),
+                    account_emails::lapsed.eq(&row.lapsed),
                 ))
                 .execute(c)
         })

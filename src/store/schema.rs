@@ -18,6 +18,7 @@ diesel::table! {
         written -> Text,
         proof -> Nullable<Text>,
         is_primary -> Bool,
+        lapsed -> Nullable<Text>,
     }
 }
 

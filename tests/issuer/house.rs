@@ -215,6 +215,7 @@ impl House {
             emails: vec![AccountEmail {
                 address: EmailAddress::parse(&format!("{name}@globex.example")).unwrap(),
                 proof: Some(EmailProof::Code),
+                lapsed: None,
                 primary: true,
             }],
             created_at: now,

@@ -3,15 +3,17 @@
 use crate::fixtures::*;
 use crate::laws;
 use crate::place::Place;
-use countersign::accounts::{AccountStatus, EmailProof, Profile, Provenance};
+use countersign::accounts::{AccountEmail, AccountStatus, EmailProof, Profile, Provenance};
 use countersign::clients::Consent;
 use countersign::context::Timestamp;
+use countersign::ids::ProviderId;
 use countersign::protocol::Scope;
 use countersign::store::StoreError;
 
 laws!(
     an_address_is_proved_for_one_account_only,
     a_claimed_address_may_be_held_by_many,
+    whoever_had_proved_an_address_is_not_hidden_by_those_who_claim_it,
     a_new_primary_address_takes_the_place_of_the_old,
     an_identity_is_found_by_its_whole_key,
     an_identity_is_touched_and_taken_away,
@@ -62,6 +64,36 @@ async fn a_claimed_address_may_be_held_by_many(place: Place) {
         found.sort_by(|x, y| x.0.cmp(&y.0));
         assert_eq!(found, expected);
         assert_eq!(tx.accounts_by_email("nobody@globex.example")?, []);
+        Ok(())
+    })
+    .await
+    .unwrap();
+}
+
+async fn whoever_had_proved_an_address_is_not_hidden_by_those_who_claim_it(place: Place) {
+    let store = place.store();
+    write(&store, move |tx| {
+        let globex: ProviderId = "globex".parse().unwrap();
+        let proofs = [Some(EmailProof::Provider(globex.clone())), None, None, None, None, None];
+        let mut known = Vec::new();
+        for (i, proof) in proofs.into_iter().enumerate() {
+            let a = account();
+            tx.insert_account(&a)?;
+            let lapsed = (i == 1).then(|| globex.clone());
+            let held = AccountEmail { lapsed, ..email("alice@globex.example", proof, true) };
+            tx.put_email(&a.id, &held)?;
+            assert_eq!(tx.account(&a.id)?.unwrap().emails, std::slice::from_ref(&held));
+            tx.replace_emails(&a.id, std::slice::from_ref(&held))?;
+            assert_eq!(tx.account(&a.id)?.unwrap().emails, std::slice::from_ref(&held));
+            if i < 2 {
+                known.push((a.id, held));
+            }
+        }
+        known.sort_by(|x, y| x.0.cmp(&y.0));
+        let found = tx.holders_of_email("alice@globex.example", 2)?;
+        assert_eq!(found.len(), 4);
+        assert_eq!(found[..2], known);
+        assert!(found[2..].iter().all(|(_, held)| held.proof.is_none() && held.lapsed.is_none()));
         Ok(())
     })
     .await

@@ -46,7 +46,7 @@ pub fn account() -> Account {
 }
 
 pub fn email(text: &str, proof: Option<EmailProof>, primary: bool) -> AccountEmail {
-    AccountEmail { address: EmailAddress::parse(text).unwrap(), proof, primary }
+    AccountEmail { address: EmailAddress::parse(text).unwrap(), proof, lapsed: None, primary }
 }
 
 pub fn identity(account: &AccountId, provider_id: &str, subject: &str) -> Identity {

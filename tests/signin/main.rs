@@ -23,6 +23,7 @@ mod form_post;
 mod fresh;
 mod front;
 mod invitation;
+mod joining;
 mod linking;
 mod notices;
 mod oidc_attacks;

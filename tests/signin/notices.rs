@@ -293,6 +293,7 @@ async fn of_an_account_with_another_way_in_only_what_came_by_the_provider_goes()
         let own = AccountEmail {
             address: EmailAddress::parse("alice@own.example").unwrap(),
             proof: Some(EmailProof::Code),
+            lapsed: None,
             primary: false,
         };
         let now = house.now();
@@ -479,6 +480,7 @@ async fn what_was_taken_away_meanwhile_is_not_joined() {
         let held = AccountEmail {
             address: EmailAddress::parse("ally@friend.example").unwrap(),
             proof: Some(EmailProof::Code),
+            lapsed: None,
             primary: false,
         };
         house.app.store.write::<_, StoreError, _>(move |tx| tx.put_email(&account, &held)).await.unwrap();

@@ -2,7 +2,7 @@
 
 use crate::Watch;
 use crate::house::*;
-use crate::linking::asking;
+use crate::joining::asking;
 use crate::oidc::INSIDE;
 use crate::oidc_mutations::nothing_secret_is_kept;
 use crate::standin::{Canary, Key};

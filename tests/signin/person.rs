@@ -337,8 +337,12 @@ async fn link_007_a_squatter_who_never_proved_the_address_keeps_nobody_out() {
     let (house, mailbox) = house().await;
     sign_in(&house, &mut Visitor::new(), "globex", &url(&house)).await;
     let squatter = house.accounts().await[0].id.clone();
-    let claimed =
-        AccountEmail { address: EmailAddress::parse("ann@x.example").unwrap(), proof: None, primary: false };
+    let claimed = AccountEmail {
+        address: EmailAddress::parse("ann@x.example").unwrap(),
+        proof: None,
+        lapsed: None,
+        primary: false,
+    };
     let id = squatter.clone();
     house.app.store.write::<_, StoreError, _>(move |tx| tx.put_email(&id, &claimed)).await.unwrap();
     let mut ann = Visitor::new();

@@ -283,6 +283,12 @@ impl House {
         self.files = [config, providers];
     }
 
+    /// Puts another issuer in the place of one, under the same provider id.
+    pub async fn point(&mut self, from: &str, to: &str) {
+        let (from, to) = (format!("issuer = \"{from}\""), format!("issuer = \"{to}\""));
+        self.reload(|config, providers| (config, providers.replace(&from, &to))).await;
+    }
+
     /// Reads changed files as a reload would, and tells what is wrong with them.
     pub fn try_files(&self, change: impl FnOnce(String, String) -> (String, String)) -> Result<(), String> {
         let [config, providers] = self.files.clone();

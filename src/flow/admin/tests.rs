@@ -92,7 +92,12 @@ async fn account(desk: &Desk, address: &str, proved: bool) -> AccountId {
         id: id.clone(),
         status: AccountStatus::Active,
         profile: Profile::default(),
-        emails: vec![AccountEmail { address: EmailAddress::parse(address).unwrap(), proof, primary: true }],
+        emails: vec![AccountEmail {
+            address: EmailAddress::parse(address).unwrap(),
+            proof,
+            lapsed: None,
+            primary: true,
+        }],
         created_at: Timestamp(1),
         updated_at: Timestamp(1),
     };

@@ -1,7 +1,7 @@
 //! The facts that the decision about an identity rests on, as the store has them.
 
 use super::{Undone, Vouching};
-use crate::accounts::{Account, EmailProof, Identity, IdentityKey};
+use crate::accounts::{Account, AccountEmail, EmailProof, Identity, IdentityKey};
 use crate::failure::Failure;
 use crate::linking::{Admission, Holder};
 use crate::store::{StoreError, Tx};
@@ -26,6 +26,7 @@ pub(super) fn known(account: &Account) -> Holder {
         account: account.id.clone(),
         status: account.status,
         proof: None,
+        lapsed: false,
         other_subject: false,
         proved_elsewhere: false,
     }
@@ -39,25 +40,32 @@ pub(super) fn holders(tx: &mut Tx<'_>, request: &Vouching) -> Result<Vec<Holder>
     let Some(address) = request.proved().or(said) else { return Ok(Vec::new()) };
     let still_names = |format: &str| request.upstream.still_names(format);
     let mut holders = Vec::new();
-    for (id, proof) in tx.holders_of_email(address.canonical(), CLAIMS)? {
+    for (id, AccountEmail { proof, lapsed, .. }) in tx.holders_of_email(address.canonical(), CLAIMS)? {
         let Some(account) = tx.account(&id)? else { continue };
-        let ways_in = if proof.is_some() { tx.identities_of(&id)? } else { Vec::new() };
+        // Whose word it is held by, or was.
+        let by = match &proof {
+            Some(EmailProof::Provider(by)) => Some(by),
+            Some(EmailProof::Code) => None,
+            None => lapsed.as_ref(),
+        };
+        let ways_in = if proof.is_some() || by.is_some() { tx.identities_of(&id)? } else { Vec::new() };
         // The provider proved it of a subject whose link was taken away since. Whoever else has the account is asked.
-        let of_one_that_went = proof
-            .as_ref()
-            .is_some_and(|proof| matches!(proof, EmailProof::Provider(by) if by == identity.provider()))
+        let of_one_that_went = by.is_some_and(|by| by == identity.provider())
             && !ways_in.is_empty()
             && ways_in.iter().all(|one| one.key.provider != *identity.provider());
         let other_subject =
             of_one_that_went || ways_in.iter().any(|one| is_another(&one.key, identity.key(), still_names));
-        let proved_elsewhere = match &proof {
-            Some(EmailProof::Provider(by)) => {
-                by != identity.provider()
-                    && request.upstreams.get(by).is_some_and(|entry| entry.policy.enabled)
-            }
-            Some(EmailProof::Code) | None => false,
-        };
-        holders.push(Holder { account: id, status: account.status, proof, other_subject, proved_elsewhere });
+        let proved_elsewhere = by.is_some_and(|by| {
+            by != identity.provider() && request.upstreams.get(by).is_some_and(|entry| entry.policy.enabled)
+        });
+        holders.push(Holder {
+            account: id,
+            status: account.status,
+            lapsed: proof.is_none() && lapsed.is_some(),
+            proof,
+            other_subject,
+            proved_elsewhere,
+        });
     }
     Ok(holders)
 }

@@ -18,7 +18,7 @@ fn account(profile: Profile, proof: Option<EmailProof>) -> Account {
         id: AccountId::new("alice-0001").unwrap(),
         status: AccountStatus::Active,
         profile,
-        emails: vec![AccountEmail { address, proof, primary: true }],
+        emails: vec![AccountEmail { address, proof, lapsed: None, primary: true }],
         created_at: Timestamp(0),
         updated_at: Timestamp(7_999),
     }
