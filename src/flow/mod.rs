@@ -209,7 +209,10 @@ impl App {
         let _one = self.rebuilding.lock().await;
         let next =
             build(&self.context, &self.store, &self.sealer, settings, upstreams, &self.registered).await?;
-        self.snapshot.store(Arc::new(next));
+        let before = self.now().upstreams.clone();
+        let next = Arc::new(next);
+        self.snapshot.store(next.clone());
+        before.retire_all_but(&next.upstreams);
         Ok(())
     }
     /// Notes why a reload failed, or that the last one did not; shown by health and metrics.

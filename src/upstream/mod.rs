@@ -344,6 +344,8 @@ pub trait Upstream: Send + Sync {
     fn health(&self) -> Health;
     /// Looks after itself, now and then: refreshes what is due, tells what will run out.
     async fn tend(&self, _context: &Context) {}
+    /// Another one, or none, has taken its place: it tells nothing any more, and takes back what it shows in metrics.
+    fn retire(&self) {}
     /// Fetches ahead of need what it will need (discovery, keys). Gives whether it publishes such a thing: false where
     /// all of it is in the settings, so that nobody was asked.
     async fn warm(&self, _context: &Context) -> Result<bool, Failure> {

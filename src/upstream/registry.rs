@@ -194,6 +194,14 @@ impl Registry {
         })
     }
 
+    /// Retires those that `next` has not taken over.
+    pub fn retire_all_but(&self, next: &Registry) {
+        for (id, entry) in &self.entries {
+            if !next.entries.get(id).is_some_and(|other| Arc::ptr_eq(&other.upstream, &entry.upstream)) {
+                entry.upstream.retire();
+            }
+        }
+    }
     /// The provider of this id, whether it is switched on or not.
     pub fn get(&self, id: &ProviderId) -> Option<Entry> {
         self.entries.get(id).cloned()

@@ -71,6 +71,10 @@ fn a_certificate_that_ended_is_told_of_in_health_metrics_and_log() {
     assert!(line.contains("provider=\"acme\"") && line.contains("use=\"provider\""), "{line}");
     let left: f64 = line.rsplit(' ').next().unwrap().parse().unwrap();
     assert!(left < 0.0, "{line}");
+    // Of a provider that is switched off, no end is told any more.
+    let off = ACME.replace("id = \"acme\"", "id = \"acme\"\nenabled = false");
+    std::fs::write(place.path().join("providers.toml"), off).unwrap();
+    until(management, "/metrics", &format!("{} NaN", line.rsplit_once(' ').unwrap().0));
     let log = std::fs::read_to_string(log).unwrap();
     assert!(log.contains("its last signing certificate ended on 2020-01-02"), "{log}");
 }

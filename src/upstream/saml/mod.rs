@@ -290,6 +290,10 @@ impl Upstream for Provider {
         self.0.refresh(context).await;
         self.0.look(context);
     }
+
+    fn retire(&self) {
+        self.0.watch.retire();
+    }
 }
 
 impl Provider {

@@ -4,6 +4,7 @@
 use super::Saml;
 use super::open::Certificate;
 use crate::context::{Context, Timestamp};
+use metrics::Gauge;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -24,11 +25,43 @@ struct State {
     problems: Vec<String>,
     /// What was logged, by what it is about, so that nothing is said twice.
     told: BTreeMap<&'static str, String>,
+    /// What is shown in metrics.
+    shown: Shown,
     /// `validUntil` of the metadata that was fetched, and when it was first seen to be no later than that.
     until: Option<(Timestamp, Timestamp)>,
 }
 
+/// Gauges by their name and use. One that is not set any more would show its last value for ever: it becomes NaN, of
+/// which no alert makes anything.
+#[derive(Default)]
+struct Shown {
+    gauges: BTreeMap<(&'static str, &'static str), Gauge>,
+    over: bool,
+}
+
+impl Shown {
+    /// Shows this, and nothing else any more.
+    fn only(&mut self, values: BTreeMap<(&'static str, &'static str), (Gauge, f64)>) {
+        if self.over {
+            return;
+        }
+        for (_, gauge) in self.gauges.iter().filter(|(key, _)| !values.contains_key(*key)) {
+            gauge.set(f64::NAN);
+        }
+        for (key, (gauge, value)) in values {
+            gauge.set(value);
+            self.gauges.insert(key, gauge);
+        }
+    }
+}
+
 impl Watch {
+    /// Takes back what is shown in metrics, and shows nothing any more.
+    pub fn retire(&self) {
+        let mut state = self.state();
+        state.shown.only(BTreeMap::new());
+        state.shown.over = true;
+    }
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -109,13 +142,12 @@ impl Saml {
         add("own_next", "our own next certificate", self.keys.next.as_ref().and_then(own));
 
         let mut found: Vec<(&'static str, String, String)> = Vec::new();
+        let mut values = BTreeMap::new();
         for ending in &endings {
             let left = (ending.at.0.saturating_sub(now.0)) as f64 / 1000.0;
-            metrics::gauge!(
-                "countersign_saml_certificate_expiry_seconds",
-                "provider" => self.common.id.to_string(), "use" => ending.what
-            )
-            .set(left);
+            let name = "countersign_saml_certificate_expiry_seconds";
+            let gauge = metrics::gauge!(name, "provider" => self.common.id.to_string(), "use" => ending.what);
+            values.insert((name, ending.what), (gauge, left));
             let fetched = ending.what == "metadata" && self.fixed.is_none();
             if let Some((passed, words)) = nearness(ending.at, now).filter(|_| !fetched) {
                 found.push((ending.what, format!("{passed}"), format!("{} {words}", ending.words)));
@@ -127,11 +159,9 @@ impl Saml {
         ];
         for (what, usage, key, list) in lists {
             let names = ended(list, now);
-            metrics::gauge!(
-                "countersign_saml_certificates_ended",
-                "provider" => self.common.id.to_string(), "use" => usage
-            )
-            .set(names.len() as f64);
+            let name = "countersign_saml_certificates_ended";
+            let gauge = metrics::gauge!(name, "provider" => self.common.id.to_string(), "use" => usage);
+            values.insert((name, usage), (gauge, names.len() as f64));
             if !names.is_empty() {
                 let names = names.join(", ");
                 let words = format!(
@@ -156,6 +186,7 @@ impl Saml {
         }
 
         let mut state = self.watch.state();
+        state.shown.only(values);
         let until = known.as_ref().and_then(|known| known.valid_until).filter(|_| self.fixed.is_none());
         // a later end begins a new time; an earlier one does not
         state.until = until.map(|until| match state.until {

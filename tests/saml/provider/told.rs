@@ -243,4 +243,32 @@ async fn the_time_that_is_left_is_a_metric() {
     bench.clock.advance(std::time::Duration::from_millis(150_500));
     bench.entry.upstream.tend(&bench.context).await;
     assert_eq!(gauges.0.lock().unwrap().get(name), Some(&-50.5));
+    // Once another one has its place it shows nothing, also if it was looking just then.
+    bench.entry.upstream.retire();
+    assert!(gauges.0.lock().unwrap()[name].is_nan());
+    bench.entry.upstream.tend(&bench.context).await;
+    assert!(gauges.0.lock().unwrap().values().all(|value| value.is_nan()));
+}
+
+/// A gauge that nobody sets would show the last value for ever, and wake somebody.
+#[tokio::test]
+async fn what_ends_no_more_is_a_metric_no_more() {
+    let remote = remote(&idp().metadata().xml(), TRUSTED);
+    let gauges = Gauges::default();
+    let _kept = metrics::set_default_local_recorder(&gauges);
+    let name = "countersign_saml_certificate_expiry_seconds acme metadata";
+    let shown = || gauges.0.lock().unwrap().get(name).copied();
+    remote.accepts(Key::rsa()).await.unwrap();
+    remote.look().await;
+    assert_eq!(shown(), None);
+    let mut ending = idp().metadata();
+    ending.valid_until = Some(instant(remote.bench.now(), 2 * DAY));
+    remote.publish(&ending);
+    remote.later(DAY as u64);
+    remote.look().await;
+    assert!(shown().is_some_and(|left| left > 0.0), "{:?}", shown());
+    remote.publish(&idp().metadata());
+    remote.later(DAY as u64);
+    remote.look().await;
+    assert!(shown().is_some_and(f64::is_nan), "{:?}", shown());
 }
