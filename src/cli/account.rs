@@ -309,7 +309,7 @@ fn json_of_view(view: &AccountView) -> Value {
             let event = &record.event;
             json!({
                 "at": at(event.at), "kind": event.kind.as_str(), "actor": event.actor.to_string(),
-                "data": event.data,
+                "provider": event.provider, "client": event.client, "reason": event.reason, "data": event.data,
             })
         })
         .collect();
@@ -341,7 +341,11 @@ fn text_of(view: &AccountView) -> String {
     });
     let events = view.events.iter().map(|record| {
         let event = &record.event;
-        format!("{}  {} by {}", at(event.at), event.kind.as_str(), event.actor)
+        let by = event.provider.as_ref().map(|provider| format!(", {provider}")).unwrap_or_default();
+        let remarks = event.data.get("remarks").and_then(Value::as_array).into_iter().flatten();
+        let remarks: String =
+            remarks.filter_map(Value::as_str).map(|remark| format!("\n    {remark}")).collect();
+        format!("{}  {} by {}{by}{remarks}", at(event.at), event.kind.as_str(), event.actor)
     });
     let lines = |items: &mut dyn Iterator<Item = String>| items.collect::<Vec<_>>().join("\n");
     facts(&[

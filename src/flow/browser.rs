@@ -2,7 +2,7 @@
 //! the business of `http::cookies`.
 
 use crate::ids::ProviderId;
-use crate::tokens::handle::{Digest, Flow, Handle, Invitation, SessionSecret};
+use crate::tokens::handle::{BrowserName, Digest, Flow, Handle, Invitation, SessionSecret};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -13,8 +13,9 @@ pub struct Browser {
     pub flows: BTreeMap<String, String>,
     /// The secret of its session.
     pub session: Option<Handle<SessionSecret>>,
-    /// Digest of that secret, which comes along with an answer by POST from another site too, and opens nothing.
-    pub session_digest: Option<Digest>,
+    /// Its name. It opens nothing: it says which sessions are in this browser, where the secret that it brings is an old
+    /// one or none, for renewing or ending them.
+    pub name: Option<Handle<BrowserName>>,
     /// An invitation that the person accepted.
     pub invitation: Option<Handle<Invitation>>,
     /// The provider that it used last; a convenience, never a proof.
@@ -27,10 +28,22 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Digest of the secret of the session that it brings, for renewing or ending it; never a proof of who is there.
-    pub fn brought(&self) -> Option<Digest> {
-        self.session.as_ref().map(Handle::digest).or_else(|| self.session_digest.clone())
+    /// The digests by which its sessions are found.
+    pub fn traces(&self) -> Traces {
+        Traces {
+            secret: self.session.as_ref().map(Handle::digest),
+            name: self.name.as_ref().map(Handle::digest),
+        }
     }
+}
+
+/// By what the sessions of a browser are found; none of it shows who is there.
+#[derive(Debug, Clone, Default)]
+pub struct Traces {
+    /// Digest of the secret that it brings.
+    pub secret: Option<Digest>,
+    /// Digest of its name.
+    pub name: Option<Digest>,
 }
 
 /// What it takes away.
@@ -40,6 +53,8 @@ pub struct Changes {
     pub flows: BTreeMap<String, FlowCookie>,
     /// A new session, or the end of the old one.
     pub session: Option<SessionCookie>,
+    /// Its name from now on. It goes with the session.
+    pub name: Option<Handle<BrowserName>>,
     /// An invitation that was accepted, or used up.
     pub invitation: Option<InvitationCookie>,
     /// The provider that it used last.
@@ -109,6 +124,7 @@ impl Changes {
     pub fn then(&mut self, later: Self) {
         self.flows.extend(later.flows);
         self.session = later.session.or_else(|| self.session.take());
+        self.name = later.name.or_else(|| self.name.take());
         self.invitation = later.invitation.or_else(|| self.invitation.take());
         self.last_used = later.last_used.or_else(|| self.last_used.take());
         self.wish = later.wish.or_else(|| self.wish.take());

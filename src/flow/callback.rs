@@ -4,16 +4,15 @@ use crate::context::Timestamp;
 use crate::failure::{Failure, OAuthCode, UserMessage};
 use crate::flow::browser::{Browser, Changes, InvitationCookie, SessionCookie};
 use crate::flow::refusals::Refused;
-use crate::flow::sessions::SignedIn;
+use crate::flow::sessions;
 use crate::flow::state::{self, Asking, Joining, Stage};
 use crate::flow::unsolicited::unsolicited;
-use crate::flow::vouching::{Settled, vouch, vouching};
+use crate::flow::vouching::{Entrance, Settled, vouch, vouching};
 use crate::flow::{App, Outcome, Snapshot, Step, resume, sign_in};
 use crate::ids::ProviderId;
 use crate::sessions::Session;
 use crate::store::StoreError;
-use crate::tokens::handle::{Handle, SessionSecret};
-use crate::upstream::{Callback, CallbackMethod, Demanded, Entry, Trace};
+use crate::upstream::{Callback, CallbackMethod, Demanded, Entry, Trace, Vouched};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::collections::BTreeMap;
@@ -69,7 +68,7 @@ pub async fn callback(
         .decode(&away.state)
         .map_err(|_| Failure::internal("flow.state", "a sealed flow has a broken upstream state"))?;
     let demand = resume::demand(&flow);
-    let known = known_proof(app, browser, &flow, &away.provider)
+    let known = known_proof(app, browser, &away.provider)
         .await
         .map_err(|error| Refused::from(error).in_flow(&flow))?;
     let now = app.context.now();
@@ -91,7 +90,7 @@ pub async fn callback(
     let mut trace = Trace::default();
     let vouched = entry.upstream.finish(&app.context, &upstream_state, &callback, &mut trace).await;
     let vouched = match vouched {
-        Ok(vouched) => vouched,
+        Ok(vouched) => Vouched { remarks: trace.remarks().clone(), ..vouched },
         Err(failure) => {
             let refused = turned_away(app, browser, flow, &away.provider, (failure, None)).await?;
             return Err(refused.traced(trace));
@@ -100,8 +99,8 @@ pub async fn callback(
     let mut asking = Asking::of(&vouched, &entry, &attempt, now);
     let request = vouching(app, &snapshot, browser, &entry, &flow, vouched, &attempt);
     match vouch(app, request).await {
-        Ok(Settled::SignedIn(secret, session)) => {
-            let changes = signed_in(app, browser, &mut flow, &away.provider, secret, session).await?;
+        Ok(Settled::SignedIn(entrance)) => {
+            let changes = signed_in(app, browser, &mut flow, &away.provider, entrance).await?;
             Ok(Outcome { step: Step::Continue(flow.handle()?), changes })
         }
         Ok(Settled::Missing(wanted)) => {
@@ -138,8 +137,7 @@ pub(super) async fn signed_in(
     browser: &Browser,
     flow: &mut state::FlowState,
     provider: &ProviderId,
-    secret: Handle<SessionSecret>,
-    session: SignedIn,
+    Entrance { secret, browser: name, session }: Entrance,
 ) -> Result<Changes, Failure> {
     let how = if session.renewed { "renewed" } else { "started" };
     metrics::counter!("countersign_sign_ins_total", "provider" => provider.to_string(), "session" => how)
@@ -149,6 +147,7 @@ pub(super) async fn signed_in(
     let invited = flow.invitation.take().is_some() || browser.invitation.is_some();
     let mut changes = state::keep(app, browser, flow, false).await?;
     changes.session = Some(SessionCookie::Keep(secret));
+    changes.name = Some(name);
     if invited {
         // Used up by this sign-in, or of no use to somebody who has an account.
         changes.invitation = Some(InvitationCookie::Forget);
@@ -177,31 +176,17 @@ pub(super) async fn turned_away(
     Ok(Refused::from(failure).at(provider).in_flow(&flow).with(changes))
 }
 
-/// When the person last proved themselves at this provider, by its own word, in the session that the browser has, or had
-/// when it left for the provider.
+/// When the person last proved themselves at this provider, by its own word, in a session of this browser.
 async fn known_proof(
     app: &App,
     browser: &Browser,
-    flow: &state::FlowState,
     provider: &ProviderId,
 ) -> Result<Option<Timestamp>, StoreError> {
-    let (brought, before) = (browser.brought(), flow.session_before.clone());
-    if brought.is_none() && before.is_none() {
+    let traces = browser.traces();
+    if traces.secret.is_none() && traces.name.is_none() {
         return Ok(None);
     }
-    let sessions = app
-        .store
-        .read(move |tx| -> Result<Vec<Session>, StoreError> {
-            let mut found = Vec::new();
-            if let Some(secret) = &brought {
-                found.extend(tx.session_by_secret(secret)?);
-            }
-            if let Some(id) = &before {
-                found.extend(tx.session(id)?);
-            }
-            Ok(found)
-        })
-        .await?;
+    let sessions: Vec<Session> = app.store.read(move |tx| sessions::in_browser(tx, &traces)).await?;
     let proofs = sessions.into_iter().flat_map(|session| session.proofs);
     Ok(proofs
         .filter(|proof| proof.provider == *provider && proof.auth_time_asserted)

@@ -131,12 +131,15 @@ pub async fn logout(
         }
         (_, Some(current)) => {
             proof = current.session.latest().cloned();
-            let (session, told) = end(app, current).await?;
-            frames = told.iter().filter_map(|id| frame(&snapshot, id, &session)).collect();
+            for (session, told) in end(app, browser, current).await? {
+                frames.extend(told.iter().filter_map(|id| frame(&snapshot, id, &session)));
+            }
         }
         (_, None) => {}
     }
-    let mut changes = Changes { session: Some(SessionCookie::Forget), ..Changes::none() };
+    // Where another site only had the address loaded, nothing was brought, and nothing is taken away.
+    let known = proof.is_some() || browser.session.is_some();
+    let mut changes = Changes { session: known.then_some(SessionCookie::Forget), ..Changes::none() };
     let mut trouble = None;
     let entry = proof.as_ref().and_then(|proof| snapshot.upstreams.get(&proof.provider));
     if let (Some(proof), Some(entry)) = (&proof, entry.filter(|entry| entry.policy.enabled)) {
@@ -169,18 +172,29 @@ pub async fn logout(
     Ok(LoggedOut { step, client, wrong, trouble, changes })
 }
 
-/// Ends the session; its clients. Of many who do it at once one is given them.
-async fn end(app: &App, current: Current) -> Result<(SessionId, Vec<ClientId>), StoreError> {
-    let now = app.context.now();
-    let id = current.session.id.clone();
-    let told = app
-        .store
+/// Ends the session, and what the same person has in this browser beside it: sessions that ran out, or whose secret never
+/// reached it. Each with its clients. Of many who do it at once one is given them.
+async fn end(
+    app: &App,
+    browser: &Browser,
+    current: Current,
+) -> Result<Vec<(SessionId, Vec<ClientId>)>, StoreError> {
+    let (now, traces) = (app.context.now(), browser.traces());
+    app.store
         .write(move |tx| -> Result<_, StoreError> {
-            let (session, account) = (&current.session.id, &current.account.id);
-            sessions::end(tx, session, account, Actor::Person(account.clone()), "logout", now)
+            let account = &current.account.id;
+            let here = sessions::in_browser(tx, &traces)?.into_iter();
+            let mut ids = vec![current.session.id.clone()];
+            ids.extend(here.filter(|one| one.account == *account).map(|one| one.id));
+            ids.dedup();
+            let mut ended = Vec::new();
+            for id in ids {
+                let actor = Actor::Person(account.clone());
+                ended.extend(sessions::end(tx, &id, account, actor, "logout", now)?.map(|told| (id, told)));
+            }
+            Ok(ended)
         })
-        .await?;
-    Ok((id, told.unwrap_or_default()))
+        .await
 }
 
 /// What a client wants the browser to load (OIDC Front-Channel Logout §2): with `iss`, and `sid` as in its ID

@@ -17,7 +17,7 @@ use crate::flow::state::{self, Asking, CodeProof, FlowState, Stage, start_again}
 use crate::flow::vouching::{Settled, vouch, vouching};
 use crate::flow::{App, Outcome, Snapshot, Step, resume};
 use crate::ids::ReferenceId;
-use crate::upstream::Entry;
+use crate::upstream::{Entry, Trace};
 use std::sync::Arc;
 
 /// What the page asks, as plain data.
@@ -420,11 +420,12 @@ async fn finish(
     let request = vouching(app, snapshot, browser, &waiting.entry, &waiting.flow, vouched, &attempt)
         .answered(asking.given(), asking.vouched_at);
     match vouch(app, request).await {
-        Ok(Settled::SignedIn(secret, session)) => {
+        Ok(Settled::SignedIn(entrance)) => {
             let (mut flow, provider) = (waiting.flow, waiting.entry.id);
-            let mut changes = signed_in(app, browser, &mut flow, &provider, secret.clone(), session).await?;
+            let (secret, name) = (entrance.secret.clone(), entrance.browser.clone());
+            let mut changes = signed_in(app, browser, &mut flow, &provider, entrance).await?;
             // From here as from a form: the answer to the application, or the next page.
-            let browser = Browser { session: Some(secret), ..browser.clone() };
+            let browser = Browser { session: Some(secret), name: Some(name), ..browser.clone() };
             match resume::dispatch(app, snapshot, &browser, flow, true).await {
                 Ok(outcome) => {
                     changes.then(outcome.changes);
@@ -446,6 +447,9 @@ async fn finish(
             let trouble = Trouble { email: Some(EmailTrouble::Taken), ..Trouble::default() };
             waiting.again(app, browser, trouble, Some(failure), None).await
         }
-        Err(why) => Err(turned_away(app, browser, waiting.flow, &waiting.entry.id, why).await?),
+        Err(why) => {
+            let refused = turned_away(app, browser, waiting.flow, &waiting.entry.id, why).await?;
+            Err(refused.traced(Trace::default()))
+        }
     }
 }

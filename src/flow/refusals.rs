@@ -86,9 +86,15 @@ impl Refused {
         self.0.client = client.cloned();
         self
     }
-    /// The steps of validation.
+    /// The steps of validation. The last is the one that failed: what was decided after the checks is a step too.
     #[must_use]
-    pub fn traced(mut self, trace: Trace) -> Self {
+    pub fn traced(mut self, mut trace: Trace) -> Self {
+        if trace.steps().iter().all(|step| step.passed) {
+            let (failure, detail) = (&self.0.failure, &self.0.failure.detail);
+            let expected = detail.expected.clone().unwrap_or_else(|| "to be let in".to_owned());
+            let received = detail.received.clone().unwrap_or_else(|| detail.note.to_string());
+            trace.step(failure.reason, expected, received, false);
+        }
         self.0.trace = trace;
         self
     }

@@ -118,7 +118,7 @@ pub async fn dispatch(
     if matches!(flow.stage, Stage::Asking(_)) {
         return Ok(Outcome { step: Step::Details(flow.handle()?), changes: Changes::none() });
     }
-    let current = sessions::current(app, browser).await?;
+    let current = sessions::of_flow(app, browser, &flow).await?;
     let facts = match &current {
         Some(current) => Some(session_facts(snapshot, &client, &flow, current)?),
         None => None,
@@ -138,9 +138,6 @@ pub async fn dispatch(
             "the person signed in, and none of the demanded authentication contexts was reached",
         );
         return Err(refused.in_flow(&flow).to_client(&redirect));
-    }
-    if let Some(current) = &current {
-        flow.session_before = Some(current.session.id.clone());
     }
     let silent = flow.request.prompt.none;
     let open = |candidate: &Candidate| admits(snapshot, &client, &demand, candidate);

@@ -4,7 +4,8 @@ use crate::accounts::{Account, AccountStatus, Identity};
 use crate::audit::{Actor, AuditEvent, AuditKind};
 use crate::context::Timestamp;
 use crate::flow::App;
-use crate::flow::browser::Browser;
+use crate::flow::browser::{Browser, Traces};
+use crate::flow::state::{FlowState, Stage};
 use crate::ids::{AccountId, ClientId, IdentityId, ProviderId, SessionId};
 use crate::sessions::{Proof, Session};
 use crate::store::{StoreError, Tx};
@@ -34,6 +35,22 @@ pub async fn current(app: &App, browser: &Browser) -> Result<Option<Current>, St
     app.store.read(move |tx| by_secret(tx, &digest, now, idle)).await
 }
 
+/// The session with which a sign-in in progress goes on: the one that the browser brings; else the one that the sign-in itself
+/// proved in this browser. Of two tabs that come back at once, each answer makes the other's secret an old one.
+///
+/// # Errors
+/// When the store fails.
+pub async fn of_flow(app: &App, browser: &Browser, flow: &FlowState) -> Result<Option<Current>, StoreError> {
+    if let Some(current) = current(app, browser).await? {
+        return Ok(Some(current));
+    }
+    let (Stage::Settled { session, .. }, Some(name)) = (&flow.stage, &browser.name) else { return Ok(None) };
+    let (id, name) = (session.clone(), name.digest());
+    let (now, idle) = (app.context.now(), app.now().settings.sessions.idle);
+    let proved = app.store.read(move |tx| by_id(tx, &id, now, idle)).await?;
+    Ok(proved.filter(|proved| proved.session.browser.as_ref() == Some(&name)))
+}
+
 fn by_secret(
     tx: &mut Tx<'_>,
     digest: &Digest,
@@ -44,24 +61,41 @@ fn by_secret(
     live(tx, session, now, idle)
 }
 
-/// The session that a browser brings, unless it was ended: one that merely ran out can be signed out of all the same, since
-/// what was granted in it goes on.
+/// The session that a browser has, unless it was ended: one that merely ran out can be signed out of all the same, since
+/// what was granted in it goes on; and so can one whose new secret never reached the browser.
 ///
 /// # Errors
 /// When the store fails.
 pub async fn not_ended(app: &App, browser: &Browser) -> Result<Option<Current>, StoreError> {
-    let Some(secret) = &browser.session else { return Ok(None) };
-    let digest = secret.digest();
+    let traces = browser.traces();
+    if traces.secret.is_none() && traces.name.is_none() {
+        return Ok(None);
+    }
     app.store
         .read(move |tx| -> Result<_, StoreError> {
-            let session = tx.session_by_secret(&digest)?;
-            let Some(session) = session.filter(|session| session.revoked_at.is_none()) else {
-                return Ok(None);
-            };
+            let Some(session) = in_browser(tx, &traces)?.into_iter().next() else { return Ok(None) };
             let account = tx.account(&session.account)?;
             Ok(account.map(|account| Current { session, account }))
         })
         .await
+}
+
+/// The sessions in a browser that nobody has ended, live or run out; first the one whose secret it brings, then the one that
+/// was used last.
+///
+/// # Errors
+/// When the store fails.
+pub fn in_browser(tx: &mut Tx<'_>, traces: &Traces) -> Result<Vec<Session>, StoreError> {
+    let mut found = Vec::new();
+    if let Some(secret) = &traces.secret {
+        found.extend(tx.session_by_secret(secret)?.filter(|session| session.revoked_at.is_none()));
+    }
+    if let Some(name) = &traces.name {
+        let named = tx.sessions_in_browser(name)?;
+        let first = found.first().map(|session: &Session| session.id.clone());
+        found.extend(named.into_iter().filter(|session| Some(&session.id) != first.as_ref()));
+    }
+    Ok(found)
 }
 
 /// The session of that name, if it is still live and its person active.
@@ -107,10 +141,10 @@ pub struct SignIn {
     pub account: AccountId,
     /// By what.
     pub proof: Proof,
-    /// The session that the browser brings now, by the digest of its secret.
+    /// Digest of the secret that the browser brings.
     pub brought: Option<Digest>,
-    /// The session that the browser had when it left for the provider: another answer may have given that a new secret.
-    pub before: Option<SessionId>,
+    /// Digest of the browser's name.
+    pub browser: Digest,
     /// The public id for a new session.
     pub new_id: SessionId,
     /// Digest of the new secret.
@@ -146,18 +180,12 @@ impl SignedIn {
 /// # Errors
 /// When the store fails.
 pub fn sign_in(tx: &mut Tx<'_>, who: &SignIn) -> Result<SignedIn, StoreError> {
-    let mut met = Vec::new();
-    if let Some(secret) = &who.brought {
-        met.extend(tx.session_by_secret(secret)?);
-    }
-    if let Some(id) = &who.before {
-        met.extend(tx.session(id)?);
-    }
-    met.dedup_by(|one, other| one.id == other.id);
+    let traces = Traces { secret: who.brought.clone(), name: Some(who.browser.clone()) };
+    let mut met = in_browser(tx, &traces)?;
     met.retain(|session| session.is_live(who.now, who.idle));
     let own = met.iter().position(|session| session.account == who.account);
     let own = own.map(|place| met.swap_remove(place));
-    // One browser has one session: of two, which two answers at once can bring about, the second ends too.
+    // One browser has one session. One that ran out stays as it is: what was granted in it is ended by signing out.
     for session in &met {
         replace(tx, who, session)?;
     }
@@ -165,6 +193,9 @@ pub fn sign_in(tx: &mut Tx<'_>, who: &SignIn) -> Result<SignedIn, StoreError> {
         && let Some(secret) = tx.session_secret(&session.id)?
         && renew(tx, who, &session, &secret)?
     {
+        if session.browser.as_ref() != Some(&who.browser) {
+            tx.place_session(&session.id, &who.browser)?;
+        }
         return Ok(SignedIn::of(who, session.id, true));
     }
     let session = Session {
@@ -175,6 +206,7 @@ pub fn sign_in(tx: &mut Tx<'_>, who: &SignIn) -> Result<SignedIn, StoreError> {
         last_seen_at: who.now,
         expires_at: who.now.plus(who.absolute),
         revoked_at: None,
+        browser: Some(who.browser.clone()),
     };
     tx.insert_session(&session, &who.new_secret)?;
     Ok(SignedIn::of(who, session.id, false))
@@ -224,7 +256,8 @@ fn end_as(tx: &mut Tx<'_>, id: &SessionId, event: AuditEvent) -> Result<Option<V
 }
 
 /// Whose sessions a logout at a provider means (OIDC Back-Channel Logout §2.6, SAML Core §3.7.3.1): its own
-/// sessions, the person, or both. All that is named must fit.
+/// sessions, the person, or both. All that is named must fit; where the provider named no session at the sign-in, the
+/// person is enough.
 #[derive(Debug, Clone, Copy)]
 pub struct AtProvider<'a> {
     /// The provider, which has proved that it is the one that says so.
@@ -245,6 +278,7 @@ impl AtProvider<'_> {
     fn means(&self, session: &Session, ways_in: &[Identity]) -> bool {
         session.proofs.iter().any(|proof| {
             let there = proof.upstream_session.as_ref();
+            let whose = self.identity.is_some() || self.name.is_some();
             let by = ways_in.iter().find(|identity| identity.id == proof.identity);
             proof.provider == *self.provider
                 && by.is_none_or(|identity| identity.key.issuer == self.issuer)
@@ -252,7 +286,7 @@ impl AtProvider<'_> {
                 && self
                     .name
                     .is_none_or(|name| proof.upstream_name.as_ref().is_some_and(|own| own.key == name))
-                && (self.sessions.is_empty() || there.is_some_and(|own| self.sessions.contains(own)))
+                && (self.sessions.is_empty() || there.map_or(whose, |own| self.sessions.contains(own)))
         })
     }
 }
@@ -291,9 +325,14 @@ pub fn end_upstream_for(
     match (at.sessions, at.identity, at.name) {
         ([], Some(identity), _) => found = tx.sessions_of(&identity.account)?,
         ([], None, Some(name)) => found = tx.sessions_by_upstream_name(at.provider, name)?,
-        (sessions, ..) => {
+        (sessions, identity, name) => {
             for session in sessions {
                 found.extend(tx.sessions_by_upstream(at.provider, session)?);
+            }
+            match (identity, name) {
+                (_, Some(name)) => found.extend(tx.sessions_by_upstream_name(at.provider, name)?),
+                (Some(identity), None) => found.extend(tx.sessions_of(&identity.account)?),
+                (None, None) => {}
             }
         }
     }

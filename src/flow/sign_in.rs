@@ -9,8 +9,9 @@ use crate::failure::{Failure, OAuthCode, UserMessage};
 use crate::flow::browser::{Browser, Changes};
 use crate::flow::refusals::Refused;
 use crate::flow::state::{self, Away, FlowState, Stage, start_again};
-use crate::flow::{App, Outcome, Snapshot, Step, resume, sessions};
+use crate::flow::{App, Outcome, Snapshot, Step, resume};
 use crate::ids::ProviderId;
+use crate::tokens::handle::Handle;
 use crate::upstream::{BeginRequest, ProviderDisplay};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -107,7 +108,7 @@ pub fn ways(snapshot: &Snapshot, browser: &Browser, flow: FlowState, query: &str
 pub async fn choose(
     app: &App,
     browser: &Browser,
-    mut flow: FlowState,
+    flow: FlowState,
     wanted: Option<&str>,
 ) -> Result<Outcome, Refused> {
     let snapshot = app.now();
@@ -122,10 +123,6 @@ pub async fn choose(
     let chosen = chooser::admit(&Offer::new(&snapshot.catalogue, &open), wanted.unwrap_or_default())
         .map(|chosen| chosen.id.clone())
         .map_err(|failure| Refused::from(failure).in_flow(&flow))?;
-    // It may have begun since the list was shown, and an answer by POST from another site brings no cookie of it.
-    if let Some(current) = sessions::current(app, browser).await? {
-        flow.session_before = Some(current.session.id);
-    }
     depart(app, &snapshot, browser, flow, &chosen).await
 }
 
@@ -186,7 +183,9 @@ pub async fn depart(
         state: URL_SAFE_NO_PAD.encode(begun.state.as_slice()),
         left_at: app.context.now(),
     }));
-    let changes = state::keep(app, browser, &flow, entry.upstream.answers_by_post()).await?;
+    let mut changes = state::keep(app, browser, &flow, entry.upstream.answers_by_post()).await?;
+    // Before it leaves: of several answers at once, none comes back with what another one gives.
+    changes.name = browser.name.is_none().then(|| Handle::new(&app.context));
     let step = Step::Provider { name: entry.display.name, departure: begun.departure };
     Ok(Outcome { step, changes })
 }

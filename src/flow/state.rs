@@ -59,9 +59,6 @@ pub struct FlowState {
     pub begun_at: Timestamp,
     /// When it ends.
     pub expires_at: Timestamp,
-    /// The session that the browser had when it began, or left for a provider.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub session_before: Option<SessionId>,
     /// Digest of the invitation that the browser had when it left for a provider: an answer by POST from another site
     /// brings no cookie of ours but the flow's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -145,6 +142,9 @@ pub struct Asking {
     identity: Waiting,
     /// Whether the provider's claim filter lets a new account be made.
     passes_filter: bool,
+    /// What was passed over.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    remarks: BTreeSet<String>,
     /// Digest of the departure's handle: it can be ended once, and codes are bound to it.
     pub attempt: String,
     /// When the provider vouched.
@@ -188,6 +188,7 @@ impl Asking {
             settings: digest_of(entry),
             identity: Waiting::of(&vouched.identity),
             passes_filter: vouched.passes_filter,
+            remarks: vouched.remarks.clone(),
             attempt: attempt.as_str().to_owned(),
             vouched_at: now,
             wanted: BTreeSet::new(),
@@ -198,7 +199,12 @@ impl Asking {
     }
     /// What was vouched for, again. The answer itself is used up.
     pub fn vouched(&self) -> Vouched {
-        Vouched { identity: self.identity.identity(), passes_filter: self.passes_filter, replay: None }
+        Vouched {
+            identity: self.identity.identity(),
+            passes_filter: self.passes_filter,
+            remarks: self.remarks.clone(),
+            replay: None,
+        }
     }
     /// Whether the provider would be believed by the same settings now.
     ///
@@ -233,7 +239,6 @@ impl FlowState {
             subject: None,
             begun_at: now,
             expires_at: now.plus(lifetime),
-            session_before: None,
             invitation: None,
             unasked: false,
             list_wanted: false,

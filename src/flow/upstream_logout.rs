@@ -7,7 +7,7 @@
 use crate::accounts::IdentityKey;
 use crate::context::Timestamp;
 use crate::failure::{Failure, UserMessage};
-use crate::flow::browser::{Browser, Changes, SessionCookie};
+use crate::flow::browser::{Browser, Changes, SessionCookie, Traces};
 use crate::flow::logout::{Frame, LoggedOut, LogoutStep, Trouble, frame};
 use crate::flow::parting::{self, Parting};
 use crate::flow::refusals::Refused;
@@ -148,9 +148,9 @@ async fn taken(
     trace: Trace,
 ) -> Result<Heard, Refused> {
     let (reply, replayed) = (notice.reply.take(), notice.replay.reason);
-    let brought = browser.brought();
+    let traces = browser.traces();
     let (id, now) = (entry.id.clone(), app.context.now());
-    let settled = app.store.write(move |tx| settle(tx, &id, &notice, brought.as_ref(), now)).await;
+    let settled = app.store.write(move |tx| settle(tx, &id, &notice, &traces, now)).await;
     let refused = |failure: Failure| Refused::from(failure).at(&entry.id).traced(trace.clone());
     let settled = match settled {
         Ok(Some(settled)) => Ok(settled),
@@ -224,7 +224,7 @@ fn settle(
     tx: &mut Tx<'_>,
     provider: &ProviderId,
     notice: &LogoutNotice,
-    brought: Option<&Digest>,
+    traces: &Traces,
     now: Timestamp,
 ) -> Result<Option<Settled>, StoreError> {
     let Replay { what, until, .. } = &notice.replay;
@@ -240,10 +240,8 @@ fn settle(
             None => return Ok(Some(Settled::default())),
         },
     };
-    let brought = match brought {
-        Some(secret) => tx.session_by_secret(secret)?.map(|session| session.id),
-        None => None,
-    };
+    let here: Vec<SessionId> =
+        sessions::in_browser(tx, traces)?.into_iter().map(|session| session.id).collect();
     let at = AtProvider {
         provider,
         issuer: &notice.issuer,
@@ -252,7 +250,7 @@ fn settle(
         name: notice.name.as_ref().map(|name| name.key.as_str()),
     };
     let ended = sessions::end_upstream(tx, &at, now)?;
-    let this_browser = brought.is_some_and(|brought| ended.iter().any(|ended| ended.session == brought));
+    let this_browser = ended.iter().any(|ended| here.contains(&ended.session));
     Ok(Some(Settled { ended, this_browser }))
 }
 
@@ -260,6 +258,8 @@ fn settle(
 /// which moment what was said of a session, or of a person, counts no more.
 const ENDED: &str = "upstream_ended";
 const ENDED_BEFORE: &str = "upstream_ended_before";
+/// Stands for the session of a sign-in of which the provider named none. No session has an empty name.
+const NO_SESSION: &str = "";
 /// For how long that moment is remembered: a sign-in lasts an hour at most (`sign_in.lifetime`), a word of the provider may
 /// be five minutes old, and its clock may differ from ours by as much, at the sign-in and at the logout. Nothing that was
 /// said before can be brought later.
@@ -298,6 +298,8 @@ fn remember(
     let mut marks: Vec<Digest> = notice.sessions.iter().map(|session| mark(Some(session))).collect();
     if marks.is_empty() {
         marks.push(mark(None));
+    } else if notice.name.is_some() || notice.identity.is_some() {
+        marks.push(mark(Some(NO_SESSION)));
     }
     tx.take_turn(&marks, Turn::Alone)?;
     let moment = notice.issued.plus(REMEMBERED);
@@ -364,13 +366,14 @@ pub fn ended_already(
         Some(name) => {
             marks.extend(session.map(|session| ended(provider, &name.key, Some(session))));
             marks.push(ended(provider, &name.key, None));
+            marks.extend(session.is_none().then(|| ended(provider, &name.key, Some(NO_SESSION))));
         }
         None => {
             let key = identity.key();
             let subject = Some((key.subject.as_str(), key.format.as_str()));
             marks.push(ended_at(provider, &key.issuer, subject, None));
+            marks.push(ended_at(provider, &key.issuer, subject, session.or(Some(NO_SESSION))));
             if session.is_some() {
-                marks.push(ended_at(provider, &key.issuer, subject, session));
                 marks.push(ended_at(provider, &key.issuer, None, session));
             }
         }

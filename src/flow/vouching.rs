@@ -17,8 +17,8 @@ use crate::flow::{App, Snapshot, said, upstream_logout};
 use crate::ids::{AccountId, ClientId, IdentityId, ProviderId, SessionId};
 use crate::linking::{self, Decision, EmailFact};
 use crate::sessions::Proof;
-use crate::store::{StoreError, Tx};
-use crate::tokens::handle::{Digest, Handle, SessionSecret};
+use crate::store::{StoreError, Turn, Tx};
+use crate::tokens::handle::{BrowserName, Digest, Handle, SessionSecret};
 use crate::upstream::identity::ExternalIdentity;
 use crate::upstream::registry::Registry;
 use crate::upstream::{Entry, Linking, ProfileRefresh, ProviderPolicy, Upstream, Vouched};
@@ -59,7 +59,7 @@ pub(super) struct Vouching {
 #[derive(Clone)]
 struct SignInParts {
     brought: Option<Digest>,
-    before: Option<SessionId>,
+    browser: Handle<BrowserName>,
     new_id: SessionId,
     idle: std::time::Duration,
     absolute: std::time::Duration,
@@ -89,8 +89,8 @@ pub(super) fn vouching(
         given: Given::default(),
         asked_since: None,
         session: SignInParts {
-            brought: browser.brought(),
-            before: flow.session_before.clone(),
+            brought: browser.traces().secret,
+            browser: browser.name.clone().unwrap_or_else(|| Handle::new(&app.context)),
             new_id: app.context.session_id(),
             idle: settings.sessions.idle,
             absolute: settings.sessions.absolute,
@@ -143,10 +143,20 @@ impl Vouching {
     }
 }
 
+/// What the browser takes along, and which session it has.
+pub(super) struct Entrance {
+    /// The session's new secret.
+    pub secret: Handle<SessionSecret>,
+    /// The browser's name.
+    pub browser: Handle<BrowserName>,
+    /// The session.
+    pub session: SignedIn,
+}
+
 /// What came of it.
 pub(super) enum Settled {
     /// The person is signed in.
-    SignedIn(Handle<SessionSecret>, SignedIn),
+    SignedIn(Entrance),
     /// The person must first tell this. Nothing is written of them.
     Missing(BTreeSet<Required>),
 }
@@ -178,8 +188,9 @@ pub(super) async fn vouch(app: &App, request: Vouching) -> Result<Settled, (Fail
     loop {
         tries += 1;
         let (request, digest) = (request.clone(), secret.digest());
+        let browser = request.session.browser.clone();
         let undone = match app.store.write(move |tx| settle(tx, &request, digest)).await {
-            Ok(Ok(signed_in)) => return Ok(Settled::SignedIn(secret, signed_in)),
+            Ok(Ok(session)) => return Ok(Settled::SignedIn(Entrance { secret, browser, session })),
             Ok(Err(missing)) => return Ok(Settled::Missing(missing)),
             Err(undone) => undone,
         };
@@ -224,6 +235,8 @@ fn settle(
     secret: Digest,
 ) -> Result<Result<SignedIn, BTreeSet<Required>>, Undone> {
     let identity = &request.vouched.identity;
+    // Of two answers to one browser, the later one sees the session that the earlier one began.
+    tx.take_turn(&[request.session.browser.digest()], Turn::Alone)?;
     use_up(tx, request)?;
     if upstream_logout::ended_already(tx, identity, request.now)? {
         let note = "the provider signed the person out before the sign-in was finished";
@@ -327,7 +340,7 @@ fn settle(
         .account(&account)
         .client(&request.client)
         .provider(identity.provider())
-        .data(changed);
+        .data(changed_and_passed_over(changed, &request.vouched.remarks));
     tx.append_audit(&event)?;
     Ok(Ok(signed_in))
 }
@@ -348,7 +361,7 @@ fn session_of(request: &Vouching, account: &AccountId, identity: IdentityId, sec
             upstream_name: said.upstream_name.clone(),
         },
         brought: request.session.brought.clone(),
-        before: request.session.before.clone(),
+        browser: request.session.browser.digest(),
         new_id: request.session.new_id.clone(),
         new_secret: secret,
         now: request.now,
@@ -577,6 +590,21 @@ fn assign(tx: &mut Tx<'_>, request: &Vouching, account: &AccountId) -> Result<se
     } else {
         serde_json::json!({ "assigned": names(&changes.add), "unassigned": names(&changes.remove) })
     })
+}
+
+/// The record of a sign-in: what it changed, and what was passed over in the provider's answer.
+fn changed_and_passed_over(changed: serde_json::Value, remarks: &BTreeSet<String>) -> serde_json::Value {
+    if remarks.is_empty() {
+        return changed;
+    }
+    let mut data = changed;
+    if !data.is_object() {
+        data = serde_json::json!({});
+    }
+    if let Some(data) = data.as_object_mut() {
+        data.insert("remarks".to_owned(), serde_json::json!(remarks));
+    }
+    data
 }
 
 fn described(assignment: &Assignment) -> String {

@@ -13,8 +13,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 const SESSION: &str = "cs_session";
-/// Says which session a browser has where another site posts an answer; it cannot be used as the session itself.
-const SESSION_DIGEST: &str = "cs_session_digest";
+/// The name of a browser, which comes along where another site posts an answer; it opens nothing.
+const BROWSER: &str = "cs_browser";
 const FLOW: &str = "cs_flow_";
 const LAST: &str = "cs_last";
 const INVITATION: &str = "cs_invitation";
@@ -41,7 +41,7 @@ pub fn read(headers: &HeaderMap, secure: bool) -> Result<Browser, Failure> {
         for pair in text.split(';') {
             let Some((name, value)) = pair.trim().split_once('=') else { continue };
             let Some(name) = name.strip_prefix(prefix) else { continue };
-            if ![SESSION, SESSION_DIGEST, LAST, INVITATION, WISH].contains(&name) && !name.starts_with(FLOW) {
+            if ![SESSION, BROWSER, LAST, INVITATION, WISH].contains(&name) && !name.starts_with(FLOW) {
                 continue;
             }
             if !seen.insert(name.to_owned()) {
@@ -58,7 +58,7 @@ pub fn read(headers: &HeaderMap, secure: bool) -> Result<Browser, Failure> {
                 }
                 Some(_) => {}
                 None if name == SESSION => browser.session = Handle::parse(value),
-                None if name == SESSION_DIGEST => browser.session_digest = digest(value),
+                None if name == BROWSER => browser.name = Handle::parse(value),
                 None if name == INVITATION => browser.invitation = Handle::parse(value),
                 None if name == WISH => browser.wish = wish(value),
                 None => browser.last_used = ProviderId::new(value).ok(),
@@ -73,11 +73,6 @@ fn wish(value: &str) -> Option<Wish> {
     let (provider, client) = value.split_once('.')?;
     let provider = ProviderId::new(provider).ok()?;
     Some(Wish { provider, client: Digest::from_stored(client.to_owned()) })
-}
-
-fn digest(value: &str) -> Option<Digest> {
-    let sound = value.len() == 64 && value.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    sound.then(|| Digest::from_stored(value.to_owned()))
 }
 
 fn is_short(text: &str) -> bool {
@@ -98,21 +93,19 @@ pub fn written(changes: &Changes, secure: bool) -> Vec<Cookie<'static>> {
             FlowCookie::Forget => cookie(&name, "", Some(Duration::ZERO), SameSite::Lax, secure),
         });
     }
+    // Like a flow's: on http (loopback only) there is one site.
+    let with_posts = if secure { SameSite::None } else { SameSite::Lax };
+    if let Some(name) = &changes.name {
+        cookies.push(cookie(BROWSER, name.expose(), None, with_posts, secure));
+    }
     match &changes.session {
         // A session cookie without an age ends with the browser; the session itself ends on our side.
         Some(SessionCookie::Keep(secret)) => {
             cookies.push(cookie(SESSION, secret.expose(), None, SameSite::Lax, secure));
-            // On http (loopback only) there is one site, and the session's own cookie always comes along.
-            if secure {
-                let digest = secret.digest();
-                cookies.push(cookie(SESSION_DIGEST, digest.as_str(), None, SameSite::None, secure));
-            }
         }
         Some(SessionCookie::Forget) => {
             cookies.push(cookie(SESSION, "", Some(Duration::ZERO), SameSite::Lax, secure));
-            if secure {
-                cookies.push(cookie(SESSION_DIGEST, "", Some(Duration::ZERO), SameSite::None, secure));
-            }
+            cookies.push(cookie(BROWSER, "", Some(Duration::ZERO), with_posts, secure));
         }
         None => {}
     }

@@ -5,6 +5,7 @@ pub mod notice;
 
 use crate::context::Timestamp;
 use crate::ids::{AccountId, IdentityId, ProviderId, SessionId};
+use crate::tokens::handle::Digest;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -60,6 +61,8 @@ pub struct Session {
     pub expires_at: Timestamp,
     /// When it was ended.
     pub revoked_at: Option<Timestamp>,
+    /// In which browser it is: digest of the name that the browser brings.
+    pub browser: Option<Digest>,
 }
 
 impl Session {

@@ -83,6 +83,7 @@ diesel::table! {
         last_seen_at -> BigInt,
         expires_at -> BigInt,
         revoked_at -> Nullable<BigInt>,
+        browser -> Nullable<Text>,
     }
 }
 

@@ -22,6 +22,7 @@ struct Row {
     last_seen_at: i64,
     expires_at: i64,
     revoked_at: Option<i64>,
+    browser: Option<String>,
 }
 
 impl Row {
@@ -34,6 +35,7 @@ impl Row {
             last_seen_at: Timestamp(self.last_seen_at),
             expires_at: Timestamp(self.expires_at),
             revoked_at: at_opt(self.revoked_at),
+            browser: self.browser.map(Digest::from_stored),
         })
     }
 }
@@ -71,6 +73,7 @@ impl Tx<'_> {
                 sessions::last_seen_at.eq(session.last_seen_at.0),
                 sessions::expires_at.eq(session.expires_at.0),
                 sessions::revoked_at.eq(session.revoked_at.map(|at| at.0)),
+                sessions::browser.eq(session.browser.as_ref().map(Digest::as_str)),
             ))
             .on_conflict_do_nothing()
             .execute(c))?;
@@ -104,6 +107,25 @@ impl Tx<'_> {
             .first(c)
             .optional())?;
         row.map(Row::domain).transpose()
+    }
+
+    /// The sessions in this browser that nobody has ended, live or run out, the one that was used last first.
+    pub fn sessions_in_browser(&mut self, browser: &Digest) -> Result<Vec<Session>, StoreError> {
+        let rows: Vec<Row> = on!(self, c => sessions::table
+            .filter(sessions::browser.eq(browser.as_str()))
+            .filter(sessions::revoked_at.is_null())
+            .order((sessions::last_seen_at.desc(), sessions::created_at.desc(), sessions::id.asc()))
+            .select(Row::as_select())
+            .load(c))?;
+        rows.into_iter().map(Row::domain).collect()
+    }
+
+    /// Notes in which browser a session is.
+    pub fn place_session(&mut self, id: &SessionId, browser: &Digest) -> Result<(), StoreError> {
+        on!(self, c => diesel::update(sessions::table.find(id.as_str()))
+            .set(sessions::browser.eq(browser.as_str()))
+            .execute(c))?;
+        Ok(())
     }
 
     /// The session of this public name, live or not.

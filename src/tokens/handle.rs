@@ -62,6 +62,8 @@ kinds! {
     Refresh = "csrt_";
     /// The secret of an SSO session's cookie.
     SessionSecret = "cssn_";
+    /// The name of a browser; it opens nothing.
+    BrowserName = "csbn_";
     /// An invitation.
     Invitation = "csiv_";
     /// A pushed authorization request: the end of its request URI.

@@ -6,6 +6,9 @@ use crate::upstream::Trace;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
+/// Where a provider cannot show what was demanded, and the settings say that its answer is enough.
+pub(in crate::upstream) const ON_TRUST: &str = "none shown: taken on trust, as `freshness` says";
+
 /// Characters of a received value that a trace keeps.
 const SHOWN: usize = 100;
 
@@ -40,11 +43,30 @@ impl<'a> Checks<'a> {
         self.trace.step(name, expected, clean(&received.into()), true);
     }
 
+    /// Something that is passed over: a step, and a remark for the record of the sign-in. `detail` stays in the trace.
+    pub fn remark(
+        &mut self,
+        name: &'static str,
+        expected: impl Into<String>,
+        what: &'static str,
+        detail: Option<&str>,
+    ) {
+        let received = detail.map_or_else(|| what.to_owned(), |detail| format!("{what}: {}", clean(detail)));
+        self.note(name, expected, received);
+        self.trace.remark(name, what);
+    }
+
+    /// A remark on the step that was recorded last.
+    pub fn remarked(&mut self, name: &'static str, what: &'static str) {
+        self.trace.remark(name, what);
+    }
+
     /// Records the steps of a part that was tried by itself.
     pub fn append(&mut self, steps: &Trace) {
         for step in steps.steps() {
             self.trace.step(&step.check, step.expected.clone(), step.received.clone(), step.passed);
         }
+        self.trace.remarks.extend(steps.remarks().iter().cloned());
     }
 
     /// Records the step that a failure names, and passes it on.
@@ -121,6 +143,7 @@ mod tests {
         let mut checks = Checks::new(&mut trace);
         checks.require("x.one", true, "a", "b").unwrap();
         checks.note("x.two", "c", "d\n");
+        checks.remark("x.over", "c", "left out", Some("a secret\n"));
         let failure = checks.require("x.three", false, "e", "f\n").unwrap_err();
         assert_eq!((failure.reason, failure.code), ("x.three", OAuthCode::AccessDenied));
         assert_eq!(failure.user, UserMessage::ProviderAnswerRefused);
@@ -130,7 +153,8 @@ mod tests {
         let _ = checks.fail(refused("x.five", "a note").expected("g", "h"));
         let mut copy = Trace::default();
         Checks::new(&mut copy).append(&trace);
-        assert_eq!(copy.steps(), trace.steps());
+        assert_eq!((copy.steps(), copy.remarks()), (trace.steps(), trace.remarks()));
+        assert_eq!(trace.remarks(), &["x.over: left out".to_owned()].into(), "nothing of what came");
         let told: Vec<_> = trace
             .steps()
             .iter()
@@ -141,6 +165,7 @@ mod tests {
             [
                 ("x.one", "a", "b", true),
                 ("x.two", "c", "d\u{fffd}", true),
+                ("x.over", "c", "left out: a secret\u{fffd}", true),
                 ("x.three", "e", "f\u{fffd}", false),
                 ("x.four", "an answer that holds", "a note", false),
                 ("x.five", "g", "h", false),

@@ -38,7 +38,7 @@ use crate::failure::Failure;
 use crate::ids::{ClientId, ProviderId};
 use async_trait::async_trait;
 use identity::ExternalIdentity;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
@@ -144,7 +144,10 @@ pub struct Step {
 
 /// The steps of one validation, in order.
 #[derive(Debug, Clone, Default)]
-pub struct Trace(Vec<Step>);
+pub struct Trace {
+    steps: Vec<Step>,
+    remarks: BTreeSet<String>,
+}
 
 impl Trace {
     /// Records a step.
@@ -155,7 +158,7 @@ impl Trace {
         received: impl Into<String>,
         passed: bool,
     ) {
-        self.0.push(Step {
+        self.steps.push(Step {
             check: check.to_owned(),
             expected: expected.into(),
             received: received.into(),
@@ -164,7 +167,15 @@ impl Trace {
     }
     /// All steps so far.
     pub fn steps(&self) -> &[Step] {
-        &self.0
+        &self.steps
+    }
+    /// Keeps in mind what an operator should know although it was passed over. `what` says nothing of the person.
+    pub fn remark(&mut self, check: &str, what: &'static str) {
+        self.remarks.insert(format!("{check}: {what}"));
+    }
+    /// What was passed over, each once: the check, and what it was.
+    pub fn remarks(&self) -> &BTreeSet<String> {
+        &self.remarks
     }
 }
 
@@ -175,6 +186,8 @@ pub struct Vouched {
     pub identity: ExternalIdentity,
     /// Whether the provider's claim filter lets a new account be made; `true` where none is configured.
     pub passes_filter: bool,
+    /// What was passed over, for the record of the sign-in; see [`Trace::remarks`].
+    pub remarks: BTreeSet<String>,
     /// What must never be accepted twice from this provider (assertion id, nonce …), until when.
     pub replay: Option<Replay>,
 }

@@ -4,11 +4,12 @@ use crate::accounts::email::canonical_domain;
 use crate::accounts::{EmailAddress, IdentityKey};
 use crate::failure::{Failure, UserMessage};
 use crate::jose::json::Object;
-use crate::upstream::checks::{Checks, clean, refused};
+use crate::upstream::checks::{Checks, refused};
 use crate::upstream::identity::{Authentication, ExternalIdentity, vouch_email};
 use crate::upstream::mapping::Mapping;
 use crate::upstream::settings::Common;
 use crate::upstream::{Replay, Vouched};
+use std::collections::BTreeSet;
 
 /// What a kind has checked.
 pub(in crate::upstream) struct Facts {
@@ -41,6 +42,16 @@ pub(in crate::upstream) fn vouch(
         .apply(&facts.claims)
         .map_err(|error| checks.fail(refused("mapping.limits", error.to_string())))?;
 
+    if let Some(filter) = &mapping.filter {
+        // Whether it matters is decided later: it lets in whoever has an account.
+        let read = filter.reads().iter().map(|name| {
+            let came = facts.claims.get(name).map_or_else(|| "absent".to_owned(), ToString::to_string);
+            format!("{name} {came}")
+        });
+        let came = format!("{} of {}", mapped.passes_filter, read.collect::<Vec<_>>().join(", "));
+        checks.note("provider.claim_filter", filter.as_str(), came);
+    }
+
     let apart = || facts.proved_email.clone().filter(|_| facts.proved_apart);
     let written = mapped.email.or_else(apart);
     let verified = match (mapped.email_verified, &written) {
@@ -51,11 +62,7 @@ pub(in crate::upstream) fn vouch(
     };
     let address = written.as_deref().and_then(|text| EmailAddress::parse(text).ok());
     if let (Some(written), None) = (&written, &address) {
-        checks.note(
-            "provider.email",
-            "an address, or none",
-            format!("left out, not an address: {}", clean(written)),
-        );
+        checks.remark("provider.email", "an address, or none", "left out, not an address", Some(written));
     }
 
     if !common.domains.0.is_empty() {
@@ -81,7 +88,12 @@ pub(in crate::upstream) fn vouch(
     };
     let identity =
         ExternalIdentity::new(key, email, mapped.profile, mapped.assignments, facts.authentication);
-    Ok(Vouched { identity, passes_filter: mapped.passes_filter, replay: facts.replay })
+    Ok(Vouched {
+        identity,
+        passes_filter: mapped.passes_filter,
+        remarks: BTreeSet::new(),
+        replay: facts.replay,
+    })
 }
 
 #[cfg(test)]

@@ -239,6 +239,7 @@ impl House {
             last_seen_at: now,
             expires_at: now.plus(Duration::from_secs(3600 * 12)),
             revoked_at: None,
+            browser: None,
         };
         let found = SignedIn {
             account: account.id.clone(),

@@ -91,6 +91,7 @@ pub fn session(account: &AccountId) -> Session {
         last_seen_at: NOW,
         expires_at: NOW.plus(HOUR),
         revoked_at: None,
+        browser: None,
     }
 }
 

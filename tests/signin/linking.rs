@@ -470,11 +470,16 @@ async fn two_first_sign_ins_at_once_make_one_account() {
 
 #[tokio::test]
 async fn a_provider_that_makes_no_accounts_refuses_newcomers() {
-    for (policy, reason) in [
-        ("\"never\"", "provider.provisioning"),
-        ("\"invitation\"", "provider.invitation"),
-        ("{ domains = [\"initech.example\"] }", "provider.domain"),
-        ("{ filter = \"claims.staff\" }", "provider.claim_filter"),
+    for (policy, reason, expected, received) in [
+        ("\"never\"", "provider.provisioning", "somebody who has an account", "nobody who is known"),
+        ("\"invitation\"", "provider.invitation", "an invitation", "none"),
+        (
+            "{ domains = [\"initech.example\"] }",
+            "provider.domain",
+            "a verified address at initech.example",
+            "globex.example",
+        ),
+        ("{ filter = \"claims.staff\" }", "provider.claim_filter", "true: claims.staff", "false"),
     ] {
         let house = House::with(|config, providers| {
             // Its word counts for Initech's people too, of whom she is none.
@@ -489,6 +494,16 @@ async fn a_provider_that_makes_no_accounts_refuses_newcomers() {
         let page = alice.get(&approval(&house, &request)).await;
         assert_eq!(page.status, 403, "{policy}");
         watch.refused_once(&house).await;
+        // The trace ends with the step that failed, like any other.
+        let steps = house.refusals().await[0].refusal.steps.clone();
+        let failed: Vec<_> = steps.iter().filter(|step| !step.passed).collect();
+        assert_eq!(failed, [steps.last().unwrap()]);
+        let last = failed[0];
+        assert_eq!((last.check.as_str(), &*last.expected, &*last.received), (reason, expected, received));
+        let read = steps.iter().find(|step| step.check == "provider.claim_filter" && step.passed);
+        let told = read.map(|step| (step.expected.as_str(), step.received.as_str()));
+        let filter = reason == "provider.claim_filter";
+        assert_eq!(told, filter.then_some(("claims.staff", "false of staff absent")));
         assert!(alice.session().is_none());
         // The other way is on the page and works.
         let way = choose(&house, &mut alice, &page, "friendbook").await.location();

@@ -298,6 +298,31 @@ async fn a_stranger_who_hangs_up_cannot_keep_a_logout_from_being_heard() {
     assert_eq!(published(), before + 1, "one fetch for both");
 }
 
+/// A provider that named no session at the sign-in cannot mean by one that it names at the logout any other than theirs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_logout_of_a_session_and_its_person_ends_what_was_proved_without_a_session() {
+    let house = House::open().await;
+    let url = authorize(&house, "first", &[]);
+    for (whom, ends) in [
+        (&[("sub", "alice-subject"), ("sid", "unheard-of")][..], true),
+        (&[("sub", "bob-subject"), ("sid", "unheard-of")], false),
+        (&[("sid", "unheard-of")], false),
+    ] {
+        let mut alice = Visitor::new();
+        sign_in(&house, &mut alice, "globex", &url).await;
+        // And one that is on its way.
+        let mut late = Visitor::new();
+        let request = depart(&house, &mut late, "globex", &url).await;
+        house.wait(Duration::from_secs(10));
+        tells(&house, house.now().secs(), whom).await;
+        let to = alice.get(&authorize(&house, "first", &[("prompt", "none")])).await.location();
+        let error = crate::house::parameter(&to, "error");
+        assert_eq!(error.as_deref(), ends.then_some("login_required"), "{whom:?}");
+        assert_eq!(late.get(&approval(&house, &request)).await.status, if ends { 400 } else { 303 });
+        house.wait(Duration::from_secs(10));
+    }
+}
+
 /// Two issuers, one after the other at the same place of the configuration, may give a session the same name.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_logout_of_another_issuers_session_of_the_same_name_ends_nothing() {

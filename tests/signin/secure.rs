@@ -25,7 +25,7 @@ async fn secure_with(change: impl FnOnce(String) -> String) -> House {
 /// The provider's page posts its answer to our callback: from another site, so only cookies with
 /// `SameSite=None` come along.
 async fn posted(house: &House, visitor: &mut Visitor, request: &url::Url) -> Answer {
-    posted_with(house, visitor, request, &["__Host-cs_flow_", "__Host-cs_session_digest"]).await
+    posted_with(house, visitor, request, &["__Host-cs_flow_", "__Host-cs_browser"]).await
 }
 
 /// The same with those of these beginnings.
@@ -78,8 +78,8 @@ async fn cookies_are_bound_to_our_host_and_an_answer_by_post_finds_its_own() {
     assert_eq!((house.rows().await.accounts, house.rows().await.sessions), (2, 1));
 }
 
-/// The session that the browser got since it left comes by a digest that opens nothing: no session is left behind that
-/// nobody can sign out of.
+/// The session that the browser got since it left is found by the browser's name, which opens nothing: no session is left
+/// behind that nobody can sign out of.
 #[tokio::test]
 async fn two_sign_ins_that_left_one_browser_before_anybody_was_there_end_in_one_session() {
     let house = secure().await;
@@ -89,10 +89,11 @@ async fn two_sign_ins_that_left_one_browser_before_anybody_was_there_end_in_one_
     let other = depart(&house, &mut alice, "globex", &url).await;
     let third = depart(&house, &mut alice, "globex", &url).await;
     assert_eq!(posted(&house, &mut alice, &one).await.status, 303);
-    let digest = alice.set.iter().find(|line| line.starts_with("__Host-cs_session_digest=")).unwrap();
-    assert!(digest.contains("SameSite=None; Secure") && digest.contains("HttpOnly"), "{digest}");
-    let value = digest.split(['=', ';']).nth(1).unwrap().to_owned();
-    for name in ["__Host-cs_session", "__Host-cs_session_digest"] {
+    let named = alice.set.iter().find(|line| line.starts_with("__Host-cs_browser=")).unwrap();
+    assert!(named.contains("SameSite=None; Secure") && named.contains("HttpOnly"), "{named}");
+    assert!(!named.contains("Max-Age"), "it ends with the browser: {named}");
+    let value = named.split(['=', ';']).nth(1).unwrap().to_owned();
+    for name in ["__Host-cs_session", "__Host-cs_browser"] {
         let mut thief = Visitor::new();
         thief.cookies.insert(name.to_owned(), value.clone());
         assert_eq!(thief.get(&url).await.location().path(), "/sign-in", "it is no session");
@@ -110,7 +111,8 @@ async fn two_sign_ins_that_left_one_browser_before_anybody_was_there_end_in_one_
     // Both cookies go when the person signs out.
     let page = alice.get(&house.at("/logout")).await;
     assert_eq!(alice.post(&house.at("/logout"), &[("csrf", &page.field("csrf"))]).await.status, 200);
-    assert!(!alice.cookies.keys().any(|name| name.contains("session")), "{:?}", alice.cookies);
+    let left = |name: &str| alice.cookies.keys().any(|cookie| cookie.contains(name));
+    assert!(!left("session") && !left("browser"), "{:?}", alice.cookies);
 }
 
 /// A list that was open before somebody signed in beside it.
@@ -124,8 +126,7 @@ async fn a_provider_that_is_chosen_after_a_sign_in_beside_it_goes_on_with_that_s
     let beside = depart(&house, &mut alice, "globex", &url).await;
     assert_eq!(posted(&house, &mut alice, &beside).await.status, 303);
     let left = choose(&house, &mut alice, &page, "globex").await.location();
-    // Without the digest: the answer to another sign-in may have made it an old one.
-    assert_eq!(posted_with(&house, &mut alice, &left, &["__Host-cs_flow_"]).await.status, 303);
+    assert_eq!(posted(&house, &mut alice, &left).await.status, 303);
     assert_eq!(house.rows().await.sessions, 1);
 }
 
@@ -177,7 +178,7 @@ async fn over_our_own_tls_every_cookie_is_bound_to_our_host() {
         }
         assert!(!line.to_ascii_lowercase().contains("domain"), "{line}");
         let same_site: Vec<&&str> = attributes.iter().filter(|a| a.starts_with("SameSite=")).collect();
-        let expected = if line.contains("cs_session_digest=") { "SameSite=None" } else { "SameSite=Lax" };
+        let expected = if line.contains("cs_browser=") { "SameSite=None" } else { "SameSite=Lax" };
         assert_eq!(same_site, [&expected], "{line}");
         let known = ["Secure", "HttpOnly", "Path=/", expected];
         assert!(attributes.iter().all(|a| known.contains(a) || a.starts_with("Max-Age=")), "{line}");

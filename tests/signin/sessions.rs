@@ -4,7 +4,7 @@ use crate::Watch;
 use crate::house::*;
 use countersign::accounts::AccountStatus;
 use countersign::store::StoreError;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 #[tokio::test]
@@ -160,25 +160,140 @@ async fn a_session_idles_out_and_ends() {
 async fn who_signs_out_of_a_session_that_ran_out_ends_what_was_granted_in_it() {
     let house = House::open().await;
     let mut alice = Visitor::new();
-    let url = authorize(&house, "first", &[("scope", "openid offline_access"), ("prompt", "consent")]);
-    let to = sign_in(&house, &mut alice, "globex", &url).await;
+    let tokens = offline(&house, &mut alice).await;
+    house.wait(house.app.now().settings.sessions.idle);
+    assert_eq!(alice.get(&authorize(&house, "first", &[])).await.location().path(), "/sign-in");
+    let tokens = goes_on(&house, &tokens).await;
+    signs_out(&house, &mut alice).await;
+    is_over(&house, &tokens).await;
+    assert!(alice.session().is_none());
+}
+
+/// Signs in, with offline access: the tokens.
+async fn offline(house: &House, alice: &mut Visitor) -> Value {
+    let url = authorize(house, "first", &[("scope", "openid offline_access"), ("prompt", "consent")]);
+    let to = sign_in(house, alice, "globex", &url).await;
     let page = alice.get(to.as_str()).await;
     let (flow, csrf) = (page.field("flow"), page.field("csrf"));
     let form = [("flow", flow.as_str()), ("csrf", csrf.as_str()), ("decision", "allow")];
     let back = alice.post(&house.at("/consent"), &form).await.location();
-    let tokens = crate::epoch::redeem(&house, &back).await.1;
-    house.wait(house.app.now().settings.sessions.idle);
-    assert_eq!(alice.get(&authorize(&house, "first", &[])).await.location().path(), "/sign-in");
-    let refresh = async |tokens: &serde_json::Value| {
-        crate::epoch::refresh(&house, tokens["refresh_token"].as_str().unwrap()).await
-    };
-    let (status, tokens) = refresh(&tokens).await;
-    assert_eq!(status, 200, "it merely ran out: {tokens}");
+    crate::epoch::redeem(house, &back).await.1
+}
+
+/// The access goes on: the newer tokens.
+async fn goes_on(house: &House, tokens: &Value) -> Value {
+    let (status, tokens) = crate::epoch::refresh(house, tokens["refresh_token"].as_str().unwrap()).await;
+    assert_eq!(status, 200, "{tokens}");
+    tokens
+}
+
+async fn is_over(house: &House, tokens: &Value) {
+    let (status, answer) = crate::epoch::refresh(house, tokens["refresh_token"].as_str().unwrap()).await;
+    assert_eq!((status, answer["error"].as_str()), (400, Some("invalid_grant")), "{answer}");
+}
+
+async fn signs_out(house: &House, alice: &mut Visitor) {
     let page = alice.get(&house.at("/logout")).await;
     assert_eq!(alice.post(&house.at("/logout"), &[("csrf", &page.field("csrf"))]).await.status, 200);
-    let (status, answer) = refresh(&tokens).await;
-    assert_eq!((status, answer["error"].as_str()), (400, Some("invalid_grant")), "{answer}");
-    assert!(alice.session().is_none());
+}
+
+/// A tab that was closed, or a connection that broke, before the answer with the new secret came.
+#[tokio::test]
+async fn a_session_whose_new_secret_never_came_can_be_signed_out_of() {
+    let house = House::open().await;
+    for again in [false, true] {
+        let mut alice = Visitor::new();
+        let tokens = offline(&house, &mut alice).await;
+        house.wait(Duration::from_secs(10));
+        let url = authorize(&house, "first", &[("prompt", "login")]);
+        let request = depart(&house, &mut alice, "globex", &url).await;
+        let mut lost = alice.clone();
+        lost.get(&approval(&house, &request)).await.location();
+        let page = alice.get(&house.at("/logout")).await;
+        assert!(page.body.contains("csrf"), "it is still asked: {}", page.body);
+        assert_eq!(alice.get(&authorize(&house, "first", &[])).await.location().path(), "/sign-in");
+        let tokens = goes_on(&house, &tokens).await;
+        if again {
+            // Whoever signs in again has the same session.
+            sign_in(&house, &mut alice, "globex", &authorize(&house, "first", &[])).await;
+            assert_eq!(house.rows().await.sessions, 1);
+        }
+        signs_out(&house, &mut alice).await;
+        is_over(&house, &tokens).await;
+        assert_eq!(house.rows().await.sessions, 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_come_at_once_make_one_session() {
+    let mut houses = vec![House::open().await];
+    houses.extend(House::on_postgres(|config, providers| (config, providers)).await);
+    for house in houses {
+        for _ in 0..4 {
+            let mut alice = Visitor::new();
+            let mut ready = Vec::new();
+            for _ in 0..4 {
+                let request = depart(&house, &mut alice, "globex", &authorize(&house, "first", &[])).await;
+                ready.push(approval(&house, &request));
+            }
+            // Each tab brings what the browser had when all left.
+            let tries = ready.into_iter().map(|callback| {
+                let mut tab = alice.clone();
+                async move {
+                    let to = tab.get(&callback).await.location();
+                    (parameter(&tab.get(to.as_str()).await.location(), "code").is_some(), tab)
+                }
+            });
+            let mut tabs = futures_util::future::join_all(tries).await;
+            assert!(tabs.iter().all(|(in_time, _)| *in_time), "each app gets its code");
+            assert_eq!(house.rows().await.sessions, 1);
+            // Whichever answer the browser kept last, the person can sign out.
+            signs_out(&house, &mut tabs[0].1).await;
+            assert_eq!(house.rows().await.sessions, 0);
+        }
+    }
+}
+
+/// What was granted in a session that ran out is ended by signing out of the next one in the same browser, too; what somebody
+/// else was granted there is their own.
+#[tokio::test]
+async fn who_signs_out_ends_what_they_were_granted_before_in_the_same_browser() {
+    let house = House::open().await;
+    let mut browser = Visitor::new();
+    let tokens = offline(&house, &mut browser).await;
+    house.wait(house.app.now().settings.sessions.idle);
+    let url = authorize(&house, "first", &[]);
+    house.globex.script().person =
+        json!({"sub": "bob", "email": "bob@globex.example", "email_verified": true});
+    sign_in(&house, &mut browser, "globex", &url).await;
+    signs_out(&house, &mut browser).await;
+    let tokens = goes_on(&house, &tokens).await;
+    house.globex.behave();
+    let mut browser = Visitor::new();
+    let more = offline(&house, &mut browser).await;
+    house.wait(house.app.now().settings.sessions.idle);
+    sign_in(&house, &mut browser, "globex", &url).await;
+    let more = goes_on(&house, &more).await;
+    signs_out(&house, &mut browser).await;
+    is_over(&house, &more).await;
+    goes_on(&house, &tokens).await;
+}
+
+/// Another site can have the address of signing out loaded, and send the name of the browser along.
+#[tokio::test]
+async fn the_name_of_a_browser_opens_nothing_and_ends_nothing_unasked() {
+    let house = House::open().await;
+    let mut alice = Visitor::new();
+    sign_in(&house, &mut alice, "globex", &authorize(&house, "first", &[])).await;
+    let mut image = alice.clone();
+    image.cookies.retain(|name, _| name == "cs_browser");
+    assert_eq!(image.get(&authorize(&house, "first", &[])).await.location().path(), "/sign-in");
+    let answer = image.get(&house.at("/logout")).await;
+    assert!(answer.all("set-cookie").all(|line| !line.contains("Max-Age=0")), "{answer:#?}");
+    let answer = Visitor::new().get(&house.at("/logout")).await;
+    assert!(answer.all("set-cookie").all(|line| !line.contains("Max-Age=0")), "{answer:#?}");
+    assert_eq!(house.rows().await.sessions, 1);
+    assert!(parameter(&alice.get(&authorize(&house, "first", &[])).await.location(), "code").is_some());
 }
 
 #[tokio::test]

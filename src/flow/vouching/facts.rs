@@ -100,14 +100,36 @@ pub(super) fn admission(vouched: &Vouched, policy: &ProviderPolicy, invited: boo
 
 /// Adds to a refusal what the provider's policy wanted, and what came.
 pub(super) fn told(failure: Failure, request: &Vouching) -> Failure {
+    let identity = &request.vouched.identity;
     match (&request.policy.provisioning, failure.reason) {
         (Provisioning::Domains(domains), "provider.domain") => {
             let wanted: Vec<&str> = domains.iter().map(String::as_str).collect();
-            let came = request.vouched.identity.verified_email().map(|email| email.address().domain());
-            failure.expected(
-                format!("a verified address at {}", wanted.join(", ")),
-                came.unwrap_or("no verified address"),
-            )
+            let came = match (identity.verified_email(), identity.email()) {
+                (Some(email), _) => email.address().domain().to_owned(),
+                (None, Some(email)) => {
+                    let domain = email.address().domain();
+                    let why = match request.policy.authoritative_for.contains(domain) {
+                        true => "which the provider does not call verified",
+                        false => "for which the provider is not authoritative",
+                    };
+                    format!("an address at {domain}, {why}")
+                }
+                (None, None) => "no address".to_owned(),
+            };
+            failure.expected(format!("a verified address at {}", wanted.join(", ")), came)
+        }
+        (Provisioning::ClaimFilter(filter), "provider.claim_filter") => {
+            failure.expected(format!("true: {}", filter.as_str()), "false")
+        }
+        (Provisioning::Invitation, "provider.invitation") => {
+            let came = match request.invitation {
+                Some(_) => "one that was used or is over, or is for another provider or address",
+                None => "none",
+            };
+            failure.expected("an invitation", came)
+        }
+        (Provisioning::Never, "provider.provisioning") => {
+            failure.expected("somebody who has an account", "nobody who is known")
         }
         _ => failure,
     }

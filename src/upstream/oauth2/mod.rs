@@ -14,7 +14,7 @@ pub use settings::Settings;
 use crate::context::{Context, Timestamp};
 use crate::failure::{Failure, OAuthCode, UserMessage};
 use crate::ids::ProviderId;
-use crate::upstream::checks::{Checks, explained, is_refusal};
+use crate::upstream::checks::{Checks, ON_TRUST, explained, is_refusal};
 use crate::upstream::identity::Authentication;
 use crate::upstream::mapping::Mapping;
 use crate::upstream::settings::{Common, Contradiction, Freshness};
@@ -191,11 +191,7 @@ fn check_demands(demanded: &Demanded, freshness: Freshness, checks: &mut Checks<
     let unmet = |failure: Failure| Failure { code: OAuthCode::UnmetAuthenticationRequirements, ..failure };
     if demanded.force_authentication || demanded.max_age.is_some() {
         if freshness == Freshness::Trusted {
-            checks.note(
-                "oauth2.auth_time",
-                "a fresh proof",
-                "none shown: taken on trust, as `freshness` says",
-            );
+            checks.remark("oauth2.auth_time", "a fresh proof", ON_TRUST, None);
         } else {
             checks
                 .require("oauth2.auth_time", false, "a fresh proof", "plain OAuth shows none")

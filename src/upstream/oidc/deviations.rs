@@ -81,7 +81,9 @@ impl Oidc {
         let object = Some(text).filter(|text| text.len() <= MAX_RESPONSE);
         match object.and_then(|text| json::object(text.as_bytes()).ok()) {
             Some(object) => drop(claims.insert(name.clone(), Value::Object(object))),
-            None => checks.note("oidc.response_claims", "one JSON object, or none", "left out: not one"),
+            None => {
+                checks.remark("oidc.response_claims", "one JSON object, or none", "left out: not one", None)
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::failure::{Failure, OAuthCode};
 use crate::jose::Alg;
 use crate::jose::json::Object;
 use crate::upstream::Demanded;
-use crate::upstream::checks::{Checks, is_nothing, show};
+use crate::upstream::checks::{Checks, ON_TRUST, is_nothing, show};
 use crate::upstream::identity::Authentication;
 use aws_lc_rs::digest::{self, SHA256, SHA384, SHA512};
 use base64::Engine as _;
@@ -252,7 +252,7 @@ fn auth_time(
     let earliest = since_begin.into_iter().chain(since_age).chain(since_known).max();
     let latest = expected.now.secs().saturating_add(skew);
     if value.is_none() && earliest.is_some() && expected.trusted {
-        checks.note("oidc.auth_time", "a fresh proof", "none shown: taken on trust, as `freshness` says");
+        checks.remark("oidc.auth_time", "a fresh proof", ON_TRUST, None);
         return Ok(None);
     }
     let passed = match (value, at, earliest) {

@@ -229,6 +229,9 @@ pub(super) fn read(assertion: Element<'_>, checks: &mut Checks<'_>) -> Result<Re
         "attributes of texts",
         format!("{attributes} with {values} values{left_out}"),
     );
+    if !left_out.is_empty() {
+        checks.remarked("saml.attributes", "some left out: encrypted, or no text");
+    }
     Ok(read)
 }
 
