@@ -53,6 +53,9 @@ pub struct GrantDetails {
 pub struct GrantProof {
     /// Which provider.
     pub provider: ProviderId,
+    /// In whose name; empty for a grant of an earlier version.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub issuer: String,
     /// Whether it said itself when the person signed in there.
     pub time_asserted: bool,
     /// Its context class.
@@ -67,6 +70,7 @@ impl From<&Proof> for GrantProof {
     fn from(proof: &Proof) -> Self {
         Self {
             provider: proof.provider.clone(),
+            issuer: proof.issuer.clone(),
             time_asserted: proof.auth_time_asserted,
             acr: proof.acr.clone(),
             amr: proof.amr.clone(),

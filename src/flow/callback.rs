@@ -55,13 +55,13 @@ pub async fn callback(
             .in_flow(&flow));
     }
     let entry = open_provider(&snapshot, &flow, &away.provider).map_err(|refused| refused.in_flow(&flow))?;
-    let issuer = entry.settings().kind.issuer();
-    if away.issuer.as_ref().is_some_and(|asked| issuer.as_ref() != Some(asked)) {
+    let issuer = entry.settings().kind.issuer_text();
+    if away.issuer.as_ref().is_some_and(|asked| *asked != issuer) {
         let failure = state::start_again(
             "provider.changed",
             "the provider has another issuer than the one that was asked",
         )
-        .expected(away.issuer.unwrap_or_default(), issuer.unwrap_or_default());
+        .expected(away.issuer.unwrap_or_default(), issuer);
         return Err(turned_away(app, browser, flow, &away.provider, (failure, None)).await?);
     }
     let upstream_state = URL_SAFE_NO_PAD

@@ -160,6 +160,12 @@ impl Snapshot {
         let entry = self.upstreams.get(provider)?;
         entry.policy.acr_map.ours(said).map(str::to_owned)
     }
+    /// Whether this issuer's people are those of the provider that is configured. One that is not configured any more, or an
+    /// issuer that nobody noted, says nothing against it.
+    pub fn is_issuer_of(&self, provider: &ProviderId, issuer: &str) -> bool {
+        issuer.is_empty()
+            || self.upstreams.get(provider).is_none_or(|entry| entry.settings().kind.may_be_issuer(issuer))
+    }
     /// How people read a provider's name.
     pub fn provider_name(&self, id: &ProviderId) -> String {
         self.upstreams.get(id).map_or_else(|| id.to_string(), |entry| entry.display.name)

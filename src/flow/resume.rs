@@ -227,7 +227,8 @@ fn session_facts(
     let session = &current.session;
     let proofs = session.proofs.iter().map(|proof| ProofFacts {
         open: client.admits(&proof.provider)
-            && snapshot.upstreams.get(&proof.provider).is_none_or(|entry| entry.policy.enabled),
+            && snapshot.upstreams.get(&proof.provider).is_none_or(|entry| entry.policy.enabled)
+            && snapshot.is_issuer_of(&proof.provider, &proof.issuer),
         acr: snapshot.acr(&proof.provider, proof.acr.as_deref()),
         auth_time: proof.auth_time_asserted.then_some(proof.auth_time),
     });

@@ -178,7 +178,7 @@ pub async fn depart(
     };
     flow.stage = Stage::Away(Box::new(Away {
         provider: provider.clone(),
-        issuer: entry.settings().kind.issuer(),
+        issuer: Some(entry.settings().kind.issuer_text()),
         attempt: attempt.digest().as_str().to_owned(),
         state: URL_SAFE_NO_PAD.encode(begun.state.as_slice()),
         left_at: app.context.now(),

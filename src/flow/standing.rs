@@ -76,10 +76,12 @@ pub fn standing(
     if session.as_ref().is_some_and(|session| session.revoked_at.is_some()) {
         return Ok(Err(Fallen::SessionEnded));
     }
-    // Where a client's list of providers was narrowed, it counts for what was granted before too.
+    // Where a client's list of providers was narrowed, or means another issuer's people by now, it counts for what was
+    // granted before too.
     let client = snapshot.find(grant.client.as_str());
     if let (Some(client), Some(proof)) = (client, grant.proof(session.as_ref()))
-        && !client.admits(&proof.provider)
+        && !(client.admits(&proof.provider)
+            && (client.providers.is_empty() || snapshot.is_issuer_of(&proof.provider, &proof.issuer)))
     {
         return Ok(Err(Fallen::ProviderNotAdmitted));
     }

@@ -123,7 +123,7 @@ pub enum Stage {
 pub struct Away {
     /// Which provider.
     pub provider: ProviderId,
-    /// Its issuer, where it has one for all: what was asked of one is nothing for another that takes its place.
+    /// Its issuer as the settings wrote it: what was asked of one is nothing for another that takes its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
     /// Digest of the handle that travels as its `state`.

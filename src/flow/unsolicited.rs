@@ -39,7 +39,9 @@ pub async fn unsolicited(
     let refused = |failure: Failure| Refused::from(failure).at(&entry.id);
     let client = wanted.map_err(refused)?;
     let since = app.context.now().minus(LATELY);
-    if state::unasked_away(app, browser, &entry.id, since).await.map_err(refused)? >= ROUNDS {
+    // Where a browser may have fewer sign-ins open, no more are ever seen.
+    let rounds = ROUNDS.min(snapshot.settings.sign_in.max_open);
+    if state::unasked_away(app, browser, &entry.id, since).await.map_err(refused)? >= rounds {
         let note =
             "the answers to the sign-ins that such answers began come without the RelayState that we sent";
         let failure =

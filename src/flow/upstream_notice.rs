@@ -5,17 +5,14 @@
 //! Both may be sent again, as programs do that got no answer: the answer is the same, and nothing happens twice.
 
 use crate::accounts::deletion::RECEIPT_KEPT;
-use crate::accounts::said::{self, Going};
-use crate::accounts::{
-    Account, AccountStatus, ConfirmationCode, Deletion, DeletionOutcome, Identity, Provenance,
-};
+use crate::accounts::{Account, AccountStatus, ConfirmationCode, Deletion, DeletionOutcome, Identity};
 use crate::audit::{Actor, AuditEvent, AuditKind};
 use crate::context::Timestamp;
 use crate::failure::Failure;
 use crate::flow::refusals::Refused;
 use crate::flow::sessions::{self, AtProvider};
 use crate::flow::upstream_logout::end_before;
-use crate::flow::{App, Snapshot};
+use crate::flow::{App, Snapshot, said};
 use crate::ids::{AccountId, ProviderId};
 use crate::store::{StoreError, Tx};
 use crate::tokens::handle::Digest;
@@ -225,24 +222,7 @@ fn take_out(
         }
     }
     revoke_grants_by(tx, provider, &account.id, now)?;
-    let last_of_provider =
-        !identities.iter().any(|other| other.id != identity.id && other.key.provider == *provider);
-    let going = Going { id: &identity.id, provider, last_of_provider };
-    let said = tx.said_of(&account.id)?;
-    let (profile, emails) = said::without(&said, going, &account.profile, &account.emails);
-    if profile != account.profile {
-        tx.update_profile(&account.id, &profile, now)?;
-    }
-    if emails != account.emails {
-        tx.replace_emails(&account.id, &emails)?;
-    }
-    if last_of_provider {
-        for assignment in tx.assignments_of(&account.id)? {
-            if matches!(&assignment.provenance, Provenance::Provider { provider: by, .. } if by == provider) {
-                tx.remove_assignment(&account.id, &assignment)?;
-            }
-        }
-    }
+    said::take_out(tx, account, identity, identities, now)?;
     let kind = if outcome == DeletionOutcome::Suspended {
         tx.bare_identity(&identity.id)?;
         AuditKind::AccountChanged

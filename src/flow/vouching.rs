@@ -352,6 +352,7 @@ fn session_of(request: &Vouching, account: &AccountId, identity: IdentityId, sec
         account: account.clone(),
         proof: Proof {
             provider: external.provider().clone(),
+            issuer: external.key().issuer.clone(),
             identity,
             auth_time: said.auth_time.or(request.asked_since).unwrap_or(request.now),
             auth_time_asserted: said.auth_time.is_some(),

@@ -318,7 +318,14 @@ async fn guard(
                 }
                 Ok::<_, Error>(response)
             });
-            answered.await.map_err(given_up)??
+            match answered.await.map_err(given_up).flatten() {
+                Ok(response) => response,
+                Err(error) => {
+                    let status = error.as_response_error().status_code();
+                    count(&method, pattern.as_deref(), status.as_u16());
+                    return Err(error);
+                }
+            }
         }
     };
     dress(&mut response, https);

@@ -27,8 +27,8 @@ pub struct Holder {
     /// Whether it has no proof, but once had the word of a provider that the domain has left since; for a linked account
     /// this says nothing.
     pub lapsed: bool,
-    /// Whether somebody of the same provider is linked with it already, under another subject or issuer, or was and others
-    /// are; for a linked account this says nothing.
+    /// Whether somebody of the same provider is linked with it already, under another subject or issuer; for a linked
+    /// account this says nothing.
     pub other_subject: bool,
     /// Whether the proof is or was the word of another provider that is switched on, so that whoever came by it can come
     /// again; for a linked account this says nothing.

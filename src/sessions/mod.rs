@@ -14,6 +14,9 @@ use std::time::Duration;
 pub struct Proof {
     /// Which provider vouched.
     pub provider: ProviderId,
+    /// In whose name: another issuer may stand under the same provider id later. Empty for a proof of an earlier version.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub issuer: String,
     /// By which identity.
     pub identity: IdentityId,
     /// When the person proved themselves there: the provider's own time where it said one.

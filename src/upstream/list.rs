@@ -67,6 +67,10 @@ macro_rules! kinds {
                 pub fn issuer(&self) -> Option<String> {
                     match self { $(Self::$kind(settings) => settings.sole_issuer(),)* }
                 }
+                /// The issuer as the settings write it, for all tenants alike.
+                pub fn issuer_text(&self) -> String {
+                    match self { $(Self::$kind(settings) => settings.issuer_text(),)* }
+                }
                 /// Whether identities of its people can have this issuer.
                 pub fn may_be_issuer(&self, issuer: &str) -> bool {
                     match self { $(Self::$kind(settings) => settings.may_be_issuer(issuer),)* }

@@ -226,6 +226,7 @@ impl House {
             id: context.session_id(),
             account: account.id.clone(),
             proofs: vec![Proof {
+                issuer: String::new(),
                 provider: "globex".parse().unwrap(),
                 identity: context.identity_id(),
                 auth_time: now,

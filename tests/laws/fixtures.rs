@@ -71,6 +71,7 @@ pub fn group(name: &str, provenance: Provenance) -> Assignment {
 
 pub fn proof(identity: &Identity) -> Proof {
     Proof {
+        issuer: String::new(),
         provider: identity.key.provider.clone(),
         identity: identity.id.clone(),
         auth_time: NOW,
@@ -109,6 +110,7 @@ pub fn grant(account: &AccountId) -> Grant {
         details: GrantDetails {
             claims: ClaimsRequest::parse(r#"{"userinfo": {"name": {"value": "Alice"}}}"#, |_| None).unwrap(),
             proof: Some(GrantProof {
+                issuer: String::new(),
                 provider: ProviderId::new("globex").unwrap(),
                 time_asserted: true,
                 acr: Some("urn:globex:2fa".to_owned()),

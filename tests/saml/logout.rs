@@ -384,6 +384,9 @@ async fn single_logout_can_be_switched_off_and_needs_a_key() {
         assert!(begin(bench, wish()).await.is_none());
         assert!(!metadata(bench).await.contains("SingleLogoutService"));
     }
+    // Where our answers could go nowhere, no address is named.
+    let nowhere = Bench::new(&SLO.replace("slo_url = \"https://id.acme.example/slo\"\n", ""));
+    assert!(!metadata(&nowhere).await.contains("SingleLogoutService"));
     let on = metadata(&Bench::new(SLO)).await;
     for binding in [uri::REDIRECT, uri::POST] {
         let endpoint = format!("<md:SingleLogoutService Binding=\"{binding}\" Location=\"{ADDRESS}\"/>");

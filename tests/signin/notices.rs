@@ -130,6 +130,7 @@ async fn who_takes_the_app_away_is_signed_out_and_may_come_back() {
             revoked_at: None,
             details: GrantDetails {
                 proof: Some(GrantProof {
+                    issuer: String::new(),
                     provider: provider.parse().unwrap(),
                     time_asserted: false,
                     acr: None,

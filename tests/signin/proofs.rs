@@ -244,3 +244,35 @@ async fn a_session_that_goes_on_by_a_provider_ends_with_the_providers_own() {
     acme.house.wait(Duration::from_secs(3600));
     assert!(acme.is_in(&alice).await);
 }
+
+/// Another issuer took the place of the one whose person has the session: what opens for its people opens for nobody else.
+#[tokio::test]
+async fn link_037_a_session_by_the_issuer_that_was_there_before_opens_nothing_any_more() {
+    for list in ["", "providers = [\"globex\"]\n"] {
+        let with = |config: String, providers: String| {
+            (config.replacen("first_party = true\n", &format!("{list}first_party = true\n"), 1), providers)
+        };
+        let mut house = House::with(with).await;
+        let mut alice = Visitor::new();
+        let url = authorize(&house, "first", &[("scope", "openid offline_access"), ("prompt", "consent")]);
+        let to = sign_in(&house, &mut alice, "globex", &url).await;
+        let page = alice.get(to.as_str()).await;
+        let (flow, csrf) = (page.field("flow"), page.field("csrf"));
+        let form = [("flow", flow.as_str()), ("csrf", csrf.as_str()), ("decision", "allow")];
+        let back = alice.post(&house.at("/consent"), &form).await.location();
+        let tokens = crate::epoch::redeem(&house, &back).await.1;
+        let (old, new) = (house.globex.origin().to_owned(), house.friendbook.origin().to_owned());
+        let silent = authorize(&house, "first", &[("prompt", "none")]);
+        let asked = async |alice: &mut Visitor| {
+            let to = alice.get(&silent).await.location();
+            parameter(&to, "error")
+        };
+        house.point(&old, &new).await;
+        assert_eq!(asked(&mut alice).await.as_deref(), Some("login_required"));
+        let (status, answer) = crate::epoch::refresh(&house, tokens["refresh_token"].as_str().unwrap()).await;
+        // Where the app names no providers, it was granted to the person, whoever vouched.
+        assert_eq!(status, if list.is_empty() { 200 } else { 400 }, "{answer}");
+        house.point(&new, &old).await;
+        assert_eq!(asked(&mut alice).await, None, "the valid twin");
+    }
+}

@@ -466,28 +466,31 @@ async fn saml_075_an_answer_that_nobody_asked_for_is_no_proof_however_often_it_c
 /// A provider that never sends our RelayState back would send the browser round for ever.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_provider_that_forgets_our_relay_state_is_found_out() {
-    let acme = Acme::open("idp_initiated = true\nidp_initiated_client = \"first\"\n").await;
-    let form = unasked(&acme);
-    let mut visitor = Visitor::new();
-    let mut rounds = 0;
-    let watch = Watch::begin(&acme.house, "saml.unsolicited").await;
-    loop {
-        let answer = acme.send(&mut visitor, &acme.callback(), &form).await;
-        if answer.status == 400 {
-            break;
+    let settings = "idp_initiated = true\nidp_initiated_client = \"first\"\n";
+    for (few, expected) in [("", 3), ("[sign_in]\nmax_open = 1\n", 1)] {
+        let acme = Acme::open_with(settings, few).await;
+        let form = unasked(&acme);
+        let mut visitor = Visitor::new();
+        let mut rounds = 0;
+        let watch = Watch::begin(&acme.house, "saml.unsolicited").await;
+        loop {
+            let answer = acme.send(&mut visitor, &acme.callback(), &form).await;
+            if answer.status == 400 {
+                break;
+            }
+            assert_eq!(answer.location().path(), "/start");
+            rounds += 1;
+            assert!(rounds < 10, "it ends");
+            let to = visitor.get(&authorize(&acme.house, "first", &[])).await.location();
+            assert_eq!(to.origin().ascii_serialization(), ORIGIN, "{to}");
         }
-        assert_eq!(answer.location().path(), "/start");
-        rounds += 1;
-        assert!(rounds < 10, "it ends");
-        let to = visitor.get(&authorize(&acme.house, "first", &[])).await.location();
-        assert_eq!(to.origin().ascii_serialization(), ORIGIN, "{to}");
+        assert_eq!(rounds, expected);
+        watch.refused_once(&acme.house).await;
+        // The valid twins: another browser, and this one later.
+        assert_eq!(acme.send(&mut Visitor::new(), &acme.callback(), &form).await.status, 303);
+        acme.house.wait(std::time::Duration::from_secs(121));
+        assert_eq!(acme.send(&mut visitor, &acme.callback(), &form).await.status, 303);
     }
-    assert_eq!(rounds, 3);
-    watch.refused_once(&acme.house).await;
-    // The valid twins: another browser, and this one later.
-    assert_eq!(acme.send(&mut Visitor::new(), &acme.callback(), &form).await.status, 303);
-    acme.house.wait(std::time::Duration::from_secs(121));
-    assert_eq!(acme.send(&mut visitor, &acme.callback(), &form).await.status, 303);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -192,7 +192,8 @@ impl Desk {
         .await
     }
 
-    /// Takes a group or role back that administrators gave, whoever of them. False if none had.
+    /// Takes a group or role back that administrators gave, whoever of them, or a provider by which the person cannot
+    /// come any more. False if none had.
     ///
     /// # Errors
     /// As [`Desk::find_account`]; [`AdminError::Refused`] if only the configuration or a provider gives it.
@@ -201,11 +202,16 @@ impl Desk {
         let (wanted, desk) = (name.to_owned(), self.clone());
         self.change(move |tx| {
             let id = find(tx, &wanted)?;
+            let identities = tx.identities_of(&id)?;
+            let comes_by = |provider: &ProviderId| identities.iter().any(|one| one.key.provider == *provider);
             let mut removed = false;
             let mut others: Option<String> = None;
             for assignment in tx.assignments_of(&id)?.into_iter().filter(|a| a.target == target) {
                 match &assignment.provenance {
                     Provenance::Admin(_) => removed |= tx.remove_assignment(&id, &assignment)?,
+                    Provenance::Provider { provider, .. } if !comes_by(provider) => {
+                        removed |= tx.remove_assignment(&id, &assignment)?;
+                    }
                     Provenance::Provider { provider, rule } => {
                         others = Some(format!("the provider {provider} gives it by the rule \"{rule}\""));
                     }
@@ -213,7 +219,6 @@ impl Desk {
                 }
             }
             let account = tx.account(&id)?.ok_or_else(|| AdminError::not_found("account", &id))?;
-            let identities = tx.identities_of(&id)?;
             let declared = desk.settings.assignments.iter();
             if declared.filter(|line| line.target == target).any(|line| line.who.is(&account, &identities)) {
                 others = Some("the configuration file gives it".to_owned());

@@ -3,6 +3,7 @@
 use super::accounts::find;
 use super::{AdminError, Desk};
 use crate::audit::AuditKind;
+use crate::flow::said;
 use crate::ids::{IdentityId, SessionId};
 use crate::sessions::Session;
 use serde_json::json;
@@ -88,6 +89,11 @@ impl Desk {
                 let message =
                     "it is the only way in; suspend or remove the account, or say `--even-last`".to_owned();
                 return Err(AdminError::Refused(message));
+            }
+            // Of an account without a way in it stays who it was, for the next one; what the provider let them do does not.
+            match tx.account(&id)? {
+                Some(account) if all.len() > 1 => said::take_out(tx, &account, gone, &all, now)?,
+                _ => said::take_assignments(tx, &id, gone)?,
             }
             tx.delete_identity(&identity)?;
             let mut ended = 0;

@@ -49,12 +49,7 @@ pub(super) fn holders(tx: &mut Tx<'_>, request: &Vouching) -> Result<Vec<Holder>
             None => lapsed.as_ref(),
         };
         let ways_in = if proof.is_some() || by.is_some() { tx.identities_of(&id)? } else { Vec::new() };
-        // The provider proved it of a subject whose link was taken away since. Whoever else has the account is asked.
-        let of_one_that_went = by.is_some_and(|by| by == identity.provider())
-            && !ways_in.is_empty()
-            && ways_in.iter().all(|one| one.key.provider != *identity.provider());
-        let other_subject =
-            of_one_that_went || ways_in.iter().any(|one| is_another(&one.key, identity.key(), still_names));
+        let other_subject = ways_in.iter().any(|one| is_another(&one.key, identity.key(), still_names));
         let proved_elsewhere = by.is_some_and(|by| {
             by != identity.provider() && request.upstreams.get(by).is_some_and(|entry| entry.policy.enabled)
         });

@@ -158,6 +158,11 @@ impl Settings {
         Some(self.issuer())
     }
 
+    /// It as the settings write it.
+    pub fn issuer_text(&self) -> String {
+        self.issuer()
+    }
+
     /// Whether identities of its people can have this issuer.
     pub fn may_be_issuer(&self, issuer: &str) -> bool {
         issuer == self.issuer()

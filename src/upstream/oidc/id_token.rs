@@ -180,21 +180,23 @@ pub(super) fn times(
 ) -> Result<Timestamp, Failure> {
     let (now, skew) = (clock.now.secs(), whole(clock.skew));
     let show = |claim: &str| format!("{claim} {}", show(claims.get(claim)));
+    // What holds is said with what clocks are allowed: an operator compares the two.
+    let (early, late) = (now.saturating_sub(skew), now.saturating_add(skew));
 
     let exp = seconds(claims.get("exp"));
     let alive = exp.is_some_and(|exp| now < exp.saturating_add(skew));
-    checks.require(name, alive, format!("exp after {now}"), show("exp"))?;
+    checks.require(name, alive, format!("exp after {early}"), show("exp"))?;
 
     let iat = seconds(claims.get("iat"));
     let oldest = now.saturating_sub(whole(clock.max_age)).saturating_sub(skew);
     let recent = iat.is_some_and(|iat| iat >= oldest && iat <= now.saturating_add(skew));
-    checks.require(name, recent, format!("iat between {oldest} and {now}"), show("iat"))?;
+    checks.require(name, recent, format!("iat between {oldest} and {late}"), show("iat"))?;
 
     let begun = match claims.get("nbf") {
         None => true,
         nbf => seconds(nbf).is_some_and(|nbf| nbf <= now.saturating_add(skew)),
     };
-    checks.require(name, begun, format!("nbf not after {now}, or none"), show("nbf"))?;
+    checks.require(name, begun, format!("nbf not after {late}, or none"), show("nbf"))?;
     Ok(Timestamp::from_secs(exp.unwrap_or(now).saturating_add(skew)))
 }
 

@@ -235,6 +235,11 @@ impl Settings {
         self.tenants.is_none().then(|| self.issuer.text.clone())
     }
 
+    /// It as the settings write it.
+    pub fn issuer_text(&self) -> String {
+        self.issuer.text.clone()
+    }
+
     /// Whether an issuer can be this provider's: the one of the settings, or that of an admitted tenant.
     pub fn may_be_issuer(&self, issuer: &str) -> bool {
         let text = &self.issuer.text;

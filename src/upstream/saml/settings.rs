@@ -198,6 +198,11 @@ impl Settings {
         Some(self.entity_id.clone())
     }
 
+    /// It as the settings write it.
+    pub fn issuer_text(&self) -> String {
+        self.entity_id.clone()
+    }
+
     /// Whether identities of its people can have this issuer.
     pub fn may_be_issuer(&self, issuer: &str) -> bool {
         issuer == self.entity_id

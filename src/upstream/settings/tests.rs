@@ -247,6 +247,7 @@ fn identities_have_the_issuer_of_their_provider_or_of_their_tenant() {
     ] {
         let kind = one(&text);
         assert_eq!(kind.issuer().as_deref(), Some(issuer), "{text}");
+        assert_eq!(kind.issuer_text(), issuer);
         assert!(kind.may_be_issuer(issuer), "{text}");
         for other in ["", "https://other.test", &format!("{issuer}/")] {
             assert!(!kind.may_be_issuer(other), "{text}{other}");
@@ -257,6 +258,7 @@ fn identities_have_the_issuer_of_their_provider_or_of_their_tenant() {
     let text = format!("{oidc}issuer = 'https://o.test/{{tenantid}}/v2'\ntenants = ['{tenant}']\n");
     let kind = one(&text);
     assert_eq!(kind.issuer(), None);
+    assert_eq!(kind.issuer_text(), "https://o.test/{tenantid}/v2");
     assert!(kind.may_be_issuer(&format!("https://o.test/{tenant}/v2")));
     assert!(!kind.may_be_issuer(&format!("https://o.test/{other}/v2")));
     assert!(!kind.may_be_issuer("https://o.test/{tenantid}/v2"));

@@ -88,7 +88,7 @@ pub(super) fn request(
     if let Some(text) = xml::attribute(root, "NotOnOrAfter") {
         ends = instant::parse(text);
         let passed = ends.is_some_and(|ends| expected.now < ends.plus(expected.skew));
-        let wanted = format!("NotOnOrAfter after {}", expected.now.rfc3339());
+        let wanted = format!("NotOnOrAfter after {}", expected.now.minus(expected.skew).rfc3339());
         checks.require("saml.expired", passed, wanted, clean(text))?;
     }
     let found = xml::child(root, ns::ASSERTION, "NameID").map_err(|failure| checks.fail(failure))?;
@@ -160,7 +160,8 @@ fn common(
     let issued = text
         .and_then(instant::parse)
         .filter(|at| *at <= expected.now.plus(expected.skew) && *at >= oldest.minus(expected.skew));
-    let wanted = format!("between {} and {}", oldest.rfc3339(), expected.now.rfc3339());
+    let (oldest, latest) = (oldest.minus(expected.skew), expected.now.plus(expected.skew));
+    let wanted = format!("between {} and {}", oldest.rfc3339(), latest.rfc3339());
     checks.require("saml.issue_instant", issued.is_some(), wanted, show(text))?;
 
     // Bindings §3.4.5.2, §3.5.5.2: a signed message says where it goes

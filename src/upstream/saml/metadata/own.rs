@@ -76,7 +76,9 @@ impl Saml {
                 key_descriptor(&mut out, "encryption", key, &methods)?;
             }
         }
-        if self.signs_out() {
+        // Where the settings alone say where the provider is, and not where answers go, none could be given.
+        let answers = self.settings.sso_url.is_none() || self.settings.slo_url.is_some();
+        if self.signs_out() && answers {
             for binding in [Binding::Redirect, Binding::Post] {
                 let mut logout = BytesStart::new("md:SingleLogoutService");
                 logout.push_attribute(("Binding", binding.uri()));

@@ -84,7 +84,7 @@ fn statement(
         None => true,
         Some(ends) => ends.is_some_and(|ends| expected.now < ends.plus(expected.skew)),
     };
-    let wanted = format!("SessionNotOnOrAfter after {}, or none", expected.now.rfc3339());
+    let wanted = format!("SessionNotOnOrAfter after {}, or none", expected.early().rfc3339());
     checks.require("saml.expired", alive, wanted, show(until))?;
 
     let session = element.attribute("SessionIndex");

@@ -47,7 +47,7 @@ fn window(
         None => true,
         Some(from) => from.is_some_and(|from| from <= expected.now.plus(expected.skew)),
     };
-    let wanted = format!("NotBefore not after {}, or none", expected.now.rfc3339());
+    let wanted = format!("NotBefore not after {}, or none", expected.late().rfc3339());
     checks.require("saml.not_yet_valid", passed, wanted, show(from))?;
     if let (Some(Some(begun)), Some(ends)) = (begun, ends) {
         let received = format!("{} to {}", begun.rfc3339(), ends.rfc3339());
@@ -66,10 +66,10 @@ pub(super) fn not_over(
     let at = text.and_then(instant::parse);
     let alive = at.is_some_and(|at| expected.now < at.plus(expected.skew));
     let received = format!("{of}: {}", show(text));
-    let wanted = format!("NotOnOrAfter after {}", expected.now.rfc3339());
+    let wanted = format!("NotOnOrAfter after {}", expected.early().rfc3339());
     checks.require("saml.expired", alive, wanted, received.clone())?;
-    let latest = expected.now.plus(expected.max_lifetime);
-    let bounded = at.is_some_and(|at| at <= latest.plus(expected.skew));
+    let latest = expected.late().plus(expected.max_lifetime);
+    let bounded = at.is_some_and(|at| at <= latest);
     let wanted = format!("NotOnOrAfter not after {}", latest.rfc3339());
     checks.require("saml.lifetime", bounded, wanted, received)?;
     Ok(at.unwrap_or(expected.now))

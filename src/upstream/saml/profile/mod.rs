@@ -56,6 +56,17 @@ pub(super) struct Expected<'a> {
     pub demanded: &'a Demanded,
 }
 
+impl Expected<'_> {
+    /// What ended by then has ended, whatever clocks are allowed.
+    fn early(&self) -> Timestamp {
+        self.now.minus(self.skew)
+    }
+    /// What begins after it has not begun, whatever clocks are allowed.
+    fn late(&self) -> Timestamp {
+        self.now.plus(self.skew)
+    }
+}
+
 /// What an answer that passed every check says.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Said {

@@ -118,7 +118,8 @@ fn issued(
     let issued = at
         .and_then(instant::parse)
         .filter(|at| *at <= expected.now.plus(expected.skew) && *at >= oldest.minus(expected.skew));
-    let wanted = format!("between {} and {}", oldest.rfc3339(), expected.now.rfc3339());
+    let oldest = oldest.minus(expected.skew);
+    let wanted = format!("between {} and {}", oldest.rfc3339(), expected.late().rfc3339());
     checks.require("saml.issue_instant", issued.is_some(), wanted, format!("{of}: {}", show(at)))?;
     Ok(issued.unwrap_or(expected.now))
 }
