@@ -45,7 +45,7 @@ async fn person(app: &App, browser: &Browser, flow: &FlowState) -> Result<Option
             Refused::from(start_again("flow.finished", "the sign-in was answered already")).in_flow(flow)
         );
     }
-    let current = sessions::of_flow(app, browser, &flow).await?;
+    let current = sessions::of_flow(app, browser, flow).await?;
     Ok(current.filter(|current| flow.settled_with(&current.session.id)))
 }
 
