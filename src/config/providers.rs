@@ -10,10 +10,11 @@ use crate::accounts::Target;
 use crate::context::Context;
 use crate::ids::ProviderId;
 use crate::upstream::kinds;
-use crate::upstream::presets::{self, Preset};
+use crate::upstream::presets::{self, Parameter, Preset};
 use crate::upstream::registry::{BuildError, Registry};
 use crate::upstream::settings::{COMMON_KEYS, Freshness, Provider, SecretRef};
 use secrecy::SecretString;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
@@ -107,12 +108,7 @@ pub fn providers(
             look_further(section, development, references);
             continue;
         };
-        let id = provider.common.id.clone();
-        read.places.insert((id.clone(), String::new()), section.place());
-        for (key, value) in section.table() {
-            let place = Place::new(file, value.span());
-            read.places.insert((id.clone(), key.get_ref().clone().into_owned()), place);
-        }
+        read.places.extend(places(section, section.table(), &provider.common.id));
         check_rules(section, &provider, mentions);
         check_proof(section);
         if provider.common.freshness == Freshness::Trusted && !provider.kind.asks_for_proof() {
@@ -205,6 +201,14 @@ fn look_at_ca_file(section: &Section<'_>, path: &Path, references: &References) 
     }
 }
 
+/// Where all keys of a provider stand, those that its preset sets too, and the table.
+fn places(section: &Section<'_>, table: &DeTable<'_>, id: &ProviderId) -> Places {
+    let header = section.place().span();
+    let keys = Provider::places(Spanned::new(header.clone(), table.clone()));
+    let stand = keys.into_iter().filter(|(_, span)| !span.is_empty()).chain([(String::new(), header)]);
+    stand.map(|(key, span)| ((id.clone(), key), Place::new(section.place().file(), span))).collect()
+}
+
 /// Where a key's value stands, or else the table.
 fn place(section: &Section<'_>, key: &str) -> Place {
     let value = section.table().get(key);
@@ -237,7 +241,8 @@ fn check_proof(section: &Section<'_>) {
 }
 
 /// Reads one table by its kind. The kind's reader stops at its first mistake, so what is wrong is reported,
-/// taken out, and the rest read again, until nothing new is found.
+/// taken out, and the rest read again, until nothing new is found. For a preset's parameter that is missing its example
+/// stands in then, so that what it would have set hides nothing either.
 fn read_one(section: &Section<'_>, problems: &Problems) -> Option<Provider> {
     let mut table = section.table().clone();
     let header = section.place().span();
@@ -245,7 +250,18 @@ fn read_one(section: &Section<'_>, problems: &Problems) -> Option<Provider> {
     let mut said: BTreeSet<(usize, String)> = BTreeSet::new();
     loop {
         let errors = match Provider::from_table(Spanned::new(header.clone(), table.clone())) {
-            Ok(provider) => return taken.is_empty().then_some(provider),
+            Ok(provider) if taken.is_empty() => return Some(provider),
+            Ok(provider) => {
+                // beside what was taken out a key may contradict only what is not there any more
+                if taken.iter().all(|key| parameter(&table, key).is_some()) {
+                    let id = provider.common.id.clone();
+                    let places = places(section, &table, &id);
+                    for found in provider.check() {
+                        problems.add(problem(&places, BuildError { provider: id.clone(), problem: found }));
+                    }
+                }
+                return None;
+            }
             Err(errors) => errors,
         };
         let mut progress = false;
@@ -254,15 +270,34 @@ fn read_one(section: &Section<'_>, problems: &Problems) -> Option<Provider> {
             let span = narrow(&table, &header, &span, error.message()).unwrap_or(span);
             // what was taken out is missing by our own doing
             let ours = missing(error.message()).is_some_and(|key| taken.iter().any(|t| t == key));
-            if !ours && said.insert((span.start, error.message().to_owned())) {
+            if !ours && !span.is_empty() && said.insert((span.start, error.message().to_owned())) {
                 report(section, &table, &error, span.clone(), problems);
             }
             progress |= take_out(&mut table, &span, &mut taken);
+            progress |= missing(error.message()).is_some_and(|key| stand_in(&mut table, key, &mut taken));
         }
         if !progress {
             return None;
         }
     }
+}
+
+/// Puts a parameter's example where it is missing. It stands nowhere, so that nothing is said about it.
+fn stand_in(table: &mut DeTable<'_>, key: &str, taken: &mut Vec<String>) -> bool {
+    let Some((name, parameter)) = parameter(table, key) else { return false };
+    taken.push(name.to_owned());
+    let example = DeValue::String(Cow::Borrowed(parameter.example.as_str()));
+    table.insert(Spanned::new(0..0, Cow::Borrowed(name)), Spanned::new(0..0, example)).is_none()
+}
+
+/// The parameter of this name, if the table's preset has one.
+fn parameter(table: &DeTable<'_>, key: &str) -> Option<(&'static str, &'static Parameter)> {
+    presets::of(table)?.parameters.get_key_value(key).map(|(name, parameter)| (name.as_str(), parameter))
+}
+
+/// What a parameter is, and how one looks.
+fn about(name: &str, parameter: &Parameter) -> String {
+    format!("{}, such as: {name} = \"{}\"", parameter.about, parameter.example)
 }
 
 /// Where an error about a list of tables names only the list, finds the table that causes it: the one that
@@ -344,11 +379,12 @@ fn report(
     let top_level = table.iter().any(|(key, _)| inside(&span, &key.span()));
     let problem = if let Some(key) = missing(message) {
         let problem = Problem::error("config.missing", place, format!("`{key}` is missing")).label("here");
-        match key {
-            "provisioning" => problem.help(
+        match (key, parameter(table, key)) {
+            ("provisioning", _) => problem.help(
                 "write, for example: provisioning = \"open\" (everybody of that provider gets an account)",
             ),
-            _ => problem,
+            (_, Some((name, parameter))) => problem.help(about(name, parameter)),
+            (_, None) => problem,
         }
     } else if let Some(rest) = message.strip_prefix("unknown field `") {
         let name = rest.split('`').next().unwrap_or("");
@@ -396,7 +432,12 @@ fn report(
         let got = got.split_once(": ").map_or(got, |(_, got)| got);
         Problem::error("config.type", place, format!("`{key}` must be {wanted}, but it is {got}"))
     } else {
-        Problem::error("config.value", place, message.to_owned())
+        let problem = Problem::error("config.value", place, message.to_owned());
+        let key = table.iter().find(|(_, value)| covers(value, &span)).map(|(key, _)| key.get_ref());
+        match key.and_then(|key| parameter(table, key)) {
+            Some((name, parameter)) => problem.help(about(name, parameter)),
+            None => problem,
+        }
     };
     problems.add(problem);
 }

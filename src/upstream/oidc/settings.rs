@@ -316,12 +316,18 @@ impl Settings {
     /// Contradictions about what is there for single providers.
     fn check_deviations(&self, common: &Common) -> Vec<Contradiction> {
         let mut found = Vec::new();
-        if self.issuer.text.contains(TENANT) != self.tenants.is_some() {
-            found.push(Contradiction::new(
+        match (self.issuer.text.contains(TENANT), self.tenants.is_some()) {
+            (true, false) => found.push(Contradiction::new(
                 "tenants",
                 format!("an issuer with `{TENANT}` and `tenants` belong together"),
                 "say which tenants may come, or \"any\"",
-            ));
+            )),
+            (false, true) => found.push(Contradiction::new(
+                "tenants",
+                format!("`tenants` belongs to an issuer with `{TENANT}`, and this one is of one tenant"),
+                "remove it; the preset for several tenants of Microsoft, or any, is microsoft-multitenant",
+            )),
+            _ => {}
         }
         if self.id_token_hs256 && self.client_secret.is_none() {
             found.push(Contradiction::new(

@@ -57,30 +57,29 @@ pub(in crate::upstream) fn known<'de, D: Deserializer<'de>>(
 /// The table with what its preset sets. One without a preset, or with one that does not exist, stays as it is.
 ///
 /// # Errors
-/// What is wrong with the preset's parameters; the table then has what could be set.
+/// What is wrong with the preset's parameters, all of it; the table then has what could be set.
 pub(in crate::upstream) fn expand<'a>(
     mut table: DeTable<'a>,
     header: &Range<usize>,
-) -> (DeTable<'a>, Option<Error>) {
+) -> (DeTable<'a>, Vec<Error>) {
     let said = table.get("preset");
     let Some((preset, place)) = said.and_then(|said| Some((named(said.get_ref().as_str()?)?, said.span())))
     else {
-        return (table, None);
+        return (table, Vec::new());
     };
-    let mut own = DeTable::new();
+    let (mut given, mut places, mut errors) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
     for name in preset.parameters.keys().map(String::as_str).chain(["kind"]) {
-        if let Some((key, value)) = table.remove_entry(name) {
-            own.insert(key, value);
+        let Some((key, value)) = table.remove_entry(name) else { continue };
+        places.insert(name.to_owned(), value.span());
+        // each by itself, so that one mistake hides no other
+        let alone = DeValue::Table(std::iter::once((key, value)).collect());
+        match Parameters(preset).deserialize(ValueDeserializer::from(Spanned::new(header.clone(), alone))) {
+            Ok(read) => given.extend(read),
+            Err(error) => errors.push(error),
         }
     }
-    let places = own.iter().map(|(key, value)| (key.get_ref().to_string(), value.span())).collect();
-    let needed = needed(preset, &table);
-    let seed = Parameters { preset, needed: &needed };
-    let source = ValueDeserializer::from(Spanned::new(header.clone(), DeValue::Table(own)));
-    let (mut given, error) = match seed.deserialize(source) {
-        Ok(given) => (given, None),
-        Err(error) => (BTreeMap::new(), Some(error)),
-    };
+    let missing = needed(preset, &table).into_iter().filter(|name| !places.contains_key(name));
+    errors.extend(missing.map(|name| de::Error::custom(format_args!("missing field `{name}`"))));
     for (name, parameter) in &preset.parameters {
         if let Some(usual) = &parameter.default {
             given.entry(name.clone()).or_insert_with(|| usual.clone());
@@ -102,7 +101,7 @@ pub(in crate::upstream) fn expand<'a>(
         let spanned = || Spanned::new(fill.place.clone(), name.clone());
         match table.get_mut(name.as_ref()) {
             None => {
-                if error.is_none() || !fill.lacks(value.get_ref()) {
+                if errors.is_empty() || !fill.lacks(value.get_ref()) {
                     table.insert(spanned(), fill.value(value.get_ref()));
                 }
             }
@@ -133,7 +132,7 @@ pub(in crate::upstream) fn expand<'a>(
             Some(_) => {}
         }
     }
-    (table, error)
+    (table, errors)
 }
 
 /// The parameters without a default that stand in what the table does not say itself.
@@ -172,16 +171,19 @@ struct Fill {
 }
 
 impl Fill {
+    /// The text, and where the first parameter in it stands: of an address, that is what leads to the host.
     fn text(&self, text: &str) -> (String, Range<usize>) {
-        let (mut filled, mut place) = (text.to_owned(), self.place.clone());
+        let mut filled = text.to_owned();
+        let mut first: Option<(usize, &Range<usize>)> = None;
         for (name, value) in &self.given {
             let mark = format!("{{{name}}}");
-            if filled.contains(&mark) {
-                filled = filled.replace(&mark, value);
-                place = self.places.get(name).cloned().unwrap_or(place);
+            let Some(at) = text.find(&mark) else { continue };
+            filled = filled.replace(&mark, value);
+            if let Some(place) = self.places.get(name).filter(|_| first.is_none_or(|(other, _)| at < other)) {
+                first = Some((at, place));
             }
         }
-        (filled, place)
+        (filled, first.map_or(&self.place, |(_, place)| place).clone())
     }
 
     fn value<'a>(&self, value: &DeValue<'static>) -> Spanned<DeValue<'a>> {
@@ -216,11 +218,8 @@ impl Fill {
     }
 }
 
-/// Reads the parameters by their forms, so that each error has the place of its value.
-struct Parameters<'p> {
-    preset: &'p Preset,
-    needed: &'p [String],
-}
+/// Reads parameters by their forms, so that each error has the place of its value.
+struct Parameters<'p>(&'p Preset);
 
 impl<'de> DeserializeSeed<'de> for Parameters<'_> {
     type Value = BTreeMap<String, String>;
@@ -237,14 +236,11 @@ impl<'de> Visitor<'de> for Parameters<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut given = BTreeMap::new();
         while let Some(name) = map.next_key::<String>()? {
-            let form = self.preset.parameters.get(&name).map(|parameter| parameter.form);
+            let form = self.0.parameters.get(&name).map(|parameter| parameter.form);
             let value = map.next_value_seed(One(form))?;
             given.insert(name, value);
         }
-        match self.needed.iter().find(|name| !given.contains_key(*name)) {
-            Some(name) => Err(de::Error::custom(format_args!("missing field `{name}`"))),
-            None => Ok(given),
-        }
+        Ok(given)
     }
 }
 

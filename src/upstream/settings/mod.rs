@@ -55,6 +55,7 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 use toml::Spanned;
@@ -76,7 +77,7 @@ impl Provider {
     /// Reads one `[[provider]]` table. Every value is checked; errors have the place of theirs.
     ///
     /// # Errors
-    /// At most three: one of the preset's parameters, one of the common keys, one of the kind's.
+    /// All of the preset's parameters, one of the common keys, one of the kind's.
     pub fn from_table(table: Spanned<DeTable<'_>>) -> Result<Self, Vec<toml::de::Error>> {
         let span = table.span();
         let (table, unset) = presets::expand(table.into_inner(), &span);
@@ -92,18 +93,30 @@ impl Provider {
         let common = Common::deserialize(part(common));
         // without a known kind nothing can be said about its keys; `kind` itself has the error
         let own = kind.map(|kind| kinds::parse(&kind, part(own))).transpose();
-        match (common, own, unset) {
-            (Ok(common), Ok(Some(kind)), None) => Ok(Self { common, kind }),
-            // what only a missing parameter would have set is missing by the same mistake
-            (common, own, Some(unset)) => {
-                let said = |error: &toml::de::Error| !error.message().starts_with("missing field");
-                Err([Some(unset), common.err().filter(said), own.err().filter(said)]
-                    .into_iter()
-                    .flatten()
-                    .collect())
+        match (common, own) {
+            (Ok(common), Ok(Some(kind))) if unset.is_empty() => Ok(Self { common, kind }),
+            (common, own) => {
+                // what only a missing parameter would have set is missing by the same mistake
+                let all = unset.is_empty();
+                let said = |error: &toml::de::Error| all || !error.message().starts_with("missing field");
+                let others = common.err().into_iter().chain(own.err()).filter(said);
+                Err(unset.into_iter().chain(others).collect())
             }
-            (common, own, None) => Err(common.err().into_iter().chain(own.err()).collect()),
         }
+    }
+
+    /// Where the values of a table stand. Of those that its preset sets, what caused them: a parameter, or else
+    /// `preset` itself.
+    pub fn places(table: Spanned<DeTable<'_>>) -> Vec<(String, Range<usize>)> {
+        let span = table.span();
+        let parameters: Vec<_> = presets::of(table.get_ref())
+            .into_iter()
+            .flat_map(|preset| preset.parameters.keys())
+            .filter_map(|name| Some((name.clone(), table.get_ref().get(name.as_str())?.span())))
+            .collect();
+        let (table, _) = presets::expand(table.into_inner(), &span);
+        let values = table.iter().map(|(key, value)| (key.get_ref().clone().into_owned(), value.span()));
+        values.chain(parameters).collect()
     }
 
     /// Contradictions between several keys: each with the key to point at, and a sentence.
