@@ -110,6 +110,9 @@ pub fn providers(
         };
         read.places.extend(places(section, section.table(), &provider.common.id));
         check_rules(section, &provider, mentions);
+        if let Some((key, client)) = provider.kind.starts() {
+            mentions.add(MentionKind::Client, client.as_str(), place(section, key));
+        }
         check_proof(section);
         if provider.common.freshness == Freshness::Trusted && !provider.kind.asks_for_proof() {
             let message = "`freshness = \"trusted\"` takes every answer for a fresh proof, and nothing asks this provider for one";
@@ -158,6 +161,7 @@ pub fn providers(
     for error in Registry::check(&read.list) {
         problems.add(problem(&read.places, error));
     }
+    check_acquaintances(&read, problems);
     let off = read.list.iter().all(|provider| !provider.common.enabled);
     if off && read.list.len() == sections.len() {
         let message = "no provider is switched on, so nobody can sign in";
@@ -213,6 +217,31 @@ fn places(section: &Section<'_>, table: &DeTable<'_>, id: &ProviderId) -> Places
 fn place(section: &Section<'_>, key: &str) -> Place {
     let value = section.table().get(key);
     value.map_or(section.place(), |value| Place::new(section.place().file(), value.span()))
+}
+
+/// Two providers that are one there: what the identity provider says by itself reaches one of them only.
+fn check_acquaintances(read: &Providers, problems: &Problems) {
+    let mut known: BTreeMap<[&str; 2], (&ProviderId, Option<Place>)> = BTreeMap::new();
+    for provider in read.list.iter().filter(|provider| provider.common.enabled) {
+        let Some((key, names)) = provider.kind.acquaintance() else { continue };
+        let id = &provider.common.id;
+        let here = read.place(id, key);
+        let Some((other, there)) = known.insert(names, (id, here)) else { continue };
+        let message = format!(
+            "`{other}` has the same `{key}` at {}, which knows both as one: its logouts reach only the one whose \
+             address it has",
+            names[0]
+        );
+        let mut problem = match here {
+            Some(place) => Problem::warning("config.acquaintance", place, message),
+            None => continue,
+        };
+        if let Some(there) = there {
+            problem = problem.related(there, "here too");
+        }
+        let help = "leave it out for the address of our metadata, which is of one provider alone, and register both there";
+        problems.add(problem.help(help));
+    }
 }
 
 /// The groups and roles that rules assign must exist.
@@ -430,6 +459,7 @@ fn report(
         let key =
             table.iter().find(|(_, value)| covers(value, &span)).map_or("this", |(key, _)| key.get_ref());
         let got = got.split_once(": ").map_or(got, |(_, got)| got);
+        let wanted = plainly(wanted);
         Problem::error("config.type", place, format!("`{key}` must be {wanted}, but it is {got}"))
     } else {
         let problem = Problem::error("config.value", place, message.to_owned());
@@ -440,6 +470,17 @@ fn report(
         }
     };
     problems.add(problem);
+}
+
+/// What a reader of serde's calls a type, as people call it.
+fn plainly(wanted: &str) -> &str {
+    match wanted {
+        "a boolean" => "true or false",
+        "a sequence" => "a list",
+        "a map" => "a table",
+        "i8" | "i16" | "i32" | "i64" | "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number",
+        other => other,
+    }
 }
 
 /// The text and the character in "… (character 3 of the expression)".

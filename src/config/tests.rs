@@ -4,6 +4,7 @@ mod assign;
 mod claims;
 mod documented;
 mod people;
+mod providers;
 
 use super::load::{Inputs, Loaded, load};
 use super::report::Report;

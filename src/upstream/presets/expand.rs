@@ -1,7 +1,7 @@
 //! A provider's table together with its preset. Every value keeps the place of what caused it, so that an error
 //! in a parameter points at the parameter.
 
-use super::{Form, NAMES, Preset, named};
+use super::{Form, NAMES, Parameter, Preset, named};
 use crate::upstream::settings::Endpoint;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, Visitor};
 use std::borrow::Cow;
@@ -68,12 +68,17 @@ pub(in crate::upstream) fn expand<'a>(
         return (table, Vec::new());
     };
     let (mut given, mut places, mut errors) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-    for name in preset.parameters.keys().map(String::as_str).chain(["kind"]) {
+    // those first by which others begin
+    let (then, first): (Vec<_>, Vec<_>) =
+        preset.parameters.iter().partition(|(_, parameter)| parameter.begins.is_some());
+    let names = first.into_iter().chain(then).map(|(name, _)| name.as_str());
+    for name in names.chain(["kind"]) {
         let Some((key, value)) = table.remove_entry(name) else { continue };
         places.insert(name.to_owned(), value.span());
         // each by itself, so that one mistake hides no other
         let alone = DeValue::Table(std::iter::once((key, value)).collect());
-        match Parameters(preset).deserialize(ValueDeserializer::from(Spanned::new(header.clone(), alone))) {
+        let source = ValueDeserializer::from(Spanned::new(header.clone(), alone));
+        match (Parameters { preset, given: &given }).deserialize(source) {
             Ok(read) => given.extend(read),
             Err(error) => errors.push(error),
         }
@@ -219,7 +224,11 @@ impl Fill {
 }
 
 /// Reads parameters by their forms, so that each error has the place of its value.
-struct Parameters<'p>(&'p Preset);
+struct Parameters<'p> {
+    preset: &'p Preset,
+    /// What was read before.
+    given: &'p BTreeMap<String, String>,
+}
 
 impl<'de> DeserializeSeed<'de> for Parameters<'_> {
     type Value = BTreeMap<String, String>;
@@ -236,27 +245,47 @@ impl<'de> Visitor<'de> for Parameters<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut given = BTreeMap::new();
         while let Some(name) = map.next_key::<String>()? {
-            let form = self.0.parameters.get(&name).map(|parameter| parameter.form);
-            let value = map.next_value_seed(One(form))?;
+            let value = map.next_value_seed(One(self.preset.parameters.get(&name), self.given))?;
             given.insert(name, value);
         }
         Ok(given)
     }
 }
 
-/// One parameter of a form; without one it is `kind`, which has no place beside `preset`.
-struct One(Option<Form>);
+/// One parameter, and those that were read before; without one it is `kind`, which has no place beside `preset`.
+struct One<'p>(Option<&'p Parameter>, &'p BTreeMap<String, String>);
 
-impl<'de> DeserializeSeed<'de> for One {
+impl<'de> DeserializeSeed<'de> for One<'_> {
     type Value = String;
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
         let text = <String as de::Deserialize>::deserialize(deserializer)?;
-        let Some(form) = self.0 else {
+        let Some(parameter) = self.0 else {
             return Err(de::Error::custom(
                 "`preset` says already of what kind the provider is; remove `kind`",
             ));
         };
-        form.read(&text).map_err(|rule| de::Error::custom(format_args!("`{text}` {rule}")))
+        if parameter.form == Form::Choice && !parameter.words.contains(&text) {
+            let words: Vec<String> = parameter.words.iter().map(|word| format!("`{word}`")).collect();
+            let words = words.join(", ");
+            return Err(de::Error::custom(format_args!("unknown variant `{text}`, expected one of {words}")));
+        }
+        if let Some(start) = parameter.start(self.1)
+            && !text.starts_with(&start)
+        {
+            return Err(de::Error::custom(format_args!("`{text}` does not begin with `{start}`")));
+        }
+        parameter.form.read(&text).map_err(|rule| de::Error::custom(format_args!("`{text}` {rule}")))
+    }
+}
+
+impl Parameter {
+    /// What it begins with, where the parameters are known that say so.
+    fn start(&self, given: &BTreeMap<String, String>) -> Option<String> {
+        let mut start = self.begins.clone()?;
+        for (name, value) in given {
+            start = start.replace(&format!("{{{name}}}"), value);
+        }
+        (!start.contains('{')).then_some(start)
     }
 }
 
@@ -279,8 +308,19 @@ impl Form {
                     Err("must be a host name such as id.example.com")
                 }
             }
-            Self::Tenant if is_tenant(text) => Ok(text.to_ascii_lowercase()),
-            Self::Tenant => Err("must be a tenant's id such as 72f988bf-86f1-41af-91ab-2d7cd011db47"),
+            Self::Choice => Ok(text.to_owned()),
+            Self::Uuid if is_tenant(text) => Ok(text.to_ascii_lowercase()),
+            Self::Uuid => Err("is not a UUID"),
+            Self::Version => {
+                let number =
+                    |part: &str| (1..=4).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
+                let parts = text.strip_prefix('v').and_then(|rest| rest.split_once('.'));
+                if parts.is_some_and(|(major, minor)| number(major) && number(minor)) {
+                    Ok(text.to_owned())
+                } else {
+                    Err("is not a version such as v24.0")
+                }
+            }
             Self::BaseUrl => {
                 let endpoint = Endpoint::parse(text)?;
                 if endpoint.url().query().is_some() {

@@ -48,6 +48,7 @@ mod values;
 use crate::accounts::Required;
 use crate::assurance::AcrMap;
 use crate::ids::ProviderId;
+use crate::outbound::address::{AddressRefused, AddressRules, LOOPBACK, PRIVATE, is_loopback_host};
 use crate::upstream::kinds::{self, KindSettings};
 use crate::upstream::mapping::{Expression, Field, Mapping, ProfileSource, Rule};
 use crate::upstream::presets;
@@ -173,6 +174,38 @@ pub const COMMON_KEYS: &[&str] = &[
     "timeout",
 ];
 
+/// The icons that can be named. A brand that lets nobody draw its mark is among them, and has its first letter.
+pub const ICONS: &[&str] = &[
+    "key",
+    "link",
+    "building",
+    "people",
+    "oidc",
+    "oauth2",
+    "amazon",
+    "apple",
+    "auth0",
+    "bitbucket",
+    "discord",
+    "facebook",
+    "github",
+    "gitlab",
+    "google",
+    "kakao",
+    "keycloak",
+    "line",
+    "linkedin",
+    "microsoft",
+    "naver",
+    "okta",
+    "openid",
+    "paypal",
+    "slack",
+    "twitch",
+    "x",
+    "yahoo",
+];
+
 /// What all kinds share.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -188,7 +221,7 @@ pub struct Common {
     /// What people read.
     pub name: String,
     /// The name of a bundled icon.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "known_icon")]
     pub icon: Option<String>,
     /// Place in the chooser; smaller comes first, equal ones by name.
     #[serde(default)]
@@ -557,8 +590,7 @@ pub(in crate::upstream) fn check_plain_http<'a>(
     endpoints
         .into_iter()
         .filter(|(_, endpoint)| {
-            endpoint.is_plain_http()
-                && !(common.allow_loopback && crate::outbound::address::is_loopback_host(endpoint.url()))
+            endpoint.is_plain_http() && !(common.allow_loopback && is_loopback_host(endpoint.url()))
         })
         .map(|(key, _)| {
             Contradiction::new(
@@ -570,9 +602,40 @@ pub(in crate::upstream) fn check_plain_http<'a>(
         .collect()
 }
 
+/// Contradictions about addresses to which we speak ourselves, shared by the kinds: what stands there as a number is
+/// known before anybody is asked. What a name leads to is seen when it is looked up, and plain http is told of apart.
+pub(in crate::upstream) fn check_reach<'a>(
+    common: &Common,
+    endpoints: impl IntoIterator<Item = (&'static str, &'a Endpoint)>,
+) -> Vec<Contradiction> {
+    let rules = AddressRules {
+        allow_loopback: common.allow_loopback,
+        allow_private_network: common.allow_private_network,
+    };
+    let one = |(key, endpoint): (&'static str, &Endpoint)| {
+        let Err(AddressRefused::Range(ip, range)) = rules.check_url(endpoint.url()) else { return None };
+        let help = match range {
+            PRIVATE => "for a provider inside the house, add `allow_private_network = true`",
+            LOOPBACK => "for development on this machine, add `allow_loopback = true`",
+            _ => "no setting allows it: give the provider's own address",
+        };
+        Some(Contradiction::new(key, format!("nothing is sent to {ip}, which is a {range} address"), help))
+    };
+    endpoints.into_iter().filter_map(one).collect()
+}
+
 fn known_kind<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let kind = String::deserialize(deserializer)?;
     if kinds::keys(&kind).is_some() { Ok(kind) } else { Err(de::Error::unknown_variant(&kind, kinds::NAMES)) }
+}
+
+fn known_icon<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let icon = String::deserialize(deserializer)?;
+    if ICONS.contains(&icon.as_str()) {
+        Ok(Some(icon))
+    } else {
+        Err(de::Error::unknown_variant(&icon, ICONS))
+    }
 }
 
 fn yes() -> bool {
