@@ -1,9 +1,6 @@
 //! What is wrong with single keys of providers, and what only looks so.
 
 use super::*;
-use crate::http::pages::Icon;
-use crate::ids::ProviderId;
-use crate::upstream::settings::ICONS;
 
 /// What is said about these files.
 fn check(config: &str, providers: &str) -> String {
@@ -18,21 +15,6 @@ fn check(config: &str, providers: &str) -> String {
 
 #[test]
 fn an_icon_is_one_that_is_there() {
-    let drawn = |name: &str| {
-        let icon = Icon::named(Some(name), &ProviderId::new("p").unwrap(), "P");
-        !matches!(icon, Icon::Monogram { .. })
-    };
-    // brands that let nobody draw their mark: `templates/icons/brands/README.md`
-    let letters = ["linkedin", "slack", "yahoo"];
-    for name in ICONS {
-        assert_eq!(drawn(name), !letters.contains(name), "{name}");
-    }
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/icons/brands");
-    for file in std::fs::read_dir(folder).unwrap() {
-        let file = file.unwrap().path();
-        let name = file.file_stem().unwrap().to_str().unwrap();
-        assert_eq!(file.extension().is_some_and(|is| is == "svg"), ICONS.contains(&name), "{name}");
-    }
     let said = check("", &format!("{GLOBEX}icon = \"nosuch\"\n"));
     assert!(said.contains("[config.value]: \"nosuch\" is none of: key, link"), "{said}");
     assert!(said.contains("providers.toml:10:8"), "{said}");
