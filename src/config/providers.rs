@@ -270,8 +270,8 @@ fn check_proof(section: &Section<'_>) {
 }
 
 /// Reads one table by its kind. The kind's reader stops at its first mistake, so what is wrong is reported,
-/// taken out, and the rest read again, until nothing new is found. For a preset's parameter that is missing its example
-/// stands in then, so that what it would have set hides nothing either.
+/// taken out, and the rest read again, until nothing new is found. For a key that is missing something stands in then, so that
+/// it hides nothing either: for a preset's parameter its example, and what else is there may be held against it.
 fn read_one(section: &Section<'_>, problems: &Problems) -> Option<Provider> {
     let mut table = section.table().clone();
     let header = section.place().span();
@@ -303,7 +303,8 @@ fn read_one(section: &Section<'_>, problems: &Problems) -> Option<Provider> {
                 report(section, &table, &error, span.clone(), problems);
             }
             progress |= take_out(&mut table, &span, &mut taken);
-            progress |= missing(error.message()).is_some_and(|key| stand_in(&mut table, key, &mut taken));
+            let key = missing(error.message()).filter(|_| span == header);
+            progress |= key.is_some_and(|key| stand_in(&mut table, key, &mut taken));
         }
         if !progress {
             return None;
@@ -311,12 +312,19 @@ fn read_one(section: &Section<'_>, problems: &Problems) -> Option<Provider> {
     }
 }
 
-/// Puts a parameter's example where it is missing. It stands nowhere, so that nothing is said about it.
+/// Puts something where a key is missing. It stands nowhere, so that nothing is said about it, also if the key cannot be
+/// that.
 fn stand_in(table: &mut DeTable<'_>, key: &str, taken: &mut Vec<String>) -> bool {
-    let Some((name, parameter)) = parameter(table, key) else { return false };
-    taken.push(name.to_owned());
-    let example = DeValue::String(Cow::Borrowed(parameter.example.as_str()));
-    table.insert(Spanned::new(0..0, Cow::Borrowed(name)), Spanned::new(0..0, example)).is_none()
+    let value = match (key, parameter(table, key)) {
+        (_, Some((_, parameter))) => parameter.example.as_str(),
+        ("kind", _) => return false,
+        ("id", _) => "id",
+        ("provisioning", _) => "never",
+        _ => "https://id.example",
+    };
+    taken.push(key.to_owned());
+    let value = Spanned::new(0..0, DeValue::String(Cow::Borrowed(value)));
+    table.insert(Spanned::new(0..0, Cow::Owned(key.to_owned())), value).is_none()
 }
 
 /// The parameter of this name, if the table's preset has one.

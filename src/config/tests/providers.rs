@@ -74,6 +74,34 @@ fn what_a_parameter_causes_is_told_at_the_parameter() {
 }
 
 #[test]
+fn each_preset_tells_all_that_it_misses() {
+    let (mut count, mut presets) = (0, 0);
+    for preset in crate::upstream::presets::all() {
+        let said = check("", &format!("[[provider]]\nid = \"p\"\npreset = \"{}\"\n", preset.name));
+        let required = preset.parameters.iter().filter(|(_, parameter)| parameter.default.is_none());
+        for (name, parameter) in required.clone() {
+            assert!(said.contains(&format!("`{name}` is missing")), "{}: {said}", preset.name);
+            let help = format!("{}, such as: {name} = \"{}\"", parameter.about, parameter.example);
+            assert!(said.contains(&help), "{}: {said}", preset.name);
+            count += 1;
+        }
+        presets += usize::from(required.count() > 0);
+        // and not only that
+        assert!(said.contains("`provisioning` is missing"), "{}: {said}", preset.name);
+        let client = preset.kind() != "saml";
+        assert_eq!(said.contains("`client_id` is missing"), client, "{}: {said}", preset.name);
+    }
+    assert!(count >= 13 && presets >= 10, "{count} of {presets}");
+    let said = check("", "[[provider]]\nkind = \"oauth2\"\n");
+    for key in
+        ["id", "name", "provisioning", "authorize_url", "token_url", "userinfo_url", "client_id", "subject"]
+    {
+        assert!(said.contains(&format!("`{key}` is missing")), "{key}: {said}");
+    }
+    assert!(said.contains("8 errors"), "{said}");
+}
+
+#[test]
 fn types_have_the_names_that_people_give_them() {
     for (line, said) in [
         ("order = \"1\"", "`order` must be a whole number, but it is string \"1\""),
