@@ -185,6 +185,28 @@ fn only_check_online_contacts_providers() {
     assert_eq!(json["providers"][0]["ok"], false);
 }
 
+/// What only the secret itself shows is told with its place too, without the secret.
+#[test]
+fn check_tells_of_a_secret_by_which_nobody_could_sign_in() {
+    let place = Place::new(CONFIG);
+    std::fs::write(place.path().join("master.key"), "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=").unwrap();
+    std::fs::write(place.path().join("channel"), "0123456789abcdef").unwrap();
+    let line = "[[provider]]\nid = \"line\"\npreset = \"line\"\nclient_id = \"1\"\nclient_secret = \"file:channel\"\n\
+                provisioning = \"open\"\n";
+    std::fs::write(place.path().join("providers.toml"), line).unwrap();
+    let said = place.run(&["check"]);
+    assert_eq!(said.code, 1, "{}{}", said.out, said.err);
+    assert!(
+        said.out.contains("32 bytes at least") && said.out.contains("providers.toml:5:17"),
+        "{}",
+        said.out
+    );
+    assert!(!said.out.contains("0123456789abcdef"), "{}", said.out);
+    std::fs::write(place.path().join("channel"), "0123456789abcdef0123456789abcdef").unwrap();
+    let said = place.run(&["check"]);
+    assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+}
+
 #[test]
 fn admin_007_a_secret_is_printed_once_and_what_is_declared_is_left_alone() {
     let place = Place::new(CONFIG);

@@ -60,6 +60,7 @@ fn json_of(preset: &Preset) -> Value {
             "name": name,
             "about": parameter.about,
             "example": parameter.example,
+            "words": (!parameter.words.is_empty()).then_some(&parameter.words),
             "default": parameter.default,
         })
     };
@@ -92,7 +93,9 @@ fn text(preset: &Preset) -> String {
                 Some(usual) => format!("without it {usual}"),
                 None => format!("required, such as {}", parameter.example),
             };
-            text.push_str(&format!("- {name}: {} ({usual})\n", parameter.about));
+            let words = parameter.words.join(", ");
+            let words = if words.is_empty() { words } else { format!("one of {words}; ") };
+            text.push_str(&format!("- {name}: {} ({words}{usual})\n", parameter.about));
         }
     }
     text.push_str("\nIt sets:\n");

@@ -44,6 +44,13 @@ pub struct Declared {
     default_audience: Option<Place>,
 }
 
+impl Declared {
+    /// The ids, also of clients that are wrong elsewhere.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.ids.keys().map(ClientId::as_str)
+    }
+}
+
 /// All `[[client]]`.
 pub fn clients(
     root: &Section<'_>,

@@ -31,6 +31,8 @@ pub enum MentionKind {
     Role,
     /// An upstream provider.
     Provider,
+    /// A client. It may have been made by command, which no file tells.
+    Client,
     /// A scope.
     Scope,
     /// A resource identifier.
@@ -47,6 +49,8 @@ pub struct Known<'k> {
     pub directory: &'k Directory,
     /// Providers; `None` where `providers.toml` could not be read, so that nothing is known.
     pub providers: Option<BTreeSet<&'k str>>,
+    /// Clients.
+    pub clients: BTreeSet<&'k str>,
     /// Custom scopes.
     pub scopes: BTreeSet<&'k str>,
     /// Resource identifiers.
@@ -82,6 +86,14 @@ impl Mentions {
                     known.resources.iter().copied().collect(),
                     "declare it as the `resource` of a [[resource_server]]".to_owned(),
                 ),
+                MentionKind::Client => (
+                    "[[client]]",
+                    known.clients.iter().copied().collect(),
+                    format!(
+                        "declare it: [[client]] with id = \"{}\"; or make it: countersign client add",
+                        mention.name
+                    ),
+                ),
                 MentionKind::Provider => {
                     let Some(providers) = &known.providers else { continue };
                     let declare = format!(
@@ -99,7 +111,11 @@ impl Mentions {
                 None => declare,
             };
             let message = format!("there is no {what} \"{}\"", mention.name);
-            problems.add(Problem::error("config.reference", mention.place, message).help(help));
+            let problem = match mention.kind {
+                MentionKind::Client => Problem::warning("config.reference", mention.place, message),
+                _ => Problem::error("config.reference", mention.place, message),
+            };
+            problems.add(problem.help(help));
         }
     }
 }

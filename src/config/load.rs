@@ -138,6 +138,7 @@ fn settings(
     let known = Known {
         directory: &directory,
         providers: named.as_ref().map(|named| named.iter().map(ProviderId::as_str).collect()),
+        clients: declared.ids().collect(),
         scopes: scopes.keys().map(String::as_str).collect(),
         resources: resource_servers.values().map(|server| server.resource.as_str()).collect(),
     };

@@ -10,10 +10,11 @@ use crate::accounts::Target;
 use crate::context::Context;
 use crate::ids::ProviderId;
 use crate::upstream::kinds;
-use crate::upstream::presets::{self, Preset};
+use crate::upstream::presets::{self, Parameter, Preset};
 use crate::upstream::registry::{BuildError, Registry};
 use crate::upstream::settings::{COMMON_KEYS, Freshness, Provider, SecretRef};
 use secrecy::SecretString;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
@@ -107,13 +108,11 @@ pub fn providers(
             look_further(section, development, references);
             continue;
         };
-        let id = provider.common.id.clone();
-        read.places.insert((id.clone(), String::new()), section.place());
-        for (key, value) in section.table() {
-            let place = Place::new(file, value.span());
-            read.places.insert((id.clone(), key.get_ref().clone().into_owned()), place);
-        }
+        read.places.extend(places(section, section.table(), &provider.common.id));
         check_rules(section, &provider, mentions);
+        if let Some((key, client)) = provider.kind.starts() {
+            mentions.add(MentionKind::Client, client.as_str(), place(section, key));
+        }
         check_proof(section);
         if provider.common.freshness == Freshness::Trusted && !provider.kind.asks_for_proof() {
             let message = "`freshness = \"trusted\"` takes every answer for a fresh proof, and nothing asks this provider for one";
@@ -162,6 +161,7 @@ pub fn providers(
     for error in Registry::check(&read.list) {
         problems.add(problem(&read.places, error));
     }
+    check_acquaintances(&read, problems);
     let off = read.list.iter().all(|provider| !provider.common.enabled);
     if off && read.list.len() == sections.len() {
         let message = "no provider is switched on, so nobody can sign in";
@@ -205,10 +205,43 @@ fn look_at_ca_file(section: &Section<'_>, path: &Path, references: &References) 
     }
 }
 
+/// Where all keys of a provider stand, those that its preset sets too, and the table.
+fn places(section: &Section<'_>, table: &DeTable<'_>, id: &ProviderId) -> Places {
+    let header = section.place().span();
+    let keys = Provider::places(Spanned::new(header.clone(), table.clone()));
+    let stand = keys.into_iter().filter(|(_, span)| !span.is_empty()).chain([(String::new(), header)]);
+    stand.map(|(key, span)| ((id.clone(), key), Place::new(section.place().file(), span))).collect()
+}
+
 /// Where a key's value stands, or else the table.
 fn place(section: &Section<'_>, key: &str) -> Place {
     let value = section.table().get(key);
     value.map_or(section.place(), |value| Place::new(section.place().file(), value.span()))
+}
+
+/// Two providers that are one there: what the identity provider says by itself reaches one of them only.
+fn check_acquaintances(read: &Providers, problems: &Problems) {
+    let mut known: BTreeMap<[&str; 2], (&ProviderId, Option<Place>)> = BTreeMap::new();
+    for provider in read.list.iter().filter(|provider| provider.common.enabled) {
+        let Some((key, names)) = provider.kind.acquaintance() else { continue };
+        let id = &provider.common.id;
+        let here = read.place(id, key);
+        let Some((other, there)) = known.insert(names, (id, here)) else { continue };
+        let message = format!(
+            "`{other}` has the same `{key}` at {}, which knows both as one: its logouts reach only the one whose \
+             address it has",
+            names[0]
+        );
+        let mut problem = match here {
+            Some(place) => Problem::warning("config.acquaintance", place, message),
+            None => continue,
+        };
+        if let Some(there) = there {
+            problem = problem.related(there, "here too");
+        }
+        let help = "leave it out for the address of our metadata, which is of one provider alone, and register both there";
+        problems.add(problem.help(help));
+    }
 }
 
 /// The groups and roles that rules assign must exist.
@@ -237,7 +270,8 @@ fn check_proof(section: &Section<'_>) {
 }
 
 /// Reads one table by its kind. The kind's reader stops at its first mistake, so what is wrong is reported,
-/// taken out, and the rest read again, until nothing new is found.
+/// taken out, and the rest read again, until nothing new is found. For a key that is missing something stands in then, so that
+/// it hides nothing either: for a preset's parameter its example, and what else is there may be held against it.
 fn read_one(section: &Section<'_>, problems: &Problems) -> Option<Provider> {
     let mut table = section.table().clone();
     let header = section.place().span();
@@ -245,7 +279,18 @@ fn read_one(section: &Section<'_>, problems: &Problems) -> Option<Provider> {
     let mut said: BTreeSet<(usize, String)> = BTreeSet::new();
     loop {
         let errors = match Provider::from_table(Spanned::new(header.clone(), table.clone())) {
-            Ok(provider) => return taken.is_empty().then_some(provider),
+            Ok(provider) if taken.is_empty() => return Some(provider),
+            Ok(provider) => {
+                // beside what was taken out a key may contradict only what is not there any more
+                if taken.iter().all(|key| parameter(&table, key).is_some()) {
+                    let id = provider.common.id.clone();
+                    let places = places(section, &table, &id);
+                    for found in provider.check() {
+                        problems.add(problem(&places, BuildError { provider: id.clone(), problem: found }));
+                    }
+                }
+                return None;
+            }
             Err(errors) => errors,
         };
         let mut progress = false;
@@ -254,15 +299,42 @@ fn read_one(section: &Section<'_>, problems: &Problems) -> Option<Provider> {
             let span = narrow(&table, &header, &span, error.message()).unwrap_or(span);
             // what was taken out is missing by our own doing
             let ours = missing(error.message()).is_some_and(|key| taken.iter().any(|t| t == key));
-            if !ours && said.insert((span.start, error.message().to_owned())) {
+            if !ours && !span.is_empty() && said.insert((span.start, error.message().to_owned())) {
                 report(section, &table, &error, span.clone(), problems);
             }
             progress |= take_out(&mut table, &span, &mut taken);
+            let key = missing(error.message()).filter(|_| span == header);
+            progress |= key.is_some_and(|key| stand_in(&mut table, key, &mut taken));
         }
         if !progress {
             return None;
         }
     }
+}
+
+/// Puts something where a key is missing. It stands nowhere, so that nothing is said about it, also if the key cannot be
+/// that.
+fn stand_in(table: &mut DeTable<'_>, key: &str, taken: &mut Vec<String>) -> bool {
+    let value = match (key, parameter(table, key)) {
+        (_, Some((_, parameter))) => parameter.example.as_str(),
+        ("kind", _) => return false,
+        ("id", _) => "id",
+        ("provisioning", _) => "never",
+        _ => "https://id.example",
+    };
+    taken.push(key.to_owned());
+    let value = Spanned::new(0..0, DeValue::String(Cow::Borrowed(value)));
+    table.insert(Spanned::new(0..0, Cow::Owned(key.to_owned())), value).is_none()
+}
+
+/// The parameter of this name, if the table's preset has one.
+fn parameter(table: &DeTable<'_>, key: &str) -> Option<(&'static str, &'static Parameter)> {
+    presets::of(table)?.parameters.get_key_value(key).map(|(name, parameter)| (name.as_str(), parameter))
+}
+
+/// What a parameter is, and how one looks.
+fn about(name: &str, parameter: &Parameter) -> String {
+    format!("{}, such as: {name} = \"{}\"", parameter.about, parameter.example)
 }
 
 /// Where an error about a list of tables names only the list, finds the table that causes it: the one that
@@ -344,11 +416,12 @@ fn report(
     let top_level = table.iter().any(|(key, _)| inside(&span, &key.span()));
     let problem = if let Some(key) = missing(message) {
         let problem = Problem::error("config.missing", place, format!("`{key}` is missing")).label("here");
-        match key {
-            "provisioning" => problem.help(
+        match (key, parameter(table, key)) {
+            ("provisioning", _) => problem.help(
                 "write, for example: provisioning = \"open\" (everybody of that provider gets an account)",
             ),
-            _ => problem,
+            (_, Some((name, parameter))) => problem.help(about(name, parameter)),
+            (_, None) => problem,
         }
     } else if let Some(rest) = message.strip_prefix("unknown field `") {
         let name = rest.split('`').next().unwrap_or("");
@@ -394,11 +467,28 @@ fn report(
         let key =
             table.iter().find(|(_, value)| covers(value, &span)).map_or("this", |(key, _)| key.get_ref());
         let got = got.split_once(": ").map_or(got, |(_, got)| got);
+        let wanted = plainly(wanted);
         Problem::error("config.type", place, format!("`{key}` must be {wanted}, but it is {got}"))
     } else {
-        Problem::error("config.value", place, message.to_owned())
+        let problem = Problem::error("config.value", place, message.to_owned());
+        let key = table.iter().find(|(_, value)| covers(value, &span)).map(|(key, _)| key.get_ref());
+        match key.and_then(|key| parameter(table, key)) {
+            Some((name, parameter)) => problem.help(about(name, parameter)),
+            None => problem,
+        }
     };
     problems.add(problem);
+}
+
+/// What a reader of serde's calls a type, as people call it.
+fn plainly(wanted: &str) -> &str {
+    match wanted {
+        "a boolean" => "true or false",
+        "a sequence" => "a list",
+        "a map" => "a table",
+        "i8" | "i16" | "i32" | "i64" | "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number",
+        other => other,
+    }
 }
 
 /// The text and the character in "… (character 3 of the expression)".

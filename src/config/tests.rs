@@ -4,6 +4,7 @@ mod assign;
 mod claims;
 mod documented;
 mod people;
+mod providers;
 
 use super::load::{Inputs, Loaded, load};
 use super::report::Report;
@@ -353,6 +354,12 @@ const BAD_PROVIDERS: &[(&str, &str)] = &[
         "provider_contradictions",
         "allow_loopback = true\nca_file = \"no.pem\"\n[[provider]]\nid = \"globex\"\nkind = \"oidc\"\nname = \"Again\"\nissuer = \"http://globex.test\"\nclient_id = \"a\"\nclient_secret = \"env:NOWHERE\"\nauthoritative_for = [\"a.test\", \"globex.test\"]\nprovisioning = \"open\"\n",
     ),
+    (
+        "provider_parameters",
+        "[[provider]]\nid = \"pool\"\npreset = \"cognito\"\nscopes = 7\n\
+         [[provider]]\nid = \"company\"\npreset = \"entra-saml\"\nname = \"Company\"\napplication = \"My App\"\nprovisioning = \"open\"\n\
+         [[provider]]\nid = \"one\"\npreset = \"microsoft\"\ntenants = \"any\"\nclient_id = \"a\"\nclient_secret = \"env:STRONG\"\nprovisioning = \"open\"\n",
+    ),
     ("provider_syntax", "client_secret_ = \"hunter2\nname =\n"),
 ];
 
@@ -506,6 +513,13 @@ fn provider_piece() -> impl Strategy<Value = String> {
         "[[provider]]\n",
         "[provider]\n",
         "[[provider.map]]\n",
+        "preset = ",
+        "\"cognito\"\n",
+        "\"microsoft\"\n",
+        "region = ",
+        "user_pool = ",
+        "tenant = ",
+        "tenants = ",
         "[provider.profile]\n",
         "id = ",
         "kind = ",

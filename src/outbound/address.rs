@@ -13,6 +13,11 @@ pub struct AddressRules {
     pub allow_private_network: bool,
 }
 
+/// The range that `allow_loopback` opens.
+pub const LOOPBACK: &str = "loopback";
+/// The range that `allow_private_network` opens.
+pub const PRIVATE: &str = "private";
+
 /// Why an address is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AddressRefused {
@@ -83,8 +88,8 @@ impl AddressRules {
             Range::Public => Ok(()),
             Range::Loopback if self.allow_loopback => Ok(()),
             Range::Private if self.allow_private_network => Ok(()),
-            Range::Loopback => Err(AddressRefused::Range(ip, "loopback")),
-            Range::Private => Err(AddressRefused::Range(ip, "private")),
+            Range::Loopback => Err(AddressRefused::Range(ip, LOOPBACK)),
+            Range::Private => Err(AddressRefused::Range(ip, PRIVATE)),
             Range::Never(what) => Err(AddressRefused::Range(ip, what)),
         }
     }

@@ -2,13 +2,14 @@
 //! read, check and build a provider of any kind.
 
 /// Everything that follows from the list of kinds. Each word is a folder here with a type `Settings`
-/// (`Deserialize`, `KEYS`, `check`, `secrets`, `documents`, `relate`) and a function `build`.
+/// (`Deserialize`, `KEYS`, `check`, `secrets`, `documents`, `starts`, `acquaintance`, `relate`) and a function `build`.
 macro_rules! kinds {
     ($($kind:ident),* $(,)?) => {
         $(pub mod $kind;)*
 
         /// The kinds, and what can be done with any of them.
         pub mod kinds {
+            use crate::ids::ClientId;
             use crate::upstream::{Parts, Upstream};
             use crate::upstream::settings::{Common, Contradiction, SecretRef};
             use serde::de::{Deserialize, Deserializer, Error};
@@ -82,6 +83,14 @@ macro_rules! kinds {
                 /// Whether its answers show when the person proved themselves.
                 pub fn shows_when_proved(&self) -> bool {
                     match self { $(Self::$kind(settings) => settings.shows_when_proved(),)* }
+                }
+                /// The client that its answers may start, with the key that says so.
+                pub fn starts(&self) -> Option<(&'static str, &ClientId)> {
+                    match self { $(Self::$kind(settings) => settings.starts(),)* }
+                }
+                /// By what we and the provider know each other, where somebody said both, with the key of our name.
+                pub fn acquaintance(&self) -> Option<(&'static str, [&str; 2])> {
+                    match self { $(Self::$kind(settings) => settings.acquaintance(),)* }
                 }
                 /// Relates the paths in it to the folder of the file in which they stand.
                 pub fn relate(&mut self, base: &std::path::Path) {

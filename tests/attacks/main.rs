@@ -78,6 +78,7 @@ fn ids_of(test: &str) -> Vec<String> {
 }
 
 fn page() -> String {
+    // the attack may have a remark, where another rule refuses it than its name has one expect
     let corpus: Vec<(&str, &str)> =
         include_str!("corpus.tsv").lines().filter_map(|line| line.split_once('\t')).collect();
     let tests = tests();
@@ -96,6 +97,10 @@ fn page() -> String {
                 || "*open*".to_owned(),
                 |list| list.iter().map(|(t, f)| format!("`{t}` ({f})")).collect::<Vec<_>>().join("<br>"),
             );
+            let name = match name.split_once('\t') {
+                Some((name, remark)) => format!("{name} ({remark})"),
+                None => (*name).to_owned(),
+            };
             let _ = writeln!(out, "| {id} | {name} | {cell} |");
         }
     }

@@ -6,7 +6,8 @@
 mod markup;
 mod samples;
 
-use countersign::http::pages::{Href, Page, content_security_policy, form_target};
+use countersign::http::pages::{Href, Icon, Page, content_security_policy, form_target};
+use countersign::upstream::settings::ICONS;
 use markup::{Tag, tags};
 use proptest::prelude::*;
 use samples::{Words, assets, samples};
@@ -24,6 +25,32 @@ fn structure(html: &str) -> Vec<(String, Vec<String>)> {
         .into_iter()
         .map(|t| (t.name, t.attributes.into_iter().map(|(name, _)| name).collect()))
         .collect()
+}
+
+/// What the configuration takes for an icon is drawn, and what is drawn it takes.
+#[test]
+fn an_icon_that_can_be_named_is_there() {
+    let drawn = |name: &str| {
+        let id = countersign::ids::ProviderId::new("p").unwrap();
+        !matches!(Icon::named(Some(name), &id, "P"), Icon::Monogram { .. })
+    };
+    // brands that let nobody draw their mark: `templates/icons/brands/README.md`
+    let letters = ["linkedin", "slack", "yahoo"];
+    for name in ICONS {
+        assert_eq!(drawn(name), !letters.contains(name), "{name}");
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for file in std::fs::read_dir(root.join("templates/icons/brands")).unwrap() {
+        let file = file.unwrap().path();
+        let name = file.file_stem().unwrap().to_str().unwrap();
+        assert_eq!(file.extension().is_some_and(|is| is == "svg"), ICONS.contains(&name), "{name}");
+    }
+    let page = std::fs::read_to_string(root.join("docs/configuration.md")).unwrap();
+    let row = page.lines().find(|line| line.starts_with("| `icon`")).unwrap();
+    // the names of kinds are other words for two of them
+    for name in ICONS.iter().filter(|name| !["oidc", "oauth2"].contains(name)) {
+        assert!(row.contains(&format!("`{name}`")), "{name} is not documented");
+    }
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! Settings of a plain OAuth 2.0 provider: where its endpoints are, and how its profile answer reads.
 
+use crate::ids::ClientId;
 use crate::upstream::mapping::Expression;
 use crate::upstream::settings::{
     ClientAuth, Common, Contradiction, Endpoint, LanguageParam, SecretRef, check_client_auth, check_language,
-    check_parameters, check_plain_http,
+    check_parameters, check_plain_http, check_reach,
 };
 use serde::{Deserialize, de};
 use std::collections::BTreeMap;
@@ -187,10 +188,10 @@ impl Settings {
             ("userinfo_url", Some(&self.userinfo_url)),
             ("emails_url", self.emails_url.as_ref()),
         ];
-        found.extend(check_plain_http(
-            common,
-            endpoints.into_iter().filter_map(|(key, url)| Some((key, url?))),
-        ));
+        let endpoints = endpoints.into_iter().filter_map(|(key, url)| Some((key, url?)));
+        found.extend(check_plain_http(common, endpoints.clone()));
+        // where people go, only their browsers go
+        found.extend(check_reach(common, endpoints.filter(|(key, _)| *key != "authorize_url")));
         found.extend(check_parameters("authorize_params", &self.authorize_params));
         if !common.acr_map.is_empty() {
             found.push(Contradiction::new(
@@ -295,6 +296,16 @@ impl Settings {
     /// The secrets it refers to.
     pub fn secrets(&self) -> Vec<(&'static str, &SecretRef)> {
         self.client_secret.iter().map(|secret| ("client_secret", secret)).collect()
+    }
+
+    /// Nobody starts a client.
+    pub fn starts(&self) -> Option<(&'static str, &ClientId)> {
+        None
+    }
+
+    /// Several may be one client of one provider.
+    pub fn acquaintance(&self) -> Option<(&'static str, [&str; 2])> {
+        None
     }
 
     /// There are no paths.

@@ -120,15 +120,23 @@ fn check_signing(
         return Err(vec![Contradiction::new(
             "signing_alg",
             format!("the private key cannot sign by {alg}"),
-            format!("it can by {able}"),
+            format!("it can by {able}: give a key that the provider takes"),
         )]);
     }
     let short = secret.is_some_and(|secret| secret.expose_secret().len() < MIN_SECRET);
-    if settings.auth() == ClientAuth::ClientSecretJwt && short {
+    let help = match settings.auth() {
+        // nobody could sign in
+        _ if settings.id_token_hs256 => "copy the whole secret, or let the provider make a longer one",
+        ClientAuth::ClientSecretJwt => {
+            "let the provider make a longer one, or say `client_auth = \"client_secret_basic\"`"
+        }
+        _ => return Ok(()),
+    };
+    if short {
         return Err(vec![Contradiction::new(
             "client_secret",
             format!("a secret that signs (HS256) has {MIN_SECRET} bytes at least (RFC 7518 §3.2)"),
-            "let the provider make a longer one, or say `client_auth = \"client_secret_basic\"`",
+            help,
         )]);
     }
     Ok(())

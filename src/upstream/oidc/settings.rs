@@ -1,11 +1,12 @@
 //! Settings of an OpenID Connect provider.
 
+use crate::ids::ClientId;
 use crate::jose::Alg;
 use crate::upstream::mapping::{Expression, Field, Mapping, ProfileSource};
 use crate::upstream::presets::is_tenant;
 use crate::upstream::settings::{
     ClientAuth, Common, Contradiction, Endpoint, LanguageParam, PROTOCOL_PARAMETERS, SecretRef,
-    check_client_auth, check_language, check_parameters, check_plain_http, span,
+    check_client_auth, check_language, check_parameters, check_plain_http, check_reach, span,
 };
 use serde::{Deserialize, de};
 use std::collections::{BTreeMap, BTreeSet};
@@ -184,10 +185,11 @@ impl Settings {
             ("discovery_url", self.discovery_url.as_ref()),
             ("pushed_authorization_url", self.pushed_authorization_url.as_ref()),
         ];
-        found.extend(check_plain_http(
-            common,
-            endpoints.into_iter().filter_map(|(key, url)| Some((key, url?))),
-        ));
+        let endpoints = endpoints.into_iter().filter_map(|(key, url)| Some((key, url?)));
+        found.extend(check_plain_http(common, endpoints.clone()));
+        // where the document is elsewhere, the issuer is only a name
+        let asked = endpoints.filter(|(key, _)| *key != "issuer" || self.discovery_url.is_none());
+        found.extend(check_reach(common, asked));
         found.extend(self.check_keys());
         found.extend(self.check_deviations(common));
         found.extend(check_parameters("authorize_params", &self.authorize_params));
@@ -321,12 +323,18 @@ impl Settings {
     /// Contradictions about what is there for single providers.
     fn check_deviations(&self, common: &Common) -> Vec<Contradiction> {
         let mut found = Vec::new();
-        if self.issuer.text.contains(TENANT) != self.tenants.is_some() {
-            found.push(Contradiction::new(
+        match (self.issuer.text.contains(TENANT), self.tenants.is_some()) {
+            (true, false) => found.push(Contradiction::new(
                 "tenants",
                 format!("an issuer with `{TENANT}` and `tenants` belong together"),
                 "say which tenants may come, or \"any\"",
-            ));
+            )),
+            (false, true) => found.push(Contradiction::new(
+                "tenants",
+                format!("`tenants` belongs to an issuer with `{TENANT}`, and this one is of one tenant"),
+                "remove it; the preset for several tenants of Microsoft, or any, is microsoft-multitenant",
+            )),
+            _ => {}
         }
         if self.id_token_hs256 && self.client_secret.is_none() {
             found.push(Contradiction::new(
@@ -374,6 +382,16 @@ impl Settings {
         let secrets =
             [("client_secret", self.client_secret.as_ref()), ("private_key", self.private_key.as_ref())];
         secrets.into_iter().filter_map(|(key, secret)| Some((key, secret?))).collect()
+    }
+
+    /// Nobody starts a client.
+    pub fn starts(&self) -> Option<(&'static str, &ClientId)> {
+        None
+    }
+
+    /// Several may be one client of one provider.
+    pub fn acquaintance(&self) -> Option<(&'static str, [&str; 2])> {
+        None
     }
 
     /// There are no paths.

@@ -1,7 +1,7 @@
 //! A provider's table together with its preset. Every value keeps the place of what caused it, so that an error
 //! in a parameter points at the parameter.
 
-use super::{Form, NAMES, Preset, named};
+use super::{Form, NAMES, Parameter, Preset, named};
 use crate::upstream::settings::Endpoint;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, Visitor};
 use std::borrow::Cow;
@@ -57,30 +57,34 @@ pub(in crate::upstream) fn known<'de, D: Deserializer<'de>>(
 /// The table with what its preset sets. One without a preset, or with one that does not exist, stays as it is.
 ///
 /// # Errors
-/// What is wrong with the preset's parameters; the table then has what could be set.
+/// What is wrong with the preset's parameters, all of it; the table then has what could be set.
 pub(in crate::upstream) fn expand<'a>(
     mut table: DeTable<'a>,
     header: &Range<usize>,
-) -> (DeTable<'a>, Option<Error>) {
+) -> (DeTable<'a>, Vec<Error>) {
     let said = table.get("preset");
     let Some((preset, place)) = said.and_then(|said| Some((named(said.get_ref().as_str()?)?, said.span())))
     else {
-        return (table, None);
+        return (table, Vec::new());
     };
-    let mut own = DeTable::new();
-    for name in preset.parameters.keys().map(String::as_str).chain(["kind"]) {
-        if let Some((key, value)) = table.remove_entry(name) {
-            own.insert(key, value);
+    let (mut given, mut places, mut errors) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+    // those first by which others begin
+    let (then, first): (Vec<_>, Vec<_>) =
+        preset.parameters.iter().partition(|(_, parameter)| parameter.begins.is_some());
+    let names = first.into_iter().chain(then).map(|(name, _)| name.as_str());
+    for name in names.chain(["kind"]) {
+        let Some((key, value)) = table.remove_entry(name) else { continue };
+        places.insert(name.to_owned(), value.span());
+        // each by itself, so that one mistake hides no other
+        let alone = DeValue::Table(std::iter::once((key, value)).collect());
+        let source = ValueDeserializer::from(Spanned::new(header.clone(), alone));
+        match (Parameters { preset, given: &given }).deserialize(source) {
+            Ok(read) => given.extend(read),
+            Err(error) => errors.push(error),
         }
     }
-    let places = own.iter().map(|(key, value)| (key.get_ref().to_string(), value.span())).collect();
-    let needed = needed(preset, &table);
-    let seed = Parameters { preset, needed: &needed };
-    let source = ValueDeserializer::from(Spanned::new(header.clone(), DeValue::Table(own)));
-    let (mut given, error) = match seed.deserialize(source) {
-        Ok(given) => (given, None),
-        Err(error) => (BTreeMap::new(), Some(error)),
-    };
+    let missing = needed(preset, &table).into_iter().filter(|name| !places.contains_key(name));
+    errors.extend(missing.map(|name| de::Error::custom(format_args!("missing field `{name}`"))));
     for (name, parameter) in &preset.parameters {
         if let Some(usual) = &parameter.default {
             given.entry(name.clone()).or_insert_with(|| usual.clone());
@@ -102,7 +106,7 @@ pub(in crate::upstream) fn expand<'a>(
         let spanned = || Spanned::new(fill.place.clone(), name.clone());
         match table.get_mut(name.as_ref()) {
             None => {
-                if error.is_none() || !fill.lacks(value.get_ref()) {
+                if errors.is_empty() || !fill.lacks(value.get_ref()) {
                     table.insert(spanned(), fill.value(value.get_ref()));
                 }
             }
@@ -133,7 +137,7 @@ pub(in crate::upstream) fn expand<'a>(
             Some(_) => {}
         }
     }
-    (table, error)
+    (table, errors)
 }
 
 /// The parameters without a default that stand in what the table does not say itself.
@@ -172,16 +176,19 @@ struct Fill {
 }
 
 impl Fill {
+    /// The text, and where the first parameter in it stands: of an address, that is what leads to the host.
     fn text(&self, text: &str) -> (String, Range<usize>) {
-        let (mut filled, mut place) = (text.to_owned(), self.place.clone());
+        let mut filled = text.to_owned();
+        let mut first: Option<(usize, &Range<usize>)> = None;
         for (name, value) in &self.given {
             let mark = format!("{{{name}}}");
-            if filled.contains(&mark) {
-                filled = filled.replace(&mark, value);
-                place = self.places.get(name).cloned().unwrap_or(place);
+            let Some(at) = text.find(&mark) else { continue };
+            filled = filled.replace(&mark, value);
+            if let Some(place) = self.places.get(name).filter(|_| first.is_none_or(|(other, _)| at < other)) {
+                first = Some((at, place));
             }
         }
-        (filled, place)
+        (filled, first.map_or(&self.place, |(_, place)| place).clone())
     }
 
     fn value<'a>(&self, value: &DeValue<'static>) -> Spanned<DeValue<'a>> {
@@ -216,10 +223,11 @@ impl Fill {
     }
 }
 
-/// Reads the parameters by their forms, so that each error has the place of its value.
+/// Reads parameters by their forms, so that each error has the place of its value.
 struct Parameters<'p> {
     preset: &'p Preset,
-    needed: &'p [String],
+    /// What was read before.
+    given: &'p BTreeMap<String, String>,
 }
 
 impl<'de> DeserializeSeed<'de> for Parameters<'_> {
@@ -237,30 +245,47 @@ impl<'de> Visitor<'de> for Parameters<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut given = BTreeMap::new();
         while let Some(name) = map.next_key::<String>()? {
-            let form = self.preset.parameters.get(&name).map(|parameter| parameter.form);
-            let value = map.next_value_seed(One(form))?;
+            let value = map.next_value_seed(One(self.preset.parameters.get(&name), self.given))?;
             given.insert(name, value);
         }
-        match self.needed.iter().find(|name| !given.contains_key(*name)) {
-            Some(name) => Err(de::Error::custom(format_args!("missing field `{name}`"))),
-            None => Ok(given),
-        }
+        Ok(given)
     }
 }
 
-/// One parameter of a form; without one it is `kind`, which has no place beside `preset`.
-struct One(Option<Form>);
+/// One parameter, and those that were read before; without one it is `kind`, which has no place beside `preset`.
+struct One<'p>(Option<&'p Parameter>, &'p BTreeMap<String, String>);
 
-impl<'de> DeserializeSeed<'de> for One {
+impl<'de> DeserializeSeed<'de> for One<'_> {
     type Value = String;
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
         let text = <String as de::Deserialize>::deserialize(deserializer)?;
-        let Some(form) = self.0 else {
+        let Some(parameter) = self.0 else {
             return Err(de::Error::custom(
                 "`preset` says already of what kind the provider is; remove `kind`",
             ));
         };
-        form.read(&text).map_err(|rule| de::Error::custom(format_args!("`{text}` {rule}")))
+        if parameter.form == Form::Choice && !parameter.words.contains(&text) {
+            let words: Vec<String> = parameter.words.iter().map(|word| format!("`{word}`")).collect();
+            let words = words.join(", ");
+            return Err(de::Error::custom(format_args!("unknown variant `{text}`, expected one of {words}")));
+        }
+        if let Some(start) = parameter.start(self.1)
+            && !text.starts_with(&start)
+        {
+            return Err(de::Error::custom(format_args!("`{text}` does not begin with `{start}`")));
+        }
+        parameter.form.read(&text).map_err(|rule| de::Error::custom(format_args!("`{text}` {rule}")))
+    }
+}
+
+impl Parameter {
+    /// What it begins with, where the parameters are known that say so.
+    fn start(&self, given: &BTreeMap<String, String>) -> Option<String> {
+        let mut start = self.begins.clone()?;
+        for (name, value) in given {
+            start = start.replace(&format!("{{{name}}}"), value);
+        }
+        (!start.contains('{')).then_some(start)
     }
 }
 
@@ -283,8 +308,19 @@ impl Form {
                     Err("must be a host name such as id.example.com")
                 }
             }
-            Self::Tenant if is_tenant(text) => Ok(text.to_ascii_lowercase()),
-            Self::Tenant => Err("must be a tenant's id such as 72f988bf-86f1-41af-91ab-2d7cd011db47"),
+            Self::Choice => Ok(text.to_owned()),
+            Self::Uuid if is_tenant(text) => Ok(text.to_ascii_lowercase()),
+            Self::Uuid => Err("is not a UUID"),
+            Self::Version => {
+                let number =
+                    |part: &str| (1..=4).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
+                let parts = text.strip_prefix('v').and_then(|rest| rest.split_once('.'));
+                if parts.is_some_and(|(major, minor)| number(major) && number(minor)) {
+                    Ok(text.to_owned())
+                } else {
+                    Err("is not a version such as v24.0")
+                }
+            }
             Self::BaseUrl => {
                 let endpoint = Endpoint::parse(text)?;
                 if endpoint.url().query().is_some() {

@@ -11,7 +11,8 @@
 //! [parameters.domain]              # a key of the provider's table that only this preset knows
 //! about = "…"
 //! example = "example.okta.com"
-//! form = "host"                    # or word, tenant, base_url
+//! form = "host"                    # or word, choice (with words = […]), uuid, version, base_url
+//! begins = "{realm}_"              # what it begins with, where another parameter says so
 //!
 //! [[deviation]]                    # where the provider leaves the specification, and what we do instead
 //! rule = "OIDC Core §5.1"
@@ -127,6 +128,12 @@ pub struct Parameter {
     pub example: String,
     /// What may stand there.
     pub form: Form,
+    /// The words of a choice.
+    #[serde(default)]
+    pub words: Vec<String>,
+    /// What it begins with; another parameter may stand in it.
+    #[serde(default)]
+    pub begins: Option<String>,
     /// What counts without it; none if it is required.
     #[serde(default)]
     pub default: Option<String>,
@@ -140,8 +147,12 @@ pub enum Form {
     Host,
     /// Letters, digits, `-`, `.` and `_`.
     Word,
-    /// A tenant's id: a UUID.
-    Tenant,
+    /// One of a few words.
+    Choice,
+    /// An id such as Microsoft's of tenants and applications.
+    Uuid,
+    /// A version such as Facebook's: `v23.0`.
+    Version,
     /// An https address without a slash at its end.
     BaseUrl,
 }

@@ -124,12 +124,72 @@ fn after_a_mistake_in_a_parameter_only_what_is_wrong_besides_is_told() {
 
 #[test]
 fn a_region_is_a_word() {
-    let pool = |region: &str| with("cognito", &format!("user_pool = 'pool_1'\nregion = '{region}'"));
+    let pool = |region: &str| with("cognito", &format!("user_pool = '{region}_1'\nregion = '{region}'"));
     assert!(pool("eu-central-1").unwrap().contains("eu-central-1"));
     for bad in ["", "eu central", "eu/central", "{x}", &"x".repeat(129)] {
         assert!(pool(bad).unwrap_err().contains("letters, digits"), "{bad}");
     }
-    assert!(pool(&"x".repeat(128)).is_ok());
+    assert!(pool(&"x".repeat(126)).is_ok());
+    let both = |region: &str, pool: &str| {
+        with("cognito", &format!("user_pool = '{pool}'\nregion = '{region}'")).unwrap_err()
+    };
+    let other = both("us-east-1", "eu-central-1_aBcDeFgHi");
+    assert_eq!(other, "`eu-central-1_aBcDeFgHi` does not begin with `us-east-1_`");
+    assert!(
+        !both("us east 1", "eu-central-1_aBcDeFgHi").contains("begin"),
+        "the region is wrong, not the pool"
+    );
+}
+
+#[test]
+fn a_choice_and_a_version() {
+    let tenants = "tenants = 'any'";
+    let authority = |word: &str| {
+        let more = format!("{tenants}\nauthority = '{word}'");
+        with("microsoft-multitenant", &more)
+    };
+    for word in ["common", "organizations", "consumers"] {
+        assert!(authority(word).is_ok(), "{word}");
+    }
+    for bad in ["", "foo", "Common", "72f988bf-86f1-41af-91ab-2d7cd011db47"] {
+        assert!(authority(bad).unwrap_err().contains("expected one of `organizations`, `common`"), "{bad}");
+    }
+    let version = |text: &str| with("facebook", &format!("version = '{text}'"));
+    assert!(version("v24.0").unwrap().contains("/v24.0/"));
+    for bad in ["", "24", "24.0", "v24", "v24.", "v.0", "v24.0.1", "V24.0", "v24.x", "v12345.0"] {
+        assert!(version(bad).unwrap_err().contains("such as v24.0"), "{bad}");
+    }
+}
+
+/// It stands in for the parameter while the rest is looked at, and people copy it.
+#[test]
+fn the_example_of_a_parameter_has_its_form() {
+    for preset in all().iter().filter(|preset| !preset.parameters.is_empty()) {
+        let lines = |of: fn(&Parameter) -> Option<&String>| -> DeTable<'static> {
+            let entries =
+                preset.parameters.iter().filter_map(|(name, parameter)| Some((name, of(parameter)?)));
+            let entries = entries.map(|(name, text)| {
+                let value = DeValue::String(text.clone().into());
+                (Spanned::new(0..0, name.clone().into()), Spanned::new(0..0, value))
+            });
+            let named = (
+                Spanned::new(0..0, "preset".into()),
+                Spanned::new(0..0, DeValue::String(preset.name.into())),
+            );
+            entries.chain([named]).collect()
+        };
+        let examples = expand(lines(|parameter| Some(&parameter.example)), &(0..0)).1;
+        assert!(examples.is_empty(), "{}: {examples:?}", preset.name);
+        let usual = expand(lines(|parameter| parameter.default.as_ref()), &(0..0)).1;
+        assert!(
+            usual.iter().all(|error| error.message().starts_with("missing")),
+            "{}: {usual:?}",
+            preset.name
+        );
+        for parameter in preset.parameters.values() {
+            assert_eq!(parameter.form == Form::Choice, !parameter.words.is_empty(), "{}", preset.name);
+        }
+    }
 }
 
 #[test]

@@ -10,7 +10,9 @@ use super::attributes::Names;
 use super::profile::SubjectPolicy;
 use crate::ids::ClientId;
 use crate::upstream::mapping::Expression;
-use crate::upstream::settings::{Common, Contradiction, Endpoint, SecretRef, check_plain_http, span};
+use crate::upstream::settings::{
+    Common, Contradiction, Endpoint, SecretRef, check_plain_http, check_reach, span,
+};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -231,6 +233,8 @@ impl Settings {
             common,
             endpoints.into_iter().filter_map(|(key, url)| Some((key, url.as_ref()?))),
         ));
+        // to the others only browsers go
+        found.extend(check_reach(common, self.metadata_url.iter().map(|url| ("metadata_url", url))));
         found
     }
 
@@ -454,6 +458,16 @@ impl Settings {
     pub fn secrets(&self) -> Vec<(&'static str, &SecretRef)> {
         let keys = [("key", &self.key), ("next_key", &self.next_key)];
         keys.into_iter().filter_map(|(key, reference)| Some((key, reference.as_ref()?))).collect()
+    }
+
+    /// The client that an answer starts for which nobody asked.
+    pub fn starts(&self) -> Option<(&'static str, &ClientId)> {
+        Some(("idp_initiated_client", self.idp_initiated_client.as_ref()?))
+    }
+
+    /// Our entity ids, theirs first. By default ours is of this provider alone.
+    pub fn acquaintance(&self) -> Option<(&'static str, [&str; 2])> {
+        Some(("our_entity_id", [&self.entity_id, self.our_entity_id.as_deref()?]))
     }
 
     /// Relates the folder for disagreements to that of the file in which it stands.

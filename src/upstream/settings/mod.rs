@@ -48,6 +48,7 @@ mod values;
 use crate::accounts::Required;
 use crate::assurance::AcrMap;
 use crate::ids::ProviderId;
+use crate::outbound::address::{AddressRefused, AddressRules, LOOPBACK, PRIVATE, is_loopback_host};
 use crate::upstream::kinds::{self, KindSettings};
 use crate::upstream::mapping::{Expression, Field, Mapping, ProfileSource, Rule};
 use crate::upstream::presets;
@@ -55,6 +56,7 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 use toml::Spanned;
@@ -76,7 +78,7 @@ impl Provider {
     /// Reads one `[[provider]]` table. Every value is checked; errors have the place of theirs.
     ///
     /// # Errors
-    /// At most three: one of the preset's parameters, one of the common keys, one of the kind's.
+    /// All of the preset's parameters, one of the common keys, one of the kind's.
     pub fn from_table(table: Spanned<DeTable<'_>>) -> Result<Self, Vec<toml::de::Error>> {
         let span = table.span();
         let (table, unset) = presets::expand(table.into_inner(), &span);
@@ -92,18 +94,30 @@ impl Provider {
         let common = Common::deserialize(part(common));
         // without a known kind nothing can be said about its keys; `kind` itself has the error
         let own = kind.map(|kind| kinds::parse(&kind, part(own))).transpose();
-        match (common, own, unset) {
-            (Ok(common), Ok(Some(kind)), None) => Ok(Self { common, kind }),
-            // what only a missing parameter would have set is missing by the same mistake
-            (common, own, Some(unset)) => {
-                let said = |error: &toml::de::Error| !error.message().starts_with("missing field");
-                Err([Some(unset), common.err().filter(said), own.err().filter(said)]
-                    .into_iter()
-                    .flatten()
-                    .collect())
+        match (common, own) {
+            (Ok(common), Ok(Some(kind))) if unset.is_empty() => Ok(Self { common, kind }),
+            (common, own) => {
+                // what only a missing parameter would have set is missing by the same mistake
+                let all = unset.is_empty();
+                let said = |error: &toml::de::Error| all || !error.message().starts_with("missing field");
+                let others = common.err().into_iter().chain(own.err()).filter(said);
+                Err(unset.into_iter().chain(others).collect())
             }
-            (common, own, None) => Err(common.err().into_iter().chain(own.err()).collect()),
         }
+    }
+
+    /// Where the values of a table stand. Of those that its preset sets, what caused them: a parameter, or else
+    /// `preset` itself.
+    pub fn places(table: Spanned<DeTable<'_>>) -> Vec<(String, Range<usize>)> {
+        let span = table.span();
+        let parameters: Vec<_> = presets::of(table.get_ref())
+            .into_iter()
+            .flat_map(|preset| preset.parameters.keys())
+            .filter_map(|name| Some((name.clone(), table.get_ref().get(name.as_str())?.span())))
+            .collect();
+        let (table, _) = presets::expand(table.into_inner(), &span);
+        let values = table.iter().map(|(key, value)| (key.get_ref().clone().into_owned(), value.span()));
+        values.chain(parameters).collect()
     }
 
     /// Contradictions between several keys: each with the key to point at, and a sentence.
@@ -160,6 +174,38 @@ pub const COMMON_KEYS: &[&str] = &[
     "timeout",
 ];
 
+/// The icons that can be named. A brand that lets nobody draw its mark is among them, and has its first letter.
+pub const ICONS: &[&str] = &[
+    "key",
+    "link",
+    "building",
+    "people",
+    "oidc",
+    "oauth2",
+    "amazon",
+    "apple",
+    "auth0",
+    "bitbucket",
+    "discord",
+    "facebook",
+    "github",
+    "gitlab",
+    "google",
+    "kakao",
+    "keycloak",
+    "line",
+    "linkedin",
+    "microsoft",
+    "naver",
+    "okta",
+    "openid",
+    "paypal",
+    "slack",
+    "twitch",
+    "x",
+    "yahoo",
+];
+
 /// What all kinds share.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -175,7 +221,7 @@ pub struct Common {
     /// What people read.
     pub name: String,
     /// The name of a bundled icon.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "known_icon")]
     pub icon: Option<String>,
     /// Place in the chooser; smaller comes first, equal ones by name.
     #[serde(default)]
@@ -544,8 +590,7 @@ pub(in crate::upstream) fn check_plain_http<'a>(
     endpoints
         .into_iter()
         .filter(|(_, endpoint)| {
-            endpoint.is_plain_http()
-                && !(common.allow_loopback && crate::outbound::address::is_loopback_host(endpoint.url()))
+            endpoint.is_plain_http() && !(common.allow_loopback && is_loopback_host(endpoint.url()))
         })
         .map(|(key, _)| {
             Contradiction::new(
@@ -557,9 +602,40 @@ pub(in crate::upstream) fn check_plain_http<'a>(
         .collect()
 }
 
+/// Contradictions about addresses to which we speak ourselves, shared by the kinds: what stands there as a number is
+/// known before anybody is asked. What a name leads to is seen when it is looked up, and plain http is told of apart.
+pub(in crate::upstream) fn check_reach<'a>(
+    common: &Common,
+    endpoints: impl IntoIterator<Item = (&'static str, &'a Endpoint)>,
+) -> Vec<Contradiction> {
+    let rules = AddressRules {
+        allow_loopback: common.allow_loopback,
+        allow_private_network: common.allow_private_network,
+    };
+    let one = |(key, endpoint): (&'static str, &Endpoint)| {
+        let Err(AddressRefused::Range(ip, range)) = rules.check_url(endpoint.url()) else { return None };
+        let help = match range {
+            PRIVATE => "for a provider inside the house, add `allow_private_network = true`",
+            LOOPBACK => "for development on this machine, add `allow_loopback = true`",
+            _ => "no setting allows it: give the provider's own address",
+        };
+        Some(Contradiction::new(key, format!("nothing is sent to {ip}, which is a {range} address"), help))
+    };
+    endpoints.into_iter().filter_map(one).collect()
+}
+
 fn known_kind<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let kind = String::deserialize(deserializer)?;
     if kinds::keys(&kind).is_some() { Ok(kind) } else { Err(de::Error::unknown_variant(&kind, kinds::NAMES)) }
+}
+
+fn known_icon<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let icon = String::deserialize(deserializer)?;
+    if ICONS.contains(&icon.as_str()) {
+        Ok(Some(icon))
+    } else {
+        Err(de::Error::unknown_variant(&icon, ICONS))
+    }
 }
 
 fn yes() -> bool {

@@ -169,6 +169,44 @@ fn plain_http_is_for_this_machine_only() {
 }
 
 #[test]
+fn an_address_that_is_a_number_must_be_one_to_which_we_may_speak() {
+    let told = |host: &str, more: &str| {
+        let text = example()
+            .replacen("http://localhost:8081", host, 1)
+            .replacen("allow_loopback = true", more, 1)
+            .replace("http://localhost:8082", "https://10.0.0.1");
+        let found = providers(&text).unwrap();
+        let told = |at: usize| -> Vec<(&str, String)> {
+            found[at].check().into_iter().map(|found| (found.key, found.help.unwrap_or_default())).collect()
+        };
+        (told(0), told(1))
+    };
+    for (host, help) in [
+        ("https://10.0.0.1", "allow_private_network"),
+        ("https://[fd00::1]/realms/a", "allow_private_network"),
+        ("https://127.0.0.1", "allow_loopback"),
+        ("https://169.254.169.254", "no setting"),
+    ] {
+        let (found, _) = told(host, "");
+        assert!(found.len() == 1 && found[0].0 == "issuer" && found[0].1.contains(help), "{host}: {found:?}");
+    }
+    // one thing is told of one address, and of a name nothing
+    assert_eq!(told("http://10.0.0.1", "").0.len(), 1);
+    for (host, more) in [
+        ("https://id.example", ""),
+        ("https://93.184.216.34", ""),
+        ("https://10.0.0.1", "allow_private_network = true"),
+        ("https://127.0.0.1", "allow_loopback = true"),
+        ("https://10.0.0.1", "discovery_url = \"https://id.example/d\""),
+    ] {
+        assert_eq!(told(host, more).0, [], "{host} {more}");
+    }
+    // people may go where we do not
+    let keys: Vec<&str> = told("https://id.example", "").1.iter().map(|(key, _)| *key).collect();
+    assert_eq!(keys, ["token_url", "userinfo_url"]);
+}
+
+#[test]
 fn who_gets_an_account_must_be_said() {
     let read = |value: &str| {
         let text = example().replacen("provisioning = \"open\"", &format!("provisioning = {value}"), 1);

@@ -3,12 +3,15 @@
 //! <https://developer.apple.com/documentation/signinwithapple/incorporating-sign-in-with-apple-into-other-platforms>
 
 use super::*;
-use crate::bench::PEM;
+use crate::bench::{PEM, RSA_PEM};
 use crate::standin::{Reply, Seen};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use countersign::context::Context;
 use countersign::jose::{Alg, JwkSet, SigningKey, verify_foreign};
-use countersign::upstream::{CallbackMethod, ProfileRefresh};
+use countersign::upstream::settings::SecretRef;
+use countersign::upstream::{CallbackMethod, ProfileRefresh, Registry};
+use secrecy::SecretString;
 use serde_json::json;
 
 const KEYS: &str = "private_key = \"env:KEY\"\nkey_id = \"ABC123DEFG\"\nteam_id = \"DEF123GHIJ\"\n";
@@ -69,6 +72,23 @@ async fn what_apple_is_set_to() {
     assert_eq!(provider.common.profile_refresh, ProfileRefresh::Keep);
     assert_eq!(fixed_oidc("apple", KEYS).issuer.text, "https://appleid.apple.com");
     assert!(Contract::oidc("apple", KEYS, script).bench.entry.upstream.answers_by_post());
+}
+
+/// Apple signs its own tokens by RS256 and takes ours by ES256 alone.
+#[test]
+fn apple_takes_no_key_of_another_kind() {
+    let built = |key: &str| {
+        let list = vec![fixed("apple", &KEYS.replace("env:KEY", key))];
+        let pem = |reference: &SecretRef| match reference.to_string().as_str() {
+            "env:RSA_KEY" => Ok(SecretString::from(RSA_PEM.clone())),
+            _ => Ok(SecretString::from(PEM.clone())),
+        };
+        let registry = Registry::build(list, &pem, &Context::system(), None);
+        registry.map(drop).map_err(|errors| (errors[0].problem.key, errors[0].problem.message.clone()))
+    };
+    assert_eq!(built("env:KEY"), Ok(()));
+    let said = "the private key cannot sign by ES256".to_owned();
+    assert_eq!(built("env:RSA_KEY"), Err(("signing_alg", said)));
 }
 
 #[tokio::test]

@@ -69,7 +69,7 @@ fn mistakes_point_at_what_caused_them() {
     assert_eq!(missing, [("missing field `tenant`".to_owned(), missing[0].1.clone())]);
     let wrong = said("preset = \"microsoft\"\ntenant = \"contoso\"");
     assert_eq!(wrong.len(), 1, "{wrong:?}");
-    assert!(wrong[0].0.contains("tenant's id") && wrong[0].1 == "\"contoso\"", "{wrong:?}");
+    assert!(wrong[0].0.contains("not a UUID") && wrong[0].1 == "\"contoso\"", "{wrong:?}");
     let address = said("preset = \"github-enterprise\"\nbase_url = \"github.globex.example\"");
     assert!(address.iter().all(|(_, place)| place == "\"github.globex.example\""), "{address:?}");
     let foreign = said("preset = \"google\"\nsubject = \"id\"");

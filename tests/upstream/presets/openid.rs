@@ -3,6 +3,8 @@
 use super::*;
 use crate::bench::LONG_SECRET;
 use crate::standin::Reply;
+use countersign::context::Context;
+use countersign::upstream::Registry;
 use serde_json::json;
 
 /// The issuer of a preset, letter by letter.
@@ -471,14 +473,22 @@ async fn line() {
     assert!(open.url.as_str().contains("prompt=login") && open.url.as_str().contains("max_age=0"));
 }
 
-#[tokio::test]
-async fn a_short_secret_signs_nothing() {
-    let contract = Contract::oidc("line", SECRET, |script| {
-        line_script(script);
-        script.secret = crate::standin::CLIENT_SECRET.to_owned();
-    });
-    let (outcome, trace) = contract.tries(|_| {}).await;
-    refused(outcome, &trace, "jose.key");
+/// With one that is too short nobody could sign in, so that the settings are refused.
+#[test]
+fn a_short_secret_signs_nothing() {
+    let built = |more: &str, length: usize| {
+        let secrets =
+            |_: &_| Ok(secrecy::SecretString::from("0123456789abcdef".repeat(3)[..length].to_owned()));
+        let list = vec![fixed("line", &format!("{SECRET}{more}"))];
+        let registry = Registry::build(list, &secrets, &Context::system(), None);
+        registry.map(drop).map_err(|errors| (errors[0].problem.key, errors[0].problem.message.clone()))
+    };
+    for more in ["", "client_auth = \"client_secret_basic\""] {
+        assert_eq!(built(more, 32), Ok(()));
+        let (key, said) = built(more, 31).unwrap_err();
+        assert!(key == "client_secret" && said.contains("32 bytes"), "{key}: {said}");
+    }
+    assert_eq!(built("id_token_hs256 = false", 31), Ok(()));
 }
 
 /// OpenID Connect as it is written. <https://openid.net/specs/openid-connect-core-1_0.html>

@@ -109,7 +109,10 @@ pub(in crate::upstream::saml) fn verify(kind: Kind, raw: &str, trust: &Trust) ->
             refused("saml.alg", "the signature algorithm is not allowed")
                 .expected("an algorithm that is allowed", uri)
         })?;
-    let invalid = || refused("saml.sig.invalid", "the signature of the query does not hold");
+    let invalid = || {
+        let failure = refused("saml.sig.invalid", "the signature of the query does not hold");
+        super::compared(failure, trust, None)
+    };
     let text: String = decoded(signature)?.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
     let signature = STANDARD.decode(text).map_err(|_| invalid())?;
     let holds = |certificate: &Certificate| {

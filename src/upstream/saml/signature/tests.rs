@@ -205,8 +205,6 @@ fn a_signature_on_a_curve_is_taken_in_both_forms() {
 #[cfg(feature = "xmlsec")]
 mod second {
     use super::*;
-    use base64::Engine as _;
-    use base64::engine::general_purpose::STANDARD;
     use samael::crypto::{CertificateDer, Crypto, CryptoProvider as _, ReduceMode};
     use std::io::Write as _;
     use std::net::TcpListener;

@@ -34,6 +34,36 @@ fn what_nobody_signed_and_what_somebody_else_signed_is_refused() {
     refused_for("saml.sig.invalid", &changed);
 }
 
+/// Whoever looks into a change of keys sees both sides; what a message brings along is shown, and counts for nothing.
+#[test]
+fn a_refused_signature_names_the_certificates() {
+    use super::super::support::{KeyInfo, Signature};
+    let print = |key: &Key| Certificate { der: key.der().into() }.fingerprint();
+    let told = |xml: &str| {
+        let both = trust(&[Key::rsa(), Key::p256()]);
+        let failure = opened(xml, &both, &DecryptionKeys::default()).unwrap_err();
+        assert_eq!(failure.reason, "saml.sig.invalid");
+        (failure.detail.expected.unwrap(), failure.detail.received.unwrap(), failure.user)
+    };
+    let by = |key: Key, info: KeyInfo| {
+        let mut script = script();
+        script.sign_assertion = Some(Signature { key_info: info, ..Signature::by(key) });
+        script.xml()
+    };
+    let strange = told(&by(Key::attacker(), KeyInfo::Own));
+    assert_eq!(
+        strange.0,
+        format!("by a certificate of SHA-256 {}, {}", print(&Key::rsa()), print(&Key::p256()))
+    );
+    assert_eq!(strange.1, format!("it names SHA-256 {}, not trusted", print(&Key::attacker())));
+    let changed = told(&script().xml().replace("alice-persistent", "mallory"));
+    assert_eq!(changed.1, format!("it names SHA-256 {}, which is trusted", print(&Key::rsa())));
+    assert!(strange.1.len() <= 100 && changed.1.len() <= 100, "a trace keeps no more");
+    let bare = told(&by(Key::attacker(), KeyInfo::None));
+    assert_eq!(bare.1, "it names no certificate");
+    assert!(strange.2 == changed.2 && strange.2 == bare.2, "the person sees the same");
+}
+
 #[test]
 fn what_must_be_signed_is_the_policy_of_the_provider() {
     let policy =
