@@ -58,8 +58,8 @@ pub struct Going<'a> {
     pub id: &'a IdentityId,
     /// Its provider.
     pub provider: &'a ProviderId,
-    /// No other identity of that provider leads to the account.
-    pub last_of_provider: bool,
+    /// The other identities of that provider that lead to the account.
+    pub beside: &'a BTreeSet<IdentityId>,
 }
 
 /// Profile and addresses without what the identity alone stood behind.
@@ -80,12 +80,16 @@ pub fn without(
         .iter()
         .filter_map(|email| {
             let name = address(email.address.canonical());
+            let beside = going.beside.iter().any(|id| said.get(id).is_some_and(|says| says.contains(&name)));
+            // Where another identity of the provider has its word of the address too, that stands.
+            let is_gone = |by: &ProviderId| {
+                by == going.provider && (going.beside.is_empty() || own.contains(&name) && !beside)
+            };
             let proof = match &email.proof {
                 Some(EmailProof::Code) => return Some(email.clone()),
-                Some(EmailProof::Provider(by)) if by == going.provider && going.last_of_provider => None,
+                Some(EmailProof::Provider(by)) if is_gone(by) => None,
                 proof => proof.clone(),
             };
-            let is_gone = |by: &ProviderId| by == going.provider && going.last_of_provider;
             let lapsed = email.lapsed.clone().filter(|by| !is_gone(by));
             let taken_back = (&proof, &lapsed) != (&email.proof, &email.lapsed);
             let known = proof.is_some() || lapsed.is_some();
@@ -149,7 +153,8 @@ mod tests {
         ];
         let told = Told { by: &id(2), profile: &two, email: Some("b@y.test") };
         assert_eq!(note(&mut said, told, &one, &after, &emails), [id(2)].into());
-        let going = Going { id: &id(1), provider: &provider(1), last_of_provider: true };
+        let none = BTreeSet::new();
+        let going = Going { id: &id(1), provider: &provider(1), beside: &none };
         let (left, addresses) = without(&said, going, &after, &emails);
         assert_eq!(left, profile(Some(1), None), "the nickname was told by one alone");
         assert_eq!(
@@ -166,7 +171,8 @@ mod tests {
         let told = profile(Some(1), None);
         note(&mut said, Told { by: &id(1), profile: &told, email: None }, &own, &own, &[]);
         let emails = [email("me@z.test", None, true)];
-        let going = Going { id: &id(1), provider: &provider(1), last_of_provider: true };
+        let none = BTreeSet::new();
+        let going = Going { id: &id(1), provider: &provider(1), beside: &none };
         let (left, addresses) = without(&said, going, &own, &emails);
         assert_eq!(left, Profile { website: own.website, ..Profile::default() });
         assert_eq!(addresses, emails);
@@ -179,16 +185,18 @@ mod tests {
             (id(2), BTreeSet::from(["email:a@x.test".to_owned()])),
         ]);
         let emails = [email("a@x.test", Some(EmailProof::Provider(provider(1))), true)];
-        let without = |last_of_provider| {
-            let going = Going { id: &id(1), provider: &provider(1), last_of_provider };
+        let without = |beside: &[u8]| {
+            let beside = beside.iter().map(|n| id(*n)).collect();
+            let going = Going { id: &id(1), provider: &provider(1), beside: &beside };
             super::without(&said, going, &Profile::default(), &emails).1
         };
         assert_eq!(
-            without(true),
+            without(&[]),
             [email("a@x.test", None, true)],
             "the other one says it, and proves nothing"
         );
-        assert_eq!(without(false), emails);
+        assert_eq!(without(&[2]), emails, "the other one has the provider's word, too");
+        assert_eq!(without(&[3]), [email("a@x.test", None, true)], "that one never had");
     }
 
     #[test]
@@ -196,7 +204,8 @@ mod tests {
         let lapsed = |by| AccountEmail { lapsed: by, ..email("a@x.test", None, true) };
         let without = |said: &Said, going_by| {
             let emails = [lapsed(Some(provider(1)))];
-            let going = Going { id: &id(1), provider: &provider(going_by), last_of_provider: true };
+            let none = BTreeSet::new();
+            let going = Going { id: &id(1), provider: &provider(going_by), beside: &none };
             super::without(said, going, &Profile::default(), &emails).1
         };
         let told = |n| (id(n), BTreeSet::from(["email:a@x.test".to_owned()]));
@@ -229,7 +238,8 @@ mod tests {
                 now = after;
             }
             let by = provider(gone);
-            let going = Going { id: &id(gone), provider: &by, last_of_provider: true };
+            let none = BTreeSet::new();
+            let going = Going { id: &id(gone), provider: &by, beside: &none };
             let (left, _) = without(&said, going, &now, &[]);
             let goes = behind == BTreeSet::from([gone]);
             prop_assert_eq!(left, if goes { Profile::default() } else { now });

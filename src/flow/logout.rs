@@ -14,7 +14,7 @@ use crate::ids::{AccountId, ClientId, SessionId};
 use crate::jose::{Expected, Expiry, TokenType};
 use crate::protocol::LogoutRequest;
 use crate::protocol::logout::{CurrentSession, Ending, Hint, LogoutFacts, Wrong, decide};
-use crate::store::StoreError;
+use crate::store::{StoreError, Turn};
 use crate::tokens::claims::HintClaims;
 use crate::upstream::Departure;
 use std::sync::Arc;
@@ -25,8 +25,8 @@ use url::Url;
 pub enum LogoutStep {
     /// To the page that asks.
     Ask {
-        /// Whose session it is.
-        account: Box<Account>,
+        /// Whose session it is, where the browser shows that.
+        account: Option<Box<Account>>,
         /// Where the answer may lead.
         redirect: Option<ValidatedRedirect>,
         /// What to send along with the answer.
@@ -105,7 +105,9 @@ pub async fn logout(
     confirmed: bool,
 ) -> Result<LoggedOut, Refused> {
     let snapshot = app.now();
-    let current = sessions::not_ended(app, browser).await?;
+    let found = sessions::not_ended(app, browser).await?;
+    let shown = found.as_ref().is_some_and(|found| found.shown);
+    let current = found.map(|found| found.current);
     let hint = hint(app, &snapshot, request.id_token_hint.as_deref(), current.as_ref());
     let named = match &hint {
         Some(hint) => Some(hint.client.as_str()),
@@ -124,7 +126,7 @@ pub async fn logout(
     let mut proof = None;
     match (decision.ending, current) {
         (Ending::Ask, Some(current)) if !confirmed => {
-            let account = Box::new(current.account);
+            let account = shown.then(|| Box::new(current.account));
             let redirect = decision.onward.map(|onward| onward.redirect);
             let step = LogoutStep::Ask { account, redirect, request };
             return Ok(LoggedOut { step, client, wrong, trouble: None, changes: Changes::none() });
@@ -141,7 +143,9 @@ pub async fn logout(
     let known = proof.is_some() || browser.session.is_some();
     let mut changes = Changes { session: known.then_some(SessionCookie::Forget), ..Changes::none() };
     let mut trouble = None;
-    let entry = proof.as_ref().and_then(|proof| snapshot.upstreams.get(&proof.provider));
+    // There it would be said who was here, which nobody learns by the browser's name alone.
+    let told = proof.as_ref().filter(|_| shown);
+    let entry = told.and_then(|proof| snapshot.upstreams.get(&proof.provider));
     if let (Some(proof), Some(entry)) = (&proof, entry.filter(|entry| entry.policy.enabled)) {
         let leaving = Leaving {
             session: proof.upstream_session.as_deref(),
@@ -182,6 +186,8 @@ async fn end(
     let (now, traces) = (app.context.now(), browser.traces());
     app.store
         .write(move |tx| -> Result<_, StoreError> {
+            // Sign-ins of this browser come wholly before or wholly after.
+            tx.take_turn(traces.name.as_slice(), Turn::Alone)?;
             let account = &current.account.id;
             let here = sessions::in_browser(tx, &traces)?.into_iter();
             let mut ids = vec![current.session.id.clone()];

@@ -3,9 +3,10 @@
 use crate::accounts::said::{self, Going, Told, note};
 use crate::accounts::{Account, AccountEmail, Identity, Profile, Provenance};
 use crate::context::Timestamp;
-use crate::ids::AccountId;
+use crate::ids::{AccountId, IdentityId};
 use crate::store::{StoreError, Tx};
 use crate::upstream::identity::ExternalIdentity;
+use std::collections::BTreeSet;
 
 /// Notes what a sign-in by one of the account's identities told, after which its profile, `before`, is `after`, and
 /// it holds these addresses.
@@ -45,9 +46,9 @@ pub fn take_out(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let provider = &gone.key.provider;
-    let last_of_provider =
-        !identities.iter().any(|other| other.id != gone.id && other.key.provider == *provider);
-    let going = Going { id: &gone.id, provider, last_of_provider };
+    let beside = identities.iter().filter(|other| other.id != gone.id && other.key.provider == *provider);
+    let beside: BTreeSet<IdentityId> = beside.map(|other| other.id.clone()).collect();
+    let going = Going { id: &gone.id, provider, beside: &beside };
     let (profile, emails) =
         said::without(&tx.said_of(&account.id)?, going, &account.profile, &account.emails);
     if profile != account.profile {
@@ -56,7 +57,7 @@ pub fn take_out(
     if emails != account.emails {
         tx.replace_emails(&account.id, &emails)?;
     }
-    if last_of_provider {
+    if beside.is_empty() {
         take_assignments(tx, &account.id, gone)?;
     }
     Ok(())

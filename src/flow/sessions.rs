@@ -61,21 +61,39 @@ fn by_secret(
     live(tx, session, now, idle)
 }
 
+/// A session that can be signed out of.
+#[derive(Debug, Clone)]
+pub struct Leaving {
+    /// It, and whose it is.
+    pub current: Current,
+    /// Whether the browser brings its secret, so that its person may be shown who they are. By the name alone it is ended.
+    pub shown: bool,
+}
+
 /// The session that a browser has, unless it was ended: one that merely ran out can be signed out of all the same, since
-/// what was granted in it goes on; and so can one whose new secret never reached the browser.
+/// what was granted in it goes on; and so can one whose new secret never reached the browser. Where the browser's own session has
+/// ended, nobody else's is meant.
 ///
 /// # Errors
 /// When the store fails.
-pub async fn not_ended(app: &App, browser: &Browser) -> Result<Option<Current>, StoreError> {
+pub async fn not_ended(app: &App, browser: &Browser) -> Result<Option<Leaving>, StoreError> {
     let traces = browser.traces();
     if traces.secret.is_none() && traces.name.is_none() {
         return Ok(None);
     }
     app.store
         .read(move |tx| -> Result<_, StoreError> {
-            let Some(session) = in_browser(tx, &traces)?.into_iter().next() else { return Ok(None) };
+            let own = match &traces.secret {
+                Some(secret) => tx.session_by_secret(secret)?,
+                None => None,
+            };
+            let of = own.as_ref().map(|own| own.account.clone());
+            let mut here = in_browser(tx, &traces)?.into_iter();
+            let found = here.find(|session| of.as_ref().is_none_or(|of| session.account == *of));
+            let Some(session) = found else { return Ok(None) };
+            let shown = own.is_some_and(|own| own.id == session.id);
             let account = tx.account(&session.account)?;
-            Ok(account.map(|account| Current { session, account }))
+            Ok(account.map(|account| Leaving { current: Current { session, account }, shown }))
         })
         .await
 }

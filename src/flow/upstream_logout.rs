@@ -14,6 +14,7 @@ use crate::flow::refusals::Refused;
 use crate::flow::sessions::{self, AtProvider, Ended};
 use crate::flow::{App, Snapshot};
 use crate::ids::{ProviderId, SessionId};
+use crate::sessions::Session;
 use crate::store::{StoreError, Turn, Tx};
 use crate::tokens::handle::Digest;
 use crate::upstream::identity::ExternalIdentity;
@@ -149,8 +150,8 @@ async fn taken(
 ) -> Result<Heard, Refused> {
     let (reply, replayed) = (notice.reply.take(), notice.replay.reason);
     let traces = browser.traces();
-    let (id, now) = (entry.id.clone(), app.context.now());
-    let settled = app.store.write(move |tx| settle(tx, &id, &notice, &traces, now)).await;
+    let (id, now, idle) = (entry.id.clone(), app.context.now(), snapshot.settings.sessions.idle);
+    let settled = app.store.write(move |tx| settle(tx, &id, &notice, &traces, now, idle)).await;
     let refused = |failure: Failure| Refused::from(failure).at(&entry.id).traced(trace.clone());
     let settled = match settled {
         Ok(Some(settled)) => Ok(settled),
@@ -226,6 +227,7 @@ fn settle(
     notice: &LogoutNotice,
     traces: &Traces,
     now: Timestamp,
+    idle: Duration,
 ) -> Result<Option<Settled>, StoreError> {
     let Replay { what, until, .. } = &notice.replay;
     // The provider's id keeps two providers' values apart.
@@ -240,8 +242,7 @@ fn settle(
             None => return Ok(Some(Settled::default())),
         },
     };
-    let here: Vec<SessionId> =
-        sessions::in_browser(tx, traces)?.into_iter().map(|session| session.id).collect();
+    let here = sessions::in_browser(tx, traces)?;
     let at = AtProvider {
         provider,
         issuer: &notice.issuer,
@@ -250,7 +251,10 @@ fn settle(
         name: notice.name.as_ref().map(|name| name.key.as_str()),
     };
     let ended = sessions::end_upstream(tx, &at, now)?;
-    let this_browser = ended.iter().any(|ended| here.contains(&ended.session));
+    let has_ended = |session: &Session| ended.iter().any(|ended| ended.session == session.id);
+    // Of somebody's before, which had run out, the end is not that of whoever is there now.
+    let stays = here.iter().any(|session| !has_ended(session) && session.is_live(now, idle));
+    let this_browser = !stays && here.iter().any(has_ended);
     Ok(Some(Settled { ended, this_browser }))
 }
 

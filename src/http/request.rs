@@ -95,6 +95,13 @@ pub fn is_foreign(site: &Site, request: &HttpRequest) -> bool {
     }
 }
 
+/// Whether a browser says that another site has this loaded within a page of its own (an image, a frame), so that nobody sees
+/// what comes of it.
+pub fn is_embedded(site: &Site, request: &HttpRequest) -> bool {
+    let into = request.headers().get("sec-fetch-dest");
+    is_foreign(site, request) && into.is_some_and(|into| into.as_bytes() != b"document")
+}
+
 /// Whether the request is for us: Host must name the issuer's authority, exactly. `X-Forwarded-Host` and
 /// `Forwarded` mean nothing here; our addresses come from the configuration alone.
 ///

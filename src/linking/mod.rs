@@ -30,8 +30,8 @@ pub struct Holder {
     /// Whether somebody of the same provider is linked with it already, under another subject or issuer; for a linked
     /// account this says nothing.
     pub other_subject: bool,
-    /// Whether the proof is or was the word of another provider that is switched on, so that whoever came by it can come
-    /// again; for a linked account this says nothing.
+    /// Whether the proof is or was the word of another provider, and its person can still come by that one, or by a third;
+    /// for a linked account this says nothing.
     pub proved_elsewhere: bool,
 }
 

@@ -94,7 +94,7 @@ async fn link_009_a_provider_speaks_for_its_own_domains() {
 
 #[tokio::test]
 async fn the_valid_twin_a_verified_address_joins_the_account_that_proved_it() {
-    let house = House::open().await;
+    let mut house = House::open().await;
     sign_in(&house, &mut Visitor::new(), "friendbook", &url(&house)).await;
     let id = house.accounts().await[0].id.clone();
     let owner = AccountEmail {
@@ -104,6 +104,16 @@ async fn the_valid_twin_a_verified_address_joins_the_account_that_proved_it() {
         primary: true,
     };
     house.app.store.write::<_, StoreError, _>(move |tx| tx.put_email(&id, &owner)).await.unwrap();
+    // As long as there is another way in, it is asked for: who has that one need not be of whom Initech spoke.
+    let mut visitor = Visitor::new();
+    let request = depart(&house, &mut visitor, "globex", &url(&house)).await;
+    let watch = Watch::begin(&house, "link.proved_elsewhere").await;
+    assert_eq!(visitor.get(&approval(&house, &request)).await.status, 403);
+    watch.refused_once(&house).await;
+    let off = |config, providers: String| {
+        (config, providers.replacen("id = \"friendbook\"", "id = \"friendbook\"\nenabled = false", 1))
+    };
+    house.reload(off).await;
     sign_in(&house, &mut Visitor::new(), "globex", &url(&house)).await;
     assert_eq!(house.accounts().await.len(), 1);
     assert_eq!(house.rows().await.identities, 2);

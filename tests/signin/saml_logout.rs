@@ -174,6 +174,27 @@ async fn who_signs_out_there_is_signed_out_here_and_nobody_else() {
     assert_eq!(ended.count(), 2);
 }
 
+/// The end of a session that had run out is no end of the one that the browser has now.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_logout_of_who_was_there_before_leaves_who_is_there_signed_in() {
+    let acme = Acme::open("").await;
+    let mut browser = Visitor::new();
+    acme.sign_in(&mut browser, "alice", "_s1").await;
+    acme.house.wait(acme.house.app.now().settings.sessions.idle);
+    acme.sign_in(&mut browser, "bob", "_s2").await;
+    let ended = || async {
+        let events = acme.house.events().await.into_iter();
+        events.filter(|(_, reason)| reason.as_deref() == Some("upstream.logout")).count()
+    };
+    browser.get(&acme.link(&acme.request("alice", &["_s1"]), None)).await.location();
+    assert_eq!(ended().await, 1);
+    assert!(browser.session().is_some() && acme.is_in(&browser).await);
+    // The valid twin.
+    browser.get(&acme.link(&acme.request("bob", &["_s2"]), None)).await.location();
+    assert_eq!(ended().await, 2);
+    assert!(browser.session().is_none() && !browser.cookies.contains_key("cs_browser"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn saml_109_a_forged_word_ends_no_session() {
     let acme = Acme::open("").await;

@@ -287,13 +287,31 @@ async fn the_name_of_a_browser_opens_nothing_and_ends_nothing_unasked() {
     sign_in(&house, &mut alice, "globex", &authorize(&house, "first", &[])).await;
     let mut image = alice.clone();
     image.cookies.retain(|name, _| name == "cs_browser");
+    assert!(!image.get(&house.at("/logout")).await.body.contains("alice"), "nor does it show who is there");
     assert_eq!(image.get(&authorize(&house, "first", &[])).await.location().path(), "/sign-in");
     let answer = image.get(&house.at("/logout")).await;
     assert!(answer.all("set-cookie").all(|line| !line.contains("Max-Age=0")), "{answer:#?}");
     let answer = Visitor::new().get(&house.at("/logout")).await;
     assert!(answer.all("set-cookie").all(|line| !line.contains("Max-Age=0")), "{answer:#?}");
-    assert_eq!(house.rows().await.sessions, 1);
+    // An app knows an ID token, and has the address loaded within a page of its own.
+    let code = alice.get(&authorize(&house, "first", &[])).await.location();
+    let token = crate::epoch::redeem(&house, &code).await.1;
+    let query = format!("/logout?id_token_hint={}", token["id_token"].as_str().unwrap());
+    let loaded = async |dest: &str| {
+        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let cookie = format!("cs_browser={}", image.cookies["cs_browser"]);
+        let request = client.get(house.at(&query)).header("cookie", cookie).header("sec-fetch-dest", dest);
+        request.header("sec-fetch-site", "cross-site").send().await.unwrap().status().as_u16()
+    };
+    let sessions = house.rows().await.sessions;
+    for dest in ["image", "iframe", "empty"] {
+        assert_eq!(loaded(dest).await, 200);
+        assert_eq!(house.rows().await.sessions, sessions, "{dest}");
+    }
     assert!(parameter(&alice.get(&authorize(&house, "first", &[])).await.location(), "code").is_some());
+    // The valid twin: the person goes there.
+    assert_eq!(loaded("document").await, 200);
+    assert_eq!(house.rows().await.sessions, sessions - 1);
 }
 
 #[tokio::test]
@@ -316,4 +334,52 @@ async fn a_suspended_account_cannot_sign_in() {
     watch.refused_once(&house).await;
     set(AccountStatus::Active).await.unwrap();
     sign_in(&house, &mut Visitor::new(), "globex", &url).await;
+}
+
+/// An old browser that says nothing of where a form comes from, and another site that knows a form of its own browser's.
+#[tokio::test]
+async fn oauth_099_a_form_for_signing_out_is_of_one_browser() {
+    let house = House::open().await;
+    let url = authorize(&house, "first", &[]);
+    let (mut mallory, mut alice) = (Visitor::new(), Visitor::new());
+    for visitor in [&mut mallory, &mut alice] {
+        sign_in(&house, visitor, "globex", &url).await;
+        visitor.cookies.remove("cs_session");
+    }
+    let own = mallory.get(&house.at("/logout")).await.field("csrf");
+    let sent = alice.clone().post_from(&house.at("/logout"), &[("csrf", &own)], None, None).await;
+    assert_eq!(sent.status, 403, "{sent:#?}");
+    assert_eq!(house.rows().await.sessions, 2);
+    let own = alice.get(&house.at("/logout")).await.field("csrf");
+    assert_eq!(alice.post_from(&house.at("/logout"), &[("csrf", &own)], None, None).await.status, 200);
+    assert_eq!(house.rows().await.sessions, 1, "the valid twin");
+}
+
+/// Who was there before, and ran out, is nobody of whom the next one hears or whom they end, and the other way round.
+#[tokio::test]
+async fn what_ends_of_somebody_before_in_the_same_browser_is_not_the_end_of_who_is_there() {
+    let house = House::open().await;
+    house.globex.script().claims = Box::new(|claims| claims["sid"] = json!("their-session"));
+    let mut browser = Visitor::new();
+    let old = offline(&house, &mut browser).await;
+    house.wait(house.app.now().settings.sessions.idle);
+    // Somebody else comes by the other provider.
+    let url = authorize(&house, "first", &[]);
+    sign_in(&house, &mut browser, "friendbook", &url).await;
+    let session = async |account: &str| {
+        let sessions = house.desk().sessions(account).await.unwrap();
+        sessions.into_iter().map(|session| session.id).collect::<Vec<_>>()
+    };
+    let mut bob = String::new();
+    for account in house.accounts().await {
+        if !session(account.id.as_str()).await.is_empty() {
+            bob = account.id.to_string();
+        }
+    }
+    // Whose session was ended elsewhere is asked of nobody else's.
+    let ended = session(&bob).await.remove(0);
+    assert!(house.desk().end_session(&ended).await.unwrap());
+    let page = browser.get(&house.at("/logout")).await;
+    assert!(!page.body.contains("name=\"csrf\""), "{}", page.body);
+    goes_on(&house, &old).await;
 }

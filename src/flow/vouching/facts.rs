@@ -50,8 +50,11 @@ pub(super) fn holders(tx: &mut Tx<'_>, request: &Vouching) -> Result<Vec<Holder>
         };
         let ways_in = if proof.is_some() || by.is_some() { tx.identities_of(&id)? } else { Vec::new() };
         let other_subject = ways_in.iter().any(|one| is_another(&one.key, identity.key(), still_names));
+        let is_on = |provider| request.upstreams.get(provider).is_some_and(|entry| entry.policy.enabled);
+        // Where it is gone, another way in will do: whoever has that one was there when it spoke of them.
         let proved_elsewhere = by.is_some_and(|by| {
-            by != identity.provider() && request.upstreams.get(by).is_some_and(|entry| entry.policy.enabled)
+            let others = ways_in.iter().map(|one| &one.key.provider).filter(|by| *by != identity.provider());
+            by != identity.provider() && std::iter::once(by).chain(others).any(is_on)
         });
         holders.push(Holder {
             account: id,

@@ -48,10 +48,13 @@ async fn answer(
     encoded: Result<String, Failure>,
     confirmed: bool,
 ) -> HttpResponse {
-    let browser = match visitor(site, request).await {
+    let mut browser = match visitor(site, request).await {
         Ok(browser) => browser,
         Err(refusal) => return refusal,
     };
+    if request::is_embedded(site, request) {
+        browser.name = None;
+    }
     let result = match encoded {
         Ok(encoded) => decide(site, request, &browser, &encoded, confirmed).await,
         Err(failure) => Err(failure.into()),
@@ -72,7 +75,9 @@ async fn decide(
     let app = &site.app;
     let parameters = Parameters::decode(encoded)?;
     let wanted = LogoutRequest::parse(&parameters)?;
-    let binding = browser.session.as_ref().map(|secret| secret.digest());
+    // The name that comes along from everywhere, first: a form that is bound to nothing would be anybody's.
+    let traces = browser.traces();
+    let binding = traces.name.or(traces.secret);
     let binding = binding.as_ref().map_or("", |digest| digest.as_str());
     if confirmed {
         csrf::check_origin(request.headers(), &app.now().settings.issuer.origin())?;
@@ -159,7 +164,7 @@ pub(super) async fn shown(
                 |uri: &str| Url::parse(uri).ok().map(|url| url.host_str().unwrap_or(url.scheme()).to_owned());
             let page = LogoutConfirmPage {
                 frame,
-                account: Some(delivery::known_as(&account)),
+                account: account.as_deref().map(delivery::known_as),
                 action: delivery::local(site, "/logout")?,
                 csrf: csrf::token(&app.sealer, &app.context, FORM, binding)?,
                 fields: request.pairs().map(|(name, value)| Field::new(name, value)).collect(),
