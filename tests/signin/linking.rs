@@ -363,7 +363,7 @@ async fn link_035_no_sign_in_crosses_an_unlinking() {
 
 #[tokio::test]
 async fn link_002_a_new_way_in_ends_what_went_on_before() {
-    let house = House::open().await;
+    let mut house = House::open().await;
     let mut before = Visitor::new();
     sign_in(&house, &mut before, "friendbook", &url(&house)).await;
     let id = house.accounts().await[0].id.clone();
@@ -374,8 +374,12 @@ async fn link_002_a_new_way_in_ends_what_went_on_before() {
         primary: true,
     };
     house.app.store.write::<_, StoreError, _>(move |tx| tx.put_email(&id, &owner)).await.unwrap();
+    // Nobody can come by the old one for a while, so that nobody is asked for it.
+    let (on, off) = ("id = \"friendbook\"\n", "id = \"friendbook\"\nenabled = false\n");
+    house.reload(|config, providers| (config, providers.replacen(on, off, 1))).await;
     let mut alice = Visitor::new();
     sign_in(&house, &mut alice, "globex", &url(&house)).await;
+    house.reload(|config, providers| (config, providers.replacen(off, on, 1))).await;
     let rows = house.rows().await;
     assert_eq!((rows.accounts, rows.sessions, rows.grants), (1, 1, 1), "only the new session and its grant");
     assert_eq!(before.get(&url(&house)).await.location().path(), "/sign-in");
