@@ -12,10 +12,11 @@ const HEAD: &str = "# What the tests catch
 Written by `./dev mutants`: each mutant is one change of the upstream half's source, made to see whether a test fails.
 They are those of cargo-mutants, and beside them removals of single checks (`remove …`) and conditions that let
 everything through. *Unviable* are those that do not compile; a test that never ends counts as caught. Those that live
-are listed with the reason why no test can or need tell them from the original; one without a reason fails the run.
+are listed with the reason why no test can or need tell them from the original; one without a reason fails the run. Each
+row says of which commit it is.
 
-| Area | Mutants | Unviable | Caught | Never ended | Live, explained | Live, unexplained | Caught of viable |
-|---|--:|--:|--:|--:|--:|--:|--:|
+| Area | Mutants | Unviable | Caught | Never ended | Live, explained | Live, unexplained | Caught of viable | Commit |
+|---|--:|--:|--:|--:|--:|--:|--:|---|
 ";
 
 /// Writes an area's part of `RESULTS.md` (of a whole run), and tells whether every survivor is explained.
@@ -66,9 +67,10 @@ pub fn write(
     let viable = done.len() - unviable;
     let percent = (caught + endless) as f64 * 100.0 / viable.max(1) as f64;
     let row = format!(
-        "| {area} | {} | {unviable} | {caught} | {endless} | {} | {unexplained} | {percent:.1} % |",
+        "| {area} | {} | {unviable} | {caught} | {endless} | {} | {unexplained} | {percent:.1} % | {} |",
         done.len(),
         living - unexplained,
+        commit(repository)?,
     );
     println!("{row}");
     fine &= unexplained == 0;
@@ -92,6 +94,18 @@ pub fn write(
         std::fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
     }
     Ok(fine)
+}
+
+/// The commit whose sources were judged; with a plus where they were changed since.
+fn commit(repository: &Path) -> Result<String, String> {
+    let git = |arguments: &[&str]| {
+        let output = std::process::Command::new("git").current_dir(repository).args(arguments).output();
+        let output = output.map_err(|error| format!("git: {error}"))?;
+        Ok::<_, String>(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let name = git(&["rev-parse", "--short", "HEAD"])?;
+    let changed = git(&["status", "--porcelain", "--", "src"])?;
+    Ok(format!("{name}{}", if changed.is_empty() { "" } else { "+" }))
 }
 
 /// What was caught, kept while a run goes on, for the next one to take over.
