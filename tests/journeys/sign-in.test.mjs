@@ -66,6 +66,26 @@ describe('sign-in to Notes', () => {
     }
   }
 
+  journey('a browser that lost its session signs out all the same, and is not told whose it was', async () => {
+    const sessions = () => JSON.parse(commandLine(demo, 'session', 'list', 'alice@globex.example', '--json')).length;
+    for (const [device, viewport] of Object.entries({ phone: PHONE, desktop: DESKTOP })) {
+      const page = await personAt(browser, { viewport });
+      await signIn(page, 'globex', 'alice');
+      const before = sessions();
+      await page.context().clearCookies({ name: 'cs_session' });
+      await page.goto(`${demo.addresses.broker}/logout`);
+      await fitsTheScreen(page);
+      await screenshot(page, `logout-unnamed-${device}`);
+      assert.doesNotMatch(await page.locator('body').innerText(), /alice|ahlgren/i);
+      await page.locator('form button').first().click();
+      await page.locator('h1').waitFor();
+      await screenshot(page, `logout-unnamed-done-${device}`);
+      assert.equal(sessions(), before - 1);
+      assert.deepEqual((await page.context().cookies()).filter(({ name }) => /cs_(session|browser)/.test(name)), []);
+      noFaults(page);
+    }
+  });
+
   journey('with the permission one writes a note; without it the form is off', async () => {
     const alice = await personAt(browser);
     await signIn(alice, 'globex', 'alice');
