@@ -268,6 +268,37 @@ fn link_043_no_mapping_assigns_administration() {
 }
 
 #[test]
+fn what_each_kind_says_of_itself() {
+    let one = |more: &str| {
+        let text = format!("[[provider]]\nid = 'p'\nname = 'P'\nprovisioning = 'open'\n{more}");
+        providers(&text).unwrap().remove(0).kind
+    };
+    let oidc = one("kind = 'oidc'\nclient_id = 'c'\nclient_secret = 'env:S'\nissuer = 'https://o.test'\n");
+    let oauth2 =
+        one("kind = 'oauth2'\nclient_id = 'c'\nsubject = 'id'\nauthorize_url = 'https://f.test/a'\n\
+                      token_url = 'https://t.test/t'\nuserinfo_url = 'https://u.test/me'\n");
+    let saml = |more: &str| {
+        one(&format!(
+            "kind = 'saml'\nentity_id = 'https://s.test/idp'\nmetadata_url = 'https://m.test/m'\n\
+             trust_metadata_url = true\n{more}"
+        ))
+    };
+    let started = saml("idp_initiated_client = 'notes'\n");
+    let named = saml("our_entity_id = 'https://id.test/sp'\n");
+    let starts = |kind: &kinds::KindSettings| kind.starts().map(|(key, client)| (key, client.to_string()));
+    assert_eq!(starts(&started), Some(("idp_initiated_client", "notes".to_owned())));
+    let known = Some(("our_entity_id", ["https://s.test/idp", "https://id.test/sp"]));
+    assert_eq!(named.acquaintance(), known);
+    for (kind, proves) in [(&oidc, true), (&oauth2, false), (&named, true)] {
+        assert_eq!(starts(kind), None);
+        assert_eq!(kind.shows_when_proved(), proves, "{kind:?}");
+    }
+    for kind in [&oidc, &oauth2, &started] {
+        assert_eq!(kind.acquaintance(), None);
+    }
+}
+
+#[test]
 fn identities_have_the_issuer_of_their_provider_or_of_their_tenant() {
     let one = |more: &str| {
         let text = format!("[[provider]]\nid = 'p'\nname = 'P'\nprovisioning = 'open'\n{more}");
