@@ -1,9 +1,10 @@
 //! All providers together: what is wrong with any of them is told, and nothing is built half.
 
 use crate::bench::{OIDC, provider, providers, registry};
-use countersign::context::Context;
+use crate::standin::Standin;
+use countersign::context::{Context, ManualClock, SeededEntropy, Timestamp};
 use countersign::upstream::registry::BuildError;
-use countersign::upstream::{Provider, Registry};
+use countersign::upstream::{BeginRequest, Provider, Registry};
 use secrecy::SecretString;
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -62,6 +63,34 @@ fn a_reload_keeps_a_provider_only_with_the_same_settings_and_secrets() {
     assert!(!again("", "rotated"), "a secret that was exchanged counts at once");
     assert!(!again("order = 5", crate::standin::CLIENT_SECRET));
     assert!(!again("order = 5", "rotated"));
+}
+
+/// While it is away, people go on signing in by it although its name or policy was edited.
+#[tokio::test]
+async fn a_reload_keeps_what_was_fetched_of_a_provider_unless_it_may_be_another() {
+    let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_800_000_000)));
+    let context = Context::new(clock.clone(), Arc::new(SeededEntropy::new(1)));
+    let standin = Standin::start(clock);
+    let build = |more: &str, before: Option<&Registry>| {
+        let settings = provider(&format!("issuer = \"{}\"\n{OIDC}\n{more}", standin.origin()));
+        let secrets = |_: &_| Ok(SecretString::from(crate::standin::CLIENT_SECRET));
+        Registry::build(vec![settings], &secrets, &context, before).unwrap()
+    };
+    let fetched = async |registry: &Registry| {
+        let request = BeginRequest {
+            state: "csst_state".to_owned(),
+            callback: "https://login.example/callback".to_owned(),
+            ..Default::default()
+        };
+        registry.iter().next().unwrap().upstream.begin(&context, &request).await.unwrap();
+        standin.count("/.well-known/openid-configuration")
+    };
+    let before = build("", None);
+    assert_eq!(fetched(&before).await, 1);
+    let renamed = build("order = 5", Some(&before));
+    assert_eq!(fetched(&renamed).await, 1);
+    assert_eq!(fetched(&build("order = 5\nscopes = [\"openid\"]", Some(&renamed))).await, 2);
+    assert_eq!(fetched(&build("order = 5", None)).await, 3, "nothing was there before");
 }
 
 #[test]

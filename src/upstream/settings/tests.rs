@@ -296,6 +296,10 @@ fn what_each_kind_says_of_itself() {
     for kind in [&oidc, &oauth2, &started] {
         assert_eq!(kind.acquaintance(), None);
     }
+    let timeless =
+        one("kind = 'oidc'\nclient_id = 'c'\nclient_secret = 'env:S'\nissuer = 'https://o.test'\n\
+                        auth_time = false\n");
+    assert!(!timeless.shows_when_proved());
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! What operators read of what runs out: in the log once at each step, and in metrics.
 
 use super::metadata::{AT, TRUSTED, remote};
-use super::{BY_HAND, build, files, idp};
+use super::{BY_HAND, build, files, idp, provider};
 use crate::publisher::Document;
 use crate::saml::{Idp, Key, Metadata as Described, Signature, instant};
 use countersign::context::Timestamp;
-use countersign::upstream::Health;
+use countersign::upstream::{Health, Registry};
 use metrics::{Counter, Gauge, GaugeFn, Histogram, KeyName, Metadata, SharedString, Unit};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -271,4 +271,41 @@ async fn what_ends_no_more_is_a_metric_no_more() {
     remote.later(DAY as u64);
     remote.look().await;
     assert!(shown().is_some_and(f64::is_nan), "{:?}", shown());
+}
+
+/// What a reload makes of a provider: its metadata is kept while its kind's settings are the same, and whoever gives its place
+/// to another one shows nothing any more.
+#[tokio::test]
+async fn a_reload_keeps_metadata_and_takes_back_what_the_old_one_showed() {
+    let mut ending = idp().metadata();
+    ending.valid_until = Some(instant(Timestamp::from_secs(NOW), 2 * DAY));
+    let remote = remote(&ending.xml(), TRUSTED);
+    let url = remote.publisher.put(AT, Document::Json(ending.xml()));
+    let context = &remote.bench.context;
+    let build = |more: &str, before: Option<&Registry>| {
+        let settings = provider(&format!("metadata_url = \"{url}\"\n{TRUSTED}\n{more}")).unwrap();
+        let nothing = |_: &countersign::upstream::settings::SecretRef| Err("not there".to_owned());
+        Registry::build(vec![settings], &nothing, context, before).unwrap()
+    };
+    let gauges = Gauges::default();
+    let _kept = metrics::set_default_local_recorder(&gauges);
+    let shown = || gauges.0.lock().unwrap()["countersign_saml_certificate_expiry_seconds acme metadata"];
+    let looks = async |registry: &Registry| {
+        let upstream = registry.iter().next().unwrap().upstream.clone();
+        assert!(upstream.warm(context).await.unwrap());
+        remote.publisher.asked(AT)
+    };
+    let before = build("", None);
+    assert_eq!(looks(&before).await, 1);
+    let same = build("", Some(&before));
+    before.retire_all_but(&same);
+    assert_eq!(shown(), (2 * DAY) as f64, "it goes on");
+    let renamed = build("order = 5", Some(&before));
+    before.retire_all_but(&renamed);
+    assert!(shown().is_nan());
+    assert_eq!(looks(&renamed).await, 1, "nothing is fetched again");
+    assert_eq!(shown(), (2 * DAY) as f64);
+    renamed.retire_all_but(&Registry::default());
+    assert!(shown().is_nan());
+    assert_eq!(looks(&build("request_binding = \"post\"", Some(&renamed))).await, 2);
 }
