@@ -90,7 +90,9 @@ async fn a_reload_keeps_what_was_fetched_of_a_provider_unless_it_may_be_another(
     let renamed = build("order = 5", Some(&before));
     assert_eq!(fetched(&renamed).await, 1);
     assert_eq!(fetched(&build("order = 5\nscopes = [\"openid\"]", Some(&renamed))).await, 2);
-    assert_eq!(fetched(&build("order = 5", None)).await, 3, "nothing was there before");
+    let elsewhere = build("order = 5\nallow_private_network = true", Some(&renamed));
+    assert_eq!(fetched(&elsewhere).await, 3, "another may stand at that address");
+    assert_eq!(fetched(&build("order = 5", None)).await, 4, "nothing was there before");
 }
 
 #[test]

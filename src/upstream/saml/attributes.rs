@@ -428,6 +428,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_left_out_is_remarked() {
+        let remarks = |inner: &str| {
+            let text = statement(inner);
+            let document = xml::parse(&text).unwrap();
+            let mut trace = Trace::default();
+            read(Element::root(&document), &mut Checks::new(&mut trace)).map(drop).unwrap();
+            trace.remarks().clone()
+        };
+        assert_eq!(remarks(&one("a", &["x"])), [].into());
+        let said = "saml.attributes: some left out: encrypted, or no text".to_owned();
+        assert_eq!(remarks(r#"<saml:Attribute Name="a"><x>y</x></saml:Attribute>"#), [said].into());
+    }
+
+    #[test]
     fn names_and_numbers_are_bounded() {
         let refused = Err("saml.attributes");
         assert_eq!(try_read("<saml:Attribute/>").map(drop), refused);

@@ -268,6 +268,38 @@ fn link_043_no_mapping_assigns_administration() {
 }
 
 #[test]
+fn each_value_stands_where_its_cause_does() {
+    let places = |text: &str| -> BTreeMap<String, String> {
+        let table = DeTable::parse(text).unwrap();
+        let stands = |(key, span): (String, Range<usize>)| (key, text[span].to_owned());
+        Provider::places(Spanned::new(0..text.len(), table.into_inner())).into_iter().map(stands).collect()
+    };
+    let company = places(
+        "preset = 'entra-saml'\ntenant = '72f988bf-86f1-41af-91ab-2d7cd011db47'\n\
+         application = '11111111-2222-3333-4444-555555555555'\nname = 'Company'\n",
+    );
+    // of two parameters the one that stands first in the value
+    assert_eq!(company["metadata_url"], "'72f988bf-86f1-41af-91ab-2d7cd011db47'");
+    assert_eq!(company["application"], "'11111111-2222-3333-4444-555555555555'");
+    assert_eq!((company["name"].as_str(), company["kind"].as_str()), ("'Company'", "'entra-saml'"));
+    let keycloak = places("preset = 'keycloak'\nrealm = 'staff'\nbase_url = 'https://k.test'\n");
+    assert_eq!(keycloak["issuer"], "'https://k.test'");
+}
+
+#[test]
+fn an_icon_is_kept_as_it_is_named() {
+    let icon = |name: &str| {
+        let text = format!(
+            "[[provider]]\nid = 'p'\nname = 'P'\nprovisioning = 'open'\nkind = 'oidc'\nclient_id = 'c'\n\
+             client_secret = 'env:S'\nissuer = 'https://o.test'\nicon = '{name}'\n"
+        );
+        providers(&text).map(|mut list| list.remove(0).common.icon)
+    };
+    assert_eq!(icon("github").unwrap().as_deref(), Some("github"));
+    assert!(icon("nosuch").is_err());
+}
+
+#[test]
 fn what_each_kind_says_of_itself() {
     let one = |more: &str| {
         let text = format!("[[provider]]\nid = 'p'\nname = 'P'\nprovisioning = 'open'\n{more}");
