@@ -24,6 +24,15 @@ fn signature(text: &str, trust: &Trust) -> Signature {
     shape::message(&xml::parse(text).unwrap(), "urn:m", "Any", trust).unwrap().unwrap()
 }
 
+/// Of what is no wrong signature, nothing is said about certificates.
+#[test]
+fn certificates_are_compared_where_a_signature_does_not_hold() {
+    let trust = trust(&[Key::rsa()]);
+    let told = |reason| compared(refused(reason, "for a test"), &trust, None).detail.expected;
+    assert!(told("saml.sig.invalid").is_some());
+    assert_eq!(told("saml.c14n.failed"), None);
+}
+
 /// The first verifier looks again at what the shape promised, and does not take its word.
 #[test]
 fn the_first_verifier_checks_what_the_shape_says() {

@@ -56,6 +56,13 @@ fn a_refused_signature_names_the_certificates() {
         format!("by a certificate of SHA-256 {}, {}", print(&Key::rsa()), print(&Key::p256()))
     );
     assert_eq!(strange.1, format!("it names SHA-256 {}, not trusted", print(&Key::attacker())));
+    // in lines, as many write it
+    let (before, after) = by(Key::attacker(), KeyInfo::Own)
+        .split_once("X509Certificate>")
+        .map(|(b, a)| (b.to_owned(), a.to_owned()))
+        .unwrap();
+    let (line, rest) = after.split_at(64);
+    assert_eq!(told(&format!("{before}X509Certificate>\n{line}\n{rest}")).1, strange.1);
     let changed = told(&script().xml().replace("alice-persistent", "mallory"));
     assert_eq!(changed.1, format!("it names SHA-256 {}, which is trusted", print(&Key::rsa())));
     assert!(strange.1.len() <= 100 && changed.1.len() <= 100, "a trace keeps no more");
