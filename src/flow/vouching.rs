@@ -1,7 +1,7 @@
 //! What a vouched identity becomes: one transaction in which the state is used up and the person becomes an
 //! account with a session.
 
-use crate::accounts::reconcile::{Asserted, reconcile, reconcile_emails};
+use crate::accounts::reconcile::{Asserted, reconcile_emails};
 use crate::accounts::required;
 use crate::accounts::{
     Account, AccountEmail, AccountStatus, Assignment, EmailAddress, Given, Identity, Invitation, Profile,
@@ -26,6 +26,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 mod facts;
+mod record;
 
 /// Everything that the vouching transaction needs: plain data, so that it can be decided again.
 #[derive(Clone)]
@@ -333,14 +334,14 @@ fn settle(
     if tx.hold_account(&account)? != Some(AccountStatus::Active) {
         return Err(Undone::Refused(linking::Refusal::NotActive.failure()));
     }
-    let changed = assign(tx, request, &account)?;
+    let changed = record::assign(tx, request, &account)?;
     let signed_in = sessions::sign_in(tx, &session_of(request, &account, identity_id, secret))?;
     let kind = if signed_in.renewed { AuditKind::SessionRenewed } else { AuditKind::SessionStarted };
     let event = AuditEvent::new(request.now, kind, Actor::Person(account.clone()))
         .account(&account)
         .client(&request.client)
         .provider(identity.provider())
-        .data(changed_and_passed_over(changed, &request.vouched.remarks));
+        .data(record::changed_and_passed_over(changed, &request.vouched.remarks));
     tx.append_audit(&event)?;
     Ok(Ok(signed_in))
 }
@@ -572,46 +573,4 @@ fn update(
         tx.append_audit(&event.data(by_person(missing)))?;
     }
     Ok(())
-}
-
-/// Reconciles the groups and roles that this provider gives; what changed, for the audit record.
-fn assign(tx: &mut Tx<'_>, request: &Vouching, account: &AccountId) -> Result<serde_json::Value, StoreError> {
-    let identity = &request.vouched.identity;
-    let current: BTreeSet<Assignment> = tx.assignments_of(account)?.into_iter().collect();
-    let changes = reconcile(&current, identity.provider(), identity.assignments());
-    for assignment in &changes.remove {
-        tx.remove_assignment(account, assignment)?;
-    }
-    for assignment in &changes.add {
-        tx.add_assignment(account, assignment, request.now)?;
-    }
-    let names = |set: &BTreeSet<Assignment>| -> Vec<String> { set.iter().map(described).collect() };
-    Ok(if changes.is_empty() {
-        serde_json::Value::Null
-    } else {
-        serde_json::json!({ "assigned": names(&changes.add), "unassigned": names(&changes.remove) })
-    })
-}
-
-/// The record of a sign-in: what it changed, and what was passed over in the provider's answer.
-fn changed_and_passed_over(changed: serde_json::Value, remarks: &BTreeSet<String>) -> serde_json::Value {
-    if remarks.is_empty() {
-        return changed;
-    }
-    let mut data = changed;
-    if !data.is_object() {
-        data = serde_json::json!({});
-    }
-    if let Some(data) = data.as_object_mut() {
-        data.insert("remarks".to_owned(), serde_json::json!(remarks));
-    }
-    data
-}
-
-fn described(assignment: &Assignment) -> String {
-    let target: &Target = &assignment.target;
-    match &assignment.provenance {
-        Provenance::Provider { rule, .. } => format!("{} {} ({rule})", target.kind(), target.name()),
-        Provenance::Configuration | Provenance::Admin(_) => format!("{} {}", target.kind(), target.name()),
-    }
 }
